@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sstream>
+#include <stdexcept>
+#include <string>
+
+namespace eta {
+
+// Joins its arguments as text; used to put names and numbers into error messages.
+template <class... Args>
+std::string Cat(const Args&... args) {
+  std::ostringstream out;
+  (out << ... << args);
+  return std::move(out).str();
+}
+
+// Throws std::invalid_argument with the joined message unless `condition` holds.
+template <class... Args>
+void Require(bool condition, const Args&... message) {
+  if (!condition) throw std::invalid_argument(Cat(message...));
+}
+
+// A file or folder whose content cannot be used. what() is one line: file, what, where.
+class DataError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+}  // namespace eta

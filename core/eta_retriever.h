@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The two retrievers made of this project's kernels: ETA, and the exact float32 scan it must beat.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/hyperplanes.h"
+#include "core/items.h"
+#include "core/retriever.h"
+
+namespace eta {
+
+// ETA (arXiv 2108.04468): Hamming top-K over SimHash codes. Candidate codes come from the code
+// table, as in serving. `items` must outlive the retriever.
+std::unique_ptr<Retriever> MakeEtaRetriever(std::string name, const ItemTable& items,
+                                            const Hyperplanes& hyperplanes, int threads = 1);
+
+// All inner products in float32, then the largest K: recall 1 by definition.
+std::unique_ptr<Retriever> MakeExactRetriever(std::string name, const ItemTable& items);
+
+}  // namespace eta

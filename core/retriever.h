@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one interface behind which ETA and everything it is compared with stand.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace eta {
+
+// What a method keeps of one user's history. Immutable after Prepare; shared by threads.
+class PreparedHistory {
+ public:
+  explicit PreparedHistory(size_t length) : length_(length) {}
+  virtual ~PreparedHistory() = default;
+  size_t length() const { return length_; }  // behaviours
+  virtual size_t bytes() const = 0;          // memory held for this user alone
+
+ private:
+  size_t length_;
+};
+
+// Working memory of one thread, made by Retriever::NewScratch and reused for many requests.
+class Scratch {
+ public:
+  virtual ~Scratch() = default;
+};
+
+// Where Retrieve writes: row b of positions starts at b * k; counts[b] entries of it are valid and
+// the rest of the row is -1.
+struct RetrievedView {
+  std::span<int32_t> positions;  // candidates x k
+  std::span<int32_t> counts;     // candidates
+};
+
+// A way to find the behaviours that matter for a candidate. A const Retriever may be used by any
+// number of threads, each with its own Scratch.
+class Retriever {
+ public:
+  virtual ~Retriever() = default;
+
+  virtual std::string name() const = 0;         // as written in --methods, such as "eta:64"
+  virtual std::string target() const = 0;       // what runs it: SIMD target, or FAISS version + mode
+  virtual size_t bits() const { return 0; }     // code width; 0 where there are no codes
+  virtual size_t table_bytes() const { return 0; }  // memory shared by all users (code table, ...)
+
+  // Takes in one user's behaviours, oldest first. An empty history is legal.
+  // Throws std::invalid_argument when an item id is out of range.
+  std::unique_ptr<PreparedHistory> Prepare(std::span<const int32_t> history) const;
+
+  virtual std::unique_ptr<Scratch> NewScratch() const { return std::make_unique<Scratch>(); }
+
+  // For each candidate item at most k positions of the history, in unspecified order, without
+  // duplicates. Fewer than k when the history (or its part that qualifies) is shorter.
+  // Throws std::invalid_argument when k is 0, a candidate is out of range or a span has a wrong size.
+  void Retrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
+                Scratch& scratch, RetrievedView out) const;
+
+  // Lets a method choose among equivalent modes by timing them on a typical request. Called before
+  // measuring, from one thread.
+  virtual void Calibrate(const PreparedHistory&, std::span<const int32_t> /*candidates*/,
+                         size_t /*k*/) {}
+
+ protected:
+  explicit Retriever(size_t num_items) : num_items_(num_items) {}
+  virtual std::unique_ptr<PreparedHistory> DoPrepare(std::span<const int32_t> history) const = 0;
+  // Arguments are checked and positions are filled with -1, counts with 0.
+  virtual void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates,
+                          size_t k, Scratch& scratch, RetrievedView out) const = 0;
+  size_t num_items() const { return num_items_; }
+
+ private:
+  size_t num_items_;
+};
+
+}  // namespace eta
