@@ -28,8 +28,8 @@ void Retriever::Retrieve(const PreparedHistory& history, std::span<const int32_t
   RequireIds(candidates, num_items_, "candidates");
   Require(out.positions.size() == candidates.size() * k, "positions has ", out.positions.size(),
           " entries for ", candidates.size(), " candidates and k = ", k);
-  Require(out.counts.size() == candidates.size(), "counts has ", out.counts.size(),
-          " entries for ", candidates.size(), " candidates");
+  Require(out.counts.size() == candidates.size(), "counts has ", out.counts.size(), " entries for ",
+          candidates.size(), " candidates");
   std::ranges::fill(out.positions, -1);
   std::ranges::fill(out.counts, 0);
   if (history.length() == 0 || candidates.empty()) return;

@@ -13,9 +13,7 @@ inline constexpr size_t kBlockRows = 64;
 
 constexpr size_t NumBlocks(size_t n) { return (n + kBlockRows - 1) / kBlockRows; }
 constexpr size_t PaddedRows(size_t n) { return NumBlocks(n) * kBlockRows; }
-constexpr size_t CodeBlocksBytes(size_t n, size_t code_bytes) {
-  return PaddedRows(n) * code_bytes;
-}
+constexpr size_t CodeBlocksBytes(size_t n, size_t code_bytes) { return PaddedRows(n) * code_bytes; }
 
 // Lays out n codes (code i at codes + i * stride) as CodeBlocksBytes(n, code_bytes) bytes at
 // `blocks`. The unused rows of the last block are written as 0; no kernel depends on them.

@@ -21,10 +21,9 @@ void PackFloatBlocks(const float* rows, size_t n, size_t dim, size_t stride, flo
 void GatherFloatBlocks(const float* table, size_t dim, size_t stride, const int32_t* ids, size_t n,
                        float* blocks);
 
-// scores[q * score_stride + i] = sum_d queries[q][d] * row_i[d], summed from 0 over d = 0, 1, ... by
-// fused multiply-add in float32: the same bits on every target.
-// Writes PaddedRows(n) values per query, of which the first n mean something.
-// Precondition: score_stride >= PaddedRows(n).
+// scores[q * score_stride + i] = sum_d queries[q][d] * row_i[d], summed from 0 over d = 0, 1, ...
+// by fused multiply-add in float32: the same bits on every target. Writes PaddedRows(n) values per
+// query, of which the first n mean something. Precondition: score_stride >= PaddedRows(n).
 void DotScores(const float* blocks, size_t n, size_t dim, const float* queries, size_t num_queries,
                size_t query_stride, float* scores, size_t score_stride);
 

@@ -12,9 +12,9 @@ namespace eta::simd {
 
 inline constexpr size_t kMaxByteDistanceCodeBytes = 31;  // 248 bits: the distance fits a byte
 
-// distances[i] = number of differing bits between `query` (code_bytes bytes) and code i of `blocks`.
-// Writes PaddedRows(n) values, of which the first n mean something.
-// The byte form needs code_bytes <= kMaxByteDistanceCodeBytes, the other code_bytes <= 8,191.
+// distances[i] = number of differing bits between `query` (code_bytes bytes) and code i of
+// `blocks`. Writes PaddedRows(n) values, of which the first n mean something. The byte form needs
+// code_bytes <= kMaxByteDistanceCodeBytes, the other code_bytes <= 8,191.
 void HammingDistances(const uint8_t* blocks, size_t n, size_t code_bytes, const uint8_t* query,
                       uint8_t* distances);
 void HammingDistances(const uint8_t* blocks, size_t n, size_t code_bytes, const uint8_t* query,

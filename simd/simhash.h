@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SimHash: the sign of projections on hyperplanes (Charikar 2002; ETA, arXiv 2108.04468, section 3).
+// SimHash: the sign of projections on hyperplanes (Charikar 2002; ETA, arXiv 2108.04468, section
+// 3).
 #pragma once
 
 #include <cstddef>
@@ -24,8 +25,8 @@ void PackHyperplanes(const float* planes, size_t dim, size_t bits, size_t stride
 
 // Writes the codes of rows x dim embeddings: row r at x + r * x_stride (floats), its code at
 // codes + r * code_stride (bytes), CodeBytes(bits) bytes, bit j in byte j / 8 at j % 8, tail 0.
-// Bit j is 1 iff sum_d x[d] * R[d][j] > 0, where the sum starts at 0 and adds d = 0, 1, ... by fused
-// multiply-add in float32: the same bits on every target. 0, -0.0 and NaN sums give 0.
+// Bit j is 1 iff sum_d x[d] * R[d][j] > 0, where the sum starts at 0 and adds d = 0, 1, ... by
+// fused multiply-add in float32: the same bits on every target. 0, -0.0 and NaN sums give 0.
 // Preconditions: dim, bits >= 1; x_stride >= dim; code_stride >= CodeBytes(bits); no overlap.
 // `packed` comes from PackHyperplanes; no alignment is required, 64 bytes is faster.
 void SimHashEncode(const float* x, size_t rows, size_t dim, size_t x_stride, const float* packed,

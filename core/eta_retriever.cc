@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/eta_retriever.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/aligned.h"
+#include "core/check.h"
+#include "core/codes.h"
+#include "simd/dot.h"
+#include "simd/hamming.h"
+#include "simd/target.h"
+
+namespace eta {
+namespace {
+
+// Working memory of both retrievers; grows to the largest request and stays.
+class KernelScratch : public Scratch {
+ public:
+  void* Bytes(size_t size) {
+    if (bytes_.size() < size) bytes_.resize(size);
+    return bytes_.data();
+  }
+  AlignedVector<uint8_t> codes;  // of the candidates
+  AlignedVector<float> rows;
+
+ private:
+  AlignedVector<uint8_t> bytes_;
+};
+
+class EtaHistory : public PreparedHistory {
+ public:
+  EtaHistory(const CodeTable& table, std::span<const int32_t> items)
+      : PreparedHistory(items.size()), blocks(table, items) {}
+  size_t bytes() const override { return blocks.bytes(); }
+
+  const CodeBlocks blocks;
+};
+
+class EtaRetriever : public Retriever {
+ public:
+  EtaRetriever(std::string name, const ItemTable& items, const Hyperplanes& hyperplanes,
+               int threads)
+      : Retriever(items.size()), name_(std::move(name)), table_(items, hyperplanes, threads) {}
+
+  std::string name() const override { return name_; }
+  std::string target() const override { return simd::TargetName(simd::ActiveTarget()); }
+  size_t bits() const override { return table_.bits(); }
+  size_t table_bytes() const override { return table_.bytes(); }
+  std::unique_ptr<Scratch> NewScratch() const override { return std::make_unique<KernelScratch>(); }
+
+ protected:
+  std::unique_ptr<PreparedHistory> DoPrepare(std::span<const int32_t> history) const override {
+    return std::make_unique<EtaHistory>(table_, history);
+  }
+
+  void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
+                  Scratch& scratch, RetrievedView out) const override {
+    const CodeBlocks& blocks = static_cast<const EtaHistory&>(history).blocks;
+    auto& memory = static_cast<KernelScratch&>(scratch);
+    const size_t code_bytes = table_.code_bytes();
+    memory.codes.resize(candidates.size() * code_bytes);
+    for (size_t b = 0; b < candidates.size(); ++b) {
+      std::ranges::copy(table_.row(static_cast<size_t>(candidates[b])),
+                        memory.codes.begin() + static_cast<ptrdiff_t>(b * code_bytes));
+    }
+    void* bytes = memory.Bytes(simd::HammingTopKScratchBytes(blocks.size(), code_bytes, k));
+    const size_t count =
+        simd::HammingTopK(blocks.data(), blocks.size(), code_bytes, memory.codes.data(),
+                          candidates.size(), code_bytes, k, simd::TieOrder::kNewestFirst,
+                          simd::ResultOrder::kAny, bytes, {out.positions.data(), nullptr});
+    std::ranges::fill(out.counts, static_cast<int32_t>(count));
+  }
+
+ private:
+  std::string name_;
+  CodeTable table_;
+};
+
+class ExactHistory : public PreparedHistory {
+ public:
+  ExactHistory(const ItemTable& items, std::span<const int32_t> history)
+      : PreparedHistory(history.size()),
+        blocks(simd::FloatBlocksSize(history.size(), items.dim())) {
+    simd::GatherFloatBlocks(items.embeddings.values.data(), items.dim(), items.dim(),
+                            history.data(), history.size(), blocks.data());
+  }
+  size_t bytes() const override { return blocks.size() * sizeof(float); }
+
+  AlignedVector<float> blocks;
+};
+
+class ExactRetriever : public Retriever {
+ public:
+  ExactRetriever(std::string name, const ItemTable& items)
+      : Retriever(items.size()), name_(std::move(name)), items_(items) {}
+
+  std::string name() const override { return name_; }
+  std::string target() const override { return simd::TargetName(simd::ActiveTarget()); }
+  size_t table_bytes() const override { return items_.embeddings.values.size() * sizeof(float); }
+  std::unique_ptr<Scratch> NewScratch() const override { return std::make_unique<KernelScratch>(); }
+
+ protected:
+  std::unique_ptr<PreparedHistory> DoPrepare(std::span<const int32_t> history) const override {
+    return std::make_unique<ExactHistory>(items_, history);
+  }
+
+  void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
+                  Scratch& scratch, RetrievedView out) const override {
+    const auto& blocks = static_cast<const ExactHistory&>(history).blocks;
+    auto& memory = static_cast<KernelScratch&>(scratch);
+    const size_t dim = items_.dim();
+    memory.rows.resize(candidates.size() * dim);
+    for (size_t b = 0; b < candidates.size(); ++b) {
+      std::copy_n(items_.embeddings.row(static_cast<size_t>(candidates[b])), dim,
+                  memory.rows.data() + b * dim);
+    }
+    void* bytes = memory.Bytes(simd::DotTopKScratchBytes(history.length(), k));
+    const size_t count =
+        simd::DotTopK(blocks.data(), history.length(), dim, memory.rows.data(), candidates.size(),
+                      dim, k, simd::TieOrder::kNewestFirst, simd::ResultOrder::kAny, bytes,
+                      {out.positions.data(), nullptr});
+    std::ranges::fill(out.counts, static_cast<int32_t>(count));
+  }
+
+ private:
+  std::string name_;
+  const ItemTable& items_;
+};
+
+}  // namespace
+
+std::unique_ptr<Retriever> MakeEtaRetriever(std::string name, const ItemTable& items,
+                                            const Hyperplanes& hyperplanes, int threads) {
+  return std::make_unique<EtaRetriever>(std::move(name), items, hyperplanes, threads);
+}
+
+std::unique_ptr<Retriever> MakeExactRetriever(std::string name, const ItemTable& items) {
+  return std::make_unique<ExactRetriever>(std::move(name), items);
+}
+
+}  // namespace eta

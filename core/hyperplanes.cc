@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/hyperplanes.h"
+
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/check.h"
+#include "core/random.h"
+#include "simd/simhash.h"
+
+namespace eta {
+namespace {
+
+void RequireShape(size_t dim, size_t bits) {
+  Require(dim >= 1 && dim <= kMaxDim, "hyperplanes: dim = ", dim, " is not in [1, ", kMaxDim, "]");
+  Require(bits >= 1 && bits <= kMaxBits, "hyperplanes: bits = ", bits, " is not in [1, ", kMaxBits,
+          "]");
+}
+
+// One random stream per column, so that a wider matrix begins with the narrower one.
+template <class Draw>
+Matrix<float> DrawColumns(size_t dim, size_t bits, uint64_t seed, Draw draw) {
+  Matrix<float> matrix(dim, bits);
+  for (size_t b = 0; b < bits; ++b) {
+    Random random(seed, b);
+    for (size_t d = 0; d < dim; ++d) matrix.row(d)[b] = draw(random);
+  }
+  return matrix;
+}
+
+double Dot(const std::vector<double>& a, const std::vector<double>& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+// Removes from v its parts along the orthonormal `basis`. Twice is enough for full double
+// precision, whatever the condition of the vectors.
+void Orthogonalise(std::vector<double>& v, const std::vector<std::vector<double>>& basis) {
+  for (int pass = 0; pass < 2; ++pass) {
+    for (const auto& e : basis) {
+      const double along = Dot(v, e);
+      for (size_t i = 0; i < v.size(); ++i) v[i] -= along * e[i];
+    }
+  }
+}
+
+// Gram-Schmidt on the columns in groups of dim: within a group the planes are at right angles, so
+// their errors in an angle cancel better than independent ones (super-bit LSH, Ji et al. 2012).
+void OrthonormaliseColumns(Matrix<float>& matrix) {
+  const size_t dim = matrix.rows;
+  std::vector<std::vector<double>> basis;
+  for (size_t b = 0; b < matrix.cols; ++b) {
+    if (b % dim == 0) basis.clear();
+    std::vector<double> v(dim);
+    for (size_t d = 0; d < dim; ++d) v[d] = matrix.row(d)[b];
+    Orthogonalise(v, basis);
+    const double norm = std::sqrt(Dot(v, v));
+    for (double& value : v) value /= norm;
+    for (size_t d = 0; d < dim; ++d) matrix.row(d)[b] = static_cast<float>(v[d]);
+    basis.push_back(std::move(v));
+  }
+}
+
+}  // namespace
+
+const char* HyperplaneKindName(HyperplaneKind kind) {
+  switch (kind) {
+    case HyperplaneKind::kGaussian:
+      return "gaussian";
+    case HyperplaneKind::kSigns:
+      return "signs";
+    case HyperplaneKind::kOrthogonal:
+      return "orthogonal";
+    case HyperplaneKind::kLoaded:
+      return "loaded";
+  }
+  return "unknown";
+}
+
+HyperplaneKind ParseHyperplaneKind(std::string_view name) {
+  for (auto kind :
+       {HyperplaneKind::kGaussian, HyperplaneKind::kSigns, HyperplaneKind::kOrthogonal}) {
+    if (name == HyperplaneKindName(kind)) return kind;
+  }
+  throw std::invalid_argument(
+      Cat("hyperplanes '", name, "' are none of gaussian, signs, orthogonal"));
+}
+
+Hyperplanes Hyperplanes::Make(HyperplaneKind kind, size_t dim, size_t bits, uint64_t seed) {
+  RequireShape(dim, bits);
+  Require(kind != HyperplaneKind::kLoaded, "hyperplanes: kind 'loaded' cannot be generated");
+  if (kind == HyperplaneKind::kSigns) {
+    return Hyperplanes(kind, DrawColumns(dim, bits, seed, [](Random& random) {
+                         return (random.Next32() & 1) != 0 ? 1.0f : -1.0f;
+                       }));
+  }
+  Matrix<float> matrix = DrawColumns(
+      dim, bits, seed, [](Random& random) { return static_cast<float>(random.Normal()); });
+  if (kind == HyperplaneKind::kOrthogonal) OrthonormaliseColumns(matrix);
+  return Hyperplanes(kind, std::move(matrix));
+}
+
+Hyperplanes Hyperplanes::FromMatrix(Matrix<float> matrix) {
+  RequireShape(matrix.rows, matrix.cols);
+  Require(matrix.values.size() == matrix.rows * matrix.cols, "hyperplanes: ", matrix.values.size(),
+          " values for ", matrix.rows, " x ", matrix.cols);
+  for (size_t i = 0; i < matrix.values.size(); ++i) {
+    Require(std::isfinite(matrix.values[i]), "hyperplanes: the value at row ", i / matrix.cols,
+            ", column ", i % matrix.cols, " is not finite");
+  }
+  return Hyperplanes(HyperplaneKind::kLoaded, std::move(matrix));
+}
+
+Hyperplanes::Hyperplanes(HyperplaneKind kind, Matrix<float> matrix)
+    : kind_(kind),
+      matrix_(std::move(matrix)),
+      packed_(simd::PackedHyperplanesSize(matrix_.rows, matrix_.cols)) {
+  simd::PackHyperplanes(matrix_.values.data(), dim(), bits(), bits(), packed_.data());
+}
+
+void Hyperplanes::Encode(std::span<const float> embeddings, std::span<uint8_t> codes) const {
+  Require(embeddings.size() % dim() == 0, "encode: ", embeddings.size(),
+          " values are not rows of dim = ", dim());
+  const size_t rows = embeddings.size() / dim();
+  Require(codes.size() == rows * code_bytes(), "encode: room for ", codes.size(), " bytes, ", rows,
+          " codes need ", rows * code_bytes());
+  simd::SimHashEncode(embeddings.data(), rows, dim(), dim(), packed_.data(), bits(), codes.data(),
+                      code_bytes());
+}
+
+}  // namespace eta

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+namespace eta {
+
+// Forces the SIMD target that the environment variable ETA_SIMD_TARGET names, if it is set and not
+// empty. Returns the name of the target that will run. Throws std::invalid_argument, listing the
+// targets there are, when it names none of them. Call before threads run kernels.
+std::string ApplyTargetFromEnvironment();
+
+// The same for a name from elsewhere, such as a flag.
+void ForceTargetOrThrow(const std::string& name);
+
+}  // namespace eta

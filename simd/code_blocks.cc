@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "simd/code_blocks.h"
+
+#include <cstring>
+
+#include "simd/highway_config.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "simd/code_blocks.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace eta::simd::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Exactly one 16-byte vector on every target: the network below counts on 16 lanes.
+using ByteTag = hn::FixedTag<uint8_t, 16>;
+
+// Transposes 16 rows of 8 bytes into 8 planes of 16 bytes, 64 bytes apart. A round of interleaving
+// vectors i and i + 4 rotates the 7-bit index of each of the 128 bytes left by one; four rounds
+// turn (row, byte) into (byte, row).
+HWY_INLINE void Transpose16x8(const uint64_t* rows, uint8_t* planes, size_t num_planes) {
+  const ByteTag d;
+  const auto* bytes = reinterpret_cast<const uint8_t*>(rows);
+  auto v0 = hn::Load(d, bytes), v1 = hn::Load(d, bytes + 16), v2 = hn::Load(d, bytes + 32),
+       v3 = hn::Load(d, bytes + 48), v4 = hn::Load(d, bytes + 64), v5 = hn::Load(d, bytes + 80),
+       v6 = hn::Load(d, bytes + 96), v7 = hn::Load(d, bytes + 112);
+  for (int round = 0; round < 4; ++round) {
+    const auto w0 = hn::InterleaveLower(d, v0, v4), w1 = hn::InterleaveUpper(d, v0, v4);
+    const auto w2 = hn::InterleaveLower(d, v1, v5), w3 = hn::InterleaveUpper(d, v1, v5);
+    const auto w4 = hn::InterleaveLower(d, v2, v6), w5 = hn::InterleaveUpper(d, v2, v6);
+    const auto w6 = hn::InterleaveLower(d, v3, v7), w7 = hn::InterleaveUpper(d, v3, v7);
+    v0 = w0, v1 = w1, v2 = w2, v3 = w3, v4 = w4, v5 = w5, v6 = w6, v7 = w7;
+  }
+  hn::StoreU(v0, d, planes);
+  if (num_planes > 1) hn::StoreU(v1, d, planes + 1 * kBlockRows);
+  if (num_planes > 2) hn::StoreU(v2, d, planes + 2 * kBlockRows);
+  if (num_planes > 3) hn::StoreU(v3, d, planes + 3 * kBlockRows);
+  if (num_planes > 4) hn::StoreU(v4, d, planes + 4 * kBlockRows);
+  if (num_planes > 5) hn::StoreU(v5, d, planes + 5 * kBlockRows);
+  if (num_planes > 6) hn::StoreU(v6, d, planes + 6 * kBlockRows);
+  if (num_planes > 7) hn::StoreU(v7, d, planes + 7 * kBlockRows);
+}
+
+// Builds blocks from code_of(i), a pointer to the code of row i.
+template <class CodeOf>
+HWY_INLINE void FillBlocks(size_t n, size_t code_bytes, uint8_t* blocks, CodeOf code_of) {
+  HWY_ALIGN uint64_t rows[kBlockRows];
+  for (size_t first = 0; first < n; first += kBlockRows) {
+    const size_t count = HWY_MIN(kBlockRows, n - first);
+    if (count < kBlockRows) std::memset(rows, 0, sizeof(rows));
+    for (size_t byte = 0; byte < code_bytes; byte += 8) {
+      const size_t bytes = HWY_MIN(size_t{8}, code_bytes - byte);
+      if (bytes == 8) {
+        for (size_t i = 0; i < count; ++i) std::memcpy(&rows[i], code_of(first + i) + byte, 8);
+      } else {
+        for (size_t i = 0; i < count; ++i) std::memcpy(&rows[i], code_of(first + i) + byte, bytes);
+      }
+      uint8_t* planes = blocks + first * code_bytes + byte * kBlockRows;
+      for (size_t i = 0; i < kBlockRows; i += 16) Transpose16x8(rows + i, planes + i, bytes);
+    }
+  }
+}
+
+void Pack(const uint8_t* codes, size_t n, size_t code_bytes, size_t stride, uint8_t* blocks) {
+  FillBlocks(n, code_bytes, blocks, [=](size_t i) HWY_ATTR { return codes + i * stride; });
+}
+
+void Gather(const uint8_t* table, size_t code_bytes, size_t stride, const int32_t* ids, size_t n,
+            uint8_t* blocks) {
+  FillBlocks(n, code_bytes, blocks,
+             [=](size_t i) HWY_ATTR { return table + static_cast<size_t>(ids[i]) * stride; });
+}
+
+}  // namespace eta::simd::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace eta::simd {
+
+HWY_EXPORT(Pack);
+HWY_EXPORT(Gather);
+
+void PackCodeBlocks(const uint8_t* codes, size_t n, size_t code_bytes, size_t stride,
+                    uint8_t* blocks) {
+  HWY_DASSERT(code_bytes >= 1 && stride >= code_bytes);
+  HWY_DYNAMIC_DISPATCH(Pack)(codes, n, code_bytes, stride, blocks);
+}
+
+void GatherCodeBlocks(const uint8_t* table, size_t code_bytes, size_t stride, const int32_t* ids,
+                      size_t n, uint8_t* blocks) {
+  HWY_DASSERT(code_bytes >= 1 && stride >= code_bytes);
+  HWY_DYNAMIC_DISPATCH(Gather)(table, code_bytes, stride, ids, n, blocks);
+}
+
+}  // namespace eta::simd
+#endif  // HWY_ONCE

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// The float32 product that SimHash encoding and exact scores share: a tile of rows times a panel.
+// A panel is a dim x 64 matrix, element (d, lane) at panel[d * 64 + lane]: 64 hyperplanes of packed
+// hyperplanes, or 64 behaviours of float blocks. Lanes run across the panel, never across dim, so
+// each sum is taken in one order on every target.
+
+// clang-format off
+#if defined(ETA_SIMD_PANEL_INL_H_) == defined(HWY_TARGET_TOGGLE)  // NOLINT
+#ifdef ETA_SIMD_PANEL_INL_H_
+#undef ETA_SIMD_PANEL_INL_H_
+#else
+#define ETA_SIMD_PANEL_INL_H_
+#endif
+// clang-format on
+
+#include <cmath>
+#include <cstddef>
+
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace eta::simd::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// At most 16 lanes: two vectors must fit a panel's 64 columns on every target.
+using PanelTag = hn::CappedTag<float, 16>;
+using PanelVector = hn::Vec<PanelTag>;
+
+// Rows of a tile. 6 rows x 2 vectors are 12 sums: enough to hide the latency of FMA (4 cycles, two
+// a cycle), few enough for the 16 registers of AVX2, with 8 loads for 12 FMAs.
+inline constexpr size_t kTileRows = 6;
+
+#if HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR
+
+// Lane by lane through the library's fma, which is exact with or without hardware.
+HWY_INLINE PanelVector FusedMulAdd(PanelTag d, PanelVector a, PanelVector b, PanelVector c) {
+  HWY_ALIGN float as[16];
+  HWY_ALIGN float bs[16];
+  HWY_ALIGN float cs[16];
+  hn::Store(a, d, as);
+  hn::Store(b, d, bs);
+  hn::Store(c, d, cs);
+  for (size_t i = 0; i < hn::Lanes(d); ++i) cs[i] = std::fma(as[i], bs[i], cs[i]);
+  return hn::Load(d, cs);
+}
+
+#elif !HWY_NATIVE_FMA
+
+// a * b + c in double is a correctly rounded float after rounding the double sum to odd: 53 bits
+// are more than 24 + 2 (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
+template <class DD>
+HWY_INLINE hn::Vec<DD> MulAddRoundedToOdd(DD dd, hn::Vec<DD> a, hn::Vec<DD> b, hn::Vec<DD> c) {
+  const hn::RebindToSigned<DD> di;
+  const auto product = hn::Mul(a, b);  // exact
+  const auto sum = hn::Add(product, c);
+  const auto part = hn::Sub(sum, product);
+  const auto error = hn::Add(hn::Sub(product, hn::Sub(sum, part)), hn::Sub(c, part));
+  const auto bits = hn::BitCast(di, sum);
+  const auto one = hn::Set(di, 1);
+  const auto zero = hn::Zero(dd);
+  const auto inexact = hn::Or(hn::Lt(error, zero), hn::Gt(error, zero));  // false for NaN
+  const auto even = hn::Eq(hn::And(bits, one), hn::Zero(di));
+  // One step away from zero where error and sum agree in sign, else one towards zero.
+  const auto step = hn::Or(hn::BroadcastSignBit(hn::Xor(hn::BitCast(di, error), bits)), one);
+  const auto odd = hn::IfThenElse(even, hn::Add(bits, step), bits);
+  return hn::IfThenElse(inexact, hn::BitCast(dd, odd), sum);
+}
+
+HWY_INLINE PanelVector FusedMulAdd(PanelTag d, PanelVector a, PanelVector b, PanelVector c) {
+  const hn::Half<PanelTag> dh;
+  const hn::Rebind<double, hn::Half<PanelTag> > dd;
+  const auto lower = MulAddRoundedToOdd(dd, hn::PromoteTo(dd, hn::LowerHalf(dh, a)),
+                                        hn::PromoteTo(dd, hn::LowerHalf(dh, b)),
+                                        hn::PromoteTo(dd, hn::LowerHalf(dh, c)));
+  const auto upper = MulAddRoundedToOdd(dd, hn::PromoteTo(dd, hn::UpperHalf(dh, a)),
+                                        hn::PromoteTo(dd, hn::UpperHalf(dh, b)),
+                                        hn::PromoteTo(dd, hn::UpperHalf(dh, c)));
+  return hn::Combine(d, hn::DemoteTo(dh, upper), hn::DemoteTo(dh, lower));
+}
+
+#else
+
+HWY_INLINE PanelVector FusedMulAdd(PanelTag, PanelVector a, PanelVector b, PanelVector c) {
+  return hn::MulAdd(a, b, c);
+}
+
+#endif
+
+// For r < kRows calls emit(r, sum0, sum1), the products of x row r with the two vectors of panel
+// columns that start at `panel`. x row r starts at x + r * x_stride.
+template <size_t kRows, class Emit>
+HWY_INLINE void TileProduct(PanelTag d, const float* HWY_RESTRICT x, size_t x_stride, size_t dim,
+                            const float* HWY_RESTRICT panel, Emit emit) {
+  static_assert(kRows >= 1 && kRows <= kTileRows);
+  const size_t N = hn::Lanes(d);
+  // Named, not an array: SVE vectors have no size at compile time.
+  auto a0 = hn::Zero(d), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0;
+  auto b0 = a0, b1 = a0, b2 = a0, b3 = a0, b4 = a0, b5 = a0;
+  for (size_t i = 0; i < dim; ++i) {
+    const auto p0 = hn::LoadU(d, panel + i * 64);
+    const auto p1 = hn::LoadU(d, panel + i * 64 + N);
+    const auto step = [&](size_t r, PanelVector& a, PanelVector& b) HWY_ATTR {
+      const auto xr = hn::Set(d, x[r * x_stride + i]);
+      a = FusedMulAdd(d, xr, p0, a);
+      b = FusedMulAdd(d, xr, p1, b);
+    };
+    step(0, a0, b0);
+    if constexpr (kRows > 1) step(1, a1, b1);
+    if constexpr (kRows > 2) step(2, a2, b2);
+    if constexpr (kRows > 3) step(3, a3, b3);
+    if constexpr (kRows > 4) step(4, a4, b4);
+    if constexpr (kRows > 5) step(5, a5, b5);
+  }
+  emit(0, a0, b0);
+  if constexpr (kRows > 1) emit(1, a1, b1);
+  if constexpr (kRows > 2) emit(2, a2, b2);
+  if constexpr (kRows > 3) emit(3, a3, b3);
+  if constexpr (kRows > 4) emit(4, a4, b4);
+  if constexpr (kRows > 5) emit(5, a5, b5);
+}
+
+// TileProduct for a number of rows known at run time, 1 to kTileRows.
+template <class Emit>
+HWY_INLINE void TileProductOf(size_t rows, PanelTag d, const float* x, size_t x_stride, size_t dim,
+                              const float* panel, Emit emit) {
+  switch (rows) {
+    case 6:
+      return TileProduct<6>(d, x, x_stride, dim, panel, emit);
+    case 5:
+      return TileProduct<5>(d, x, x_stride, dim, panel, emit);
+    case 4:
+      return TileProduct<4>(d, x, x_stride, dim, panel, emit);
+    case 3:
+      return TileProduct<3>(d, x, x_stride, dim, panel, emit);
+    case 2:
+      return TileProduct<2>(d, x, x_stride, dim, panel, emit);
+    default:
+      return TileProduct<1>(d, x, x_stride, dim, panel, emit);
+  }
+}
+
+}  // namespace eta::simd::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // include guard

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "simd/target.h"
+
+#include <cstring>
+
+#include "simd/highway_config.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "simd/target.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace eta::simd::HWY_NAMESPACE {
+
+int64_t ThisTarget() { return HWY_TARGET; }
+
+}  // namespace eta::simd::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace eta::simd {
+
+HWY_EXPORT(ThisTarget);
+
+int64_t CompiledTargets() { return HWY_TARGETS; }
+
+int64_t SupportedTargets() {
+  // Asked of the CPU once: a forced target narrows what Highway reports afterwards.
+  static const int64_t supported = hwy::SupportedTargets() & HWY_TARGETS;
+  return supported;
+}
+
+const char* TargetName(int64_t target) { return hwy::TargetName(target); }
+
+int64_t ActiveTarget() { return HWY_DYNAMIC_DISPATCH(ThisTarget)(); }
+
+bool ForceTarget(const char* name) {
+  const int64_t supported = SupportedTargets();
+  int64_t chosen = 0;
+  if (name != nullptr && *name != '\0') {
+    for (int64_t rest = supported; rest != 0; rest &= rest - 1) {
+      const int64_t target = rest & -rest;
+      if (std::strcmp(TargetName(target), name) == 0) chosen = target;
+    }
+    if (chosen == 0) return false;
+  }
+  hwy::SetSupportedTargetsForTest(chosen);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  return true;
+}
+
+}  // namespace eta::simd
+#endif  // HWY_ONCE
