@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the parts of kernel_bench share. A part registers its rows: one per SIMD target and shape,
+// and FAISS's beside them. Every row checks its kernel against core/reference before timing.
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "core/aligned.h"
+
+namespace eta::bench {
+
+// Sizes of one row: a history of `length` behaviours, codes of `bits`, `k` wanted.
+struct Shape {
+  size_t bits;
+  size_t length;
+  size_t k;
+  size_t queries;  // rotated through, so that no query is warm in the branch predictor
+
+  size_t code_bytes() const { return (bits + 7) / 8; }
+  std::string text() const;  // "bits:64/L:1024"
+};
+
+AlignedVector<uint8_t> RandomBytes(size_t n, uint64_t seed);
+AlignedVector<float> RandomNormals(size_t n, uint64_t seed);
+
+// Registers name "<name>/<target>" for each target that may run, and forces that target around each
+// run of `body`.
+void RegisterPerTarget(const std::string& name, std::function<void(benchmark::State&)> body);
+
+// Best time of one call, in seconds, of each of several contenders, taken in turn so that a noisy
+// neighbour hits all of them.
+std::vector<double> BestSeconds(std::initializer_list<std::function<void()>> contenders);
+
+// Adds a counter that says which share of the limit the row reached: limit_seconds is the best time
+// for the work of one iteration.
+void ReportShareOfLimit(benchmark::State& state, double limit_seconds);
+
+void RegisterLimits();
+void RegisterHamming();
+void RegisterSimHash();
+void RegisterBlocks();
+void RegisterDot();
+
+}  // namespace eta::bench

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// What this machine can do at best: the same loads and arithmetic as the kernels, without their
+// output and without anything else. Each runs the SIMD target that is active.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace eta::bench {
+
+// Reads `bytes` bytes (a multiple of 512) with vector loads. Returns a value that depends on all.
+uint64_t LimitLoad(const uint8_t* data, size_t bytes);
+
+// Load, XOR, byte popcount and byte add over `bytes` bytes (a multiple of 512): a Hamming scan
+// whose sums stay in registers.
+uint64_t LimitPopcount(const uint8_t* data, size_t bytes, uint8_t query);
+
+// Independent float32 FMAs in registers; returns how many multiply-adds (lanes) it did.
+uint64_t LimitFma(size_t rounds, float* result);
+
+}  // namespace eta::bench
