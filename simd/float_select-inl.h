@@ -99,7 +99,7 @@ class FloatSelector {
     size_t i = 0;
     for (; i + N <= n_; i += N) f(hn::LoadU(d, scores + i), i, N);
     if (i != n_) {
-      f(hn::MaskedLoad(hn::FirstN(d, n_ - i), d, scores + i), i, n_ - i);
+      f(hn::IfThenElseZero(hn::FirstN(d, n_ - i), hn::LoadU(d, scores + i)), i, n_ - i);
     }
   }
 

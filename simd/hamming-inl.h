@@ -57,9 +57,9 @@ HWY_INLINE PlaneVector OneBlock(PlaneTag d, const uint8_t* HWY_RESTRICT block, s
 }
 
 // 64-bit codes: the eight broadcast query bytes stay in registers for the whole history.
-HWY_INLINE void BlockDistances64Bits(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks,
-                                     const uint8_t* HWY_RESTRICT query,
-                                     uint8_t* HWY_RESTRICT distances) {
+inline void BlockDistances64Bits(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks,
+                                 const uint8_t* HWY_RESTRICT query,
+                                 uint8_t* HWY_RESTRICT distances) {
   const PlaneTag d;
   const auto q0 = hn::Set(d, query[0]), q1 = hn::Set(d, query[1]), q2 = hn::Set(d, query[2]),
              q3 = hn::Set(d, query[3]), q4 = hn::Set(d, query[4]), q5 = hn::Set(d, query[5]),
@@ -81,9 +81,8 @@ HWY_INLINE void BlockDistances64Bits(const uint8_t* HWY_RESTRICT blocks, size_t 
 }
 
 // Distances of whole blocks as bytes: code_bytes <= kMaxByteDistanceCodeBytes.
-HWY_INLINE void BlockDistances(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks,
-                               size_t code_bytes, const uint8_t* HWY_RESTRICT query,
-                               uint8_t* HWY_RESTRICT distances) {
+inline void BlockDistances(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks, size_t code_bytes,
+                           const uint8_t* HWY_RESTRICT query, uint8_t* HWY_RESTRICT distances) {
   if (code_bytes == 8) return BlockDistances64Bits(blocks, num_blocks, query, distances);
   const PlaneTag d;
   const size_t block_bytes = code_bytes * kBlockRows;
@@ -150,9 +149,8 @@ HWY_INLINE void OneBlock16(const uint8_t* block, size_t num_planes, const uint8_
 
 // Distances of whole blocks in 16 bits, any width: byte sums over at most 31 planes (248 bits),
 // then widened.
-HWY_INLINE void BlockDistances(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks,
-                               size_t code_bytes, const uint8_t* HWY_RESTRICT query,
-                               uint16_t* HWY_RESTRICT distances) {
+inline void BlockDistances(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks, size_t code_bytes,
+                           const uint8_t* HWY_RESTRICT query, uint16_t* HWY_RESTRICT distances) {
   const size_t block_bytes = code_bytes * kBlockRows;
   const size_t first_planes = HWY_MIN(code_bytes, kMaxByteDistanceCodeBytes);
   for (size_t b = 0; b < num_blocks;) {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "simd/hamming_topk_layout.h"
 #include "simd/highway_config.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -12,7 +13,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 #include "simd/hamming-inl.h"
-#include "simd/select-inl.h"
+#include "simd/hamming_topk-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
@@ -27,22 +28,11 @@ void Distances16(const uint8_t* blocks, size_t n, size_t code_bytes, const uint8
   BlockDistances(blocks, NumBlocks(n), code_bytes, query, distances);
 }
 
-template <typename T>
-HWY_INLINE void TopKOfQueries(const TopKArguments& args) {
-  T* distances = static_cast<T*>(args.scratch);
-  Selector<T> selector(args, distances);
-  for (size_t q = 0; q < args.num_queries; ++q) {
-    BlockDistances(args.blocks, NumBlocks(args.n), args.code_bytes,
-                   args.queries + q * args.query_stride, distances);
-    selector.Select(q);
-  }
-}
-
-void TopK(const TopKArguments& args) {
+void TopK(const HammingTopKArguments& args) {
   if (args.code_bytes <= kMaxByteDistanceCodeBytes) {
-    TopKOfQueries<uint8_t>(args);
+    HammingTopKRun<uint8_t>(args).Run();
   } else {
-    TopKOfQueries<uint16_t>(args);
+    HammingTopKRun<uint16_t>(args).Run();
   }
 }
 
@@ -69,7 +59,7 @@ void HammingDistances(const uint8_t* blocks, size_t n, size_t code_bytes, const 
 }
 
 size_t HammingTopKScratchBytes(size_t n, size_t code_bytes, size_t k) {
-  return SelectScratchBytes(n, code_bytes, k);
+  return HammingTopKLayout(n, code_bytes, k).bytes();
 }
 
 size_t HammingTopK(const uint8_t* blocks, size_t n, size_t code_bytes, const uint8_t* queries,
@@ -79,8 +69,8 @@ size_t HammingTopK(const uint8_t* blocks, size_t n, size_t code_bytes, const uin
   HWY_DASSERT(n <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
   const size_t count = std::min(k, n);
   if (count == 0 || num_queries == 0) return count;
-  const TopKArguments args = {blocks, n,    code_bytes, queries, num_queries, query_stride,
-                              k,      ties, order,      scratch, result};
+  const HammingTopKArguments args = {blocks, n,    code_bytes, queries, num_queries, query_stride,
+                                     k,      ties, order,      scratch, result};
   HWY_DYNAMIC_DISPATCH(TopK)(args);
   return count;
 }

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sizes and scratch of a Hamming top-K run; internal to simd/.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "simd/code_blocks.h"
+#include "simd/hamming.h"
+
+namespace eta::simd {
+
+// Entries behind the end of a list that may be written: vectors are stored whole.
+inline constexpr size_t kListSlack = 64;
+
+// The arguments of HammingTopK, n and k at least 1.
+struct HammingTopKArguments {
+  const uint8_t* blocks;
+  size_t n;
+  size_t code_bytes;
+  const uint8_t* queries;
+  size_t num_queries;
+  size_t query_stride;
+  size_t k;
+  TieOrder ties;
+  ResultOrder order;
+  void* scratch;
+  HammingTopKResult result;
+};
+
+class HammingTopKLayout {
+ public:
+  // A chunk of codes stays in the L1 cache (32 to 48 KiB) while all queries of a tile read it, so
+  // that a history larger than the caches is read once per tile.
+  static constexpr size_t kChunkBytes = 32 * 1024;
+  static constexpr size_t kMaxChunkRows = 4096;
+  static constexpr size_t kMaxTile = 32;  // queries
+
+  HammingTopKLayout(size_t n, size_t code_bytes, size_t k)
+      : k_(std::min(k, n)),
+        distance_bytes_(code_bytes <= kMaxByteDistanceCodeBytes ? 1 : 2),
+        counters_(code_bytes * 8 + 2) {
+    constexpr size_t kFourBlocks = 4 * kBlockRows;  // what the distance kernel takes at once
+    const size_t fit = kChunkBytes / code_bytes / kFourBlocks * kFourBlocks;
+    chunk_rows_ = std::min(std::clamp(fit, kFourBlocks, kMaxChunkRows), PaddedRows(n));
+    tile_ = chunk_rows_ >= n ? 1 : kMaxTile;
+    prune_above_ = 3 * k_ + 3 * kBlockRows;
+    list_rows_ = std::min(prune_above_ + chunk_rows_, PaddedRows(n)) + kListSlack;
+  }
+
+  size_t k() const { return k_; }
+  size_t chunk_rows() const { return chunk_rows_; }
+  size_t tile() const { return tile_; }
+  // A list longer than this is cut back to k.
+  size_t prune_above() const { return prune_above_; }
+
+  size_t bytes() const {
+    return kAlign + ChunkBytes() + tile_ * ListBytes(list_rows_) + ListBytes(k_ + kListSlack) +
+           RoundUp(counters_ * sizeof(uint32_t));
+  }
+
+  // The parts of the scratch, each aligned to 64 bytes.
+  uint8_t* chunk(void* scratch) const {
+    const auto address = reinterpret_cast<uintptr_t>(scratch);
+    return reinterpret_cast<uint8_t*>((address + kAlign - 1) / kAlign * kAlign);
+  }
+  uint8_t* list_distances(void* scratch, size_t list) const {
+    return chunk(scratch) + ChunkBytes() + list * ListBytes(list_rows_);
+  }
+  uint8_t* list_positions(void* scratch, size_t list) const {
+    return list_distances(scratch, list) + RoundUp(list_rows_ * distance_bytes_);
+  }
+  uint8_t* sorted_distances(void* scratch) const { return list_distances(scratch, tile_); }
+  uint8_t* sorted_positions(void* scratch) const {
+    return sorted_distances(scratch) + RoundUp((k_ + kListSlack) * distance_bytes_);
+  }
+  uint8_t* counters(void* scratch) const {
+    return sorted_distances(scratch) + ListBytes(k_ + kListSlack);
+  }
+
+ private:
+  static constexpr size_t kAlign = 64;
+  static size_t RoundUp(size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
+  size_t ChunkBytes() const { return RoundUp(chunk_rows_ * distance_bytes_); }
+  size_t ListBytes(size_t rows) const {
+    return RoundUp(rows * distance_bytes_) + RoundUp(rows * sizeof(int32_t));
+  }
+
+  size_t k_;
+  size_t distance_bytes_;
+  size_t counters_;
+  size_t chunk_rows_;
+  size_t tile_;
+  size_t prune_above_;
+  size_t list_rows_;
+};
+
+}  // namespace eta::simd
