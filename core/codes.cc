@@ -13,6 +13,7 @@ CodeTable::CodeTable(const ItemTable& items, const Hyperplanes& hyperplanes, int
       bits_(hyperplanes.bits()),
       code_bytes_(hyperplanes.code_bytes()),
       codes_(size_ * code_bytes_) {
+  ValidateItemTable(items);
   Require(items.dim() == hyperplanes.dim(), "code table: items have dim = ", items.dim(),
           ", hyperplanes ", hyperplanes.dim());
   Require(threads >= 1, "code table: threads = ", threads, " is not positive");

@@ -56,8 +56,8 @@ class EtaRetriever : public Retriever {
 
   void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
                   Scratch& scratch, RetrievedView out) const override {
-    const CodeBlocks& blocks = static_cast<const EtaHistory&>(history).blocks;
-    auto& memory = static_cast<KernelScratch&>(scratch);
+    const CodeBlocks& blocks = dynamic_cast<const EtaHistory&>(history).blocks;
+    auto& memory = dynamic_cast<KernelScratch&>(scratch);
     const size_t code_bytes = table_.code_bytes();
     memory.codes.resize(candidates.size() * code_bytes);
     for (size_t b = 0; b < candidates.size(); ++b) {
@@ -93,7 +93,9 @@ class ExactHistory : public PreparedHistory {
 class ExactRetriever : public Retriever {
  public:
   ExactRetriever(std::string name, const ItemTable& items)
-      : Retriever(items.size()), name_(std::move(name)), items_(items) {}
+      : Retriever(items.size()), name_(std::move(name)), items_(items) {
+    ValidateItemTable(items);
+  }
 
   std::string name() const override { return name_; }
   std::string target() const override { return simd::TargetName(simd::ActiveTarget()); }
@@ -107,8 +109,8 @@ class ExactRetriever : public Retriever {
 
   void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
                   Scratch& scratch, RetrievedView out) const override {
-    const auto& blocks = static_cast<const ExactHistory&>(history).blocks;
-    auto& memory = static_cast<KernelScratch&>(scratch);
+    const auto& blocks = dynamic_cast<const ExactHistory&>(history).blocks;
+    auto& memory = dynamic_cast<KernelScratch&>(scratch);
     const size_t dim = items_.dim();
     memory.rows.resize(candidates.size() * dim);
     for (size_t b = 0; b < candidates.size(); ++b) {

@@ -18,4 +18,7 @@ struct ItemTable {
   size_t dim() const { return embeddings.cols; }
 };
 
+// Throws std::invalid_argument when the parts of `items` contradict one another.
+void ValidateItemTable(const ItemTable& items);
+
 }  // namespace eta
