@@ -41,10 +41,14 @@ class Retriever {
  public:
   virtual ~Retriever() = default;
 
-  virtual std::string name() const = 0;         // as written in --methods, such as "eta:64"
-  virtual std::string target() const = 0;       // what runs it: SIMD target, or FAISS version + mode
-  virtual size_t bits() const { return 0; }     // code width; 0 where there are no codes
+  virtual std::string name() const = 0;      // as written in --methods, such as "eta:64"
+  virtual std::string target() const = 0;    // what runs it: SIMD target, or FAISS version + mode
+  virtual size_t bits() const { return 0; }  // code width; 0 where there are no codes
   virtual size_t table_bytes() const { return 0; }  // memory shared by all users (code table, ...)
+
+  // True when one Retrieve splits its candidates over threads by itself, with the number of threads
+  // given when the retriever was made (FAISS). The batch driver then passes a request on whole.
+  virtual bool threads_itself() const { return false; }
 
   // Takes in one user's behaviours, oldest first. An empty history is legal.
   // Throws std::invalid_argument when an item id is out of range.
@@ -54,7 +58,8 @@ class Retriever {
 
   // For each candidate item at most k positions of the history, in unspecified order, without
   // duplicates. Fewer than k when the history (or its part that qualifies) is shorter.
-  // Throws std::invalid_argument when k is 0, a candidate is out of range or a span has a wrong size.
+  // Throws std::invalid_argument when k is 0, a candidate is out of range or a span has a wrong
+  // size.
   void Retrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
                 Scratch& scratch, RetrievedView out) const;
 
