@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all methods built on FAISS share, and the only place that knows how its versions differ.
+// Written for FAISS 1.7.3 to 1.15. Not for inclusion outside baselines/ and its tests.
+#pragma once
+
+#include <faiss/Index.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/matrix.h"
+#include "core/retriever.h"
+
+namespace eta {
+
+// The type of a FAISS label: faiss::Index::idx_t up to 1.7.3, faiss::idx_t from 1.7.4 on.
+using FaissId = decltype(faiss::Index::ntotal);
+
+// How many threads a FAISS call may use. OpenBLAS with its own threads (Debian's default) does not
+// listen to OpenMP, and a search of 20 or more float queries is one call to BLAS.
+struct FaissThreads {
+  int openmp = 1;
+  int blas = 1;
+};
+
+// Applies FaissThreads while it lives, or one thread when made inside a parallel region, whose
+// other threads are busy. The OpenMP setting belongs to this thread and is restored; the OpenBLAS
+// setting belongs to the process and is left, since another thread may be computing under it.
+class FaissThreadGuard {
+ public:
+  explicit FaissThreadGuard(FaissThreads threads);
+  ~FaissThreadGuard();
+  FaissThreadGuard(const FaissThreadGuard&) = delete;
+  FaissThreadGuard& operator=(const FaissThreadGuard&) = delete;
+
+ private:
+  int openmp_before_;
+};
+
+// Buffers that FAISS reads from and writes to; each method uses those that it needs.
+struct FaissScratch final : Scratch {
+  std::vector<float> queries;
+  std::vector<uint8_t> query_codes;
+  std::vector<float> scores;
+  std::vector<int32_t> distances;
+  std::vector<FaissId> labels;
+};
+
+// A history in a FAISS index over float vectors in which label i is position i.
+class FaissHistory final : public PreparedHistory {
+ public:
+  FaissHistory(size_t length, std::unique_ptr<const faiss::Index> index, size_t bytes)
+      : PreparedHistory(length), index_(std::move(index)), bytes_(bytes) {}
+  size_t bytes() const override { return bytes_; }
+  const faiss::Index& index() const { return *index_; }
+
+ private:
+  std::unique_ptr<const faiss::Index> index_;
+  size_t bytes_;
+};
+
+// Copies the rows of `table` that `ids` name one after another into `rows`.
+void GatherRows(const Matrix<float>& table, std::span<const int32_t> ids, std::vector<float>& rows);
+
+// Searches `history` for the candidates' rows of `table` and writes what was found to `out`.
+// `parameters` may be null. Throws std::invalid_argument when the dimensions differ.
+void SearchEmbeddings(const FaissHistory& history, const Matrix<float>& table,
+                      std::span<const int32_t> candidates, size_t k, FaissThreads threads,
+                      const faiss::SearchParameters* parameters, FaissScratch& scratch,
+                      RetrievedView out);
+
+enum class LabelOrder { kOldestFirst, kNewestFirst };  // which position of a history has label 0
+
+// Writes labels (candidates x labels_per_candidate, -1 where FAISS found nothing) as positions of a
+// history of `length` behaviours.
+void WriteLabels(std::span<const FaissId> labels, size_t labels_per_candidate, size_t length,
+                 LabelOrder order, size_t k, RetrievedView out);
+
+}  // namespace eta

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/items.h"
+#include "core/retriever.h"
+
+namespace eta {
+
+// SIM's hard search (arXiv 2006.05639): the newest behaviours of the candidate's own category,
+// fewer than K when it has fewer. Throws std::invalid_argument unless every item has a category.
+// `items` must outlive the retriever.
+std::unique_ptr<Retriever> MakeSimHardRetriever(std::string name, const ItemTable& items);
+
+}  // namespace eta
