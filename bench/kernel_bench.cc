@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "baselines/methods.h"
+#include "bench/kernel_bench_limits.h"
 #include "core/check.h"
 #include "core/random.h"
 #include "core/simd_env.h"
@@ -82,9 +83,12 @@ std::vector<double> BestSeconds(std::initializer_list<std::function<void()>> con
   return best;
 }
 
-void ReportShareOfLimit(benchmark::State& state, double limit_seconds) {
-  state.counters["of_limit"] =
-      benchmark::Counter(limit_seconds, benchmark::Counter::kIsIterationInvariantRate);
+double ShareOfFmaLimit(double multiply_adds, const std::function<void()>& kernel) {
+  float value = 1.0f;
+  uint64_t done = 0;
+  const auto seconds = BestSeconds({[&] { done = LimitFma(20000, &value); }, kernel});
+  benchmark::DoNotOptimize(value);
+  return multiply_adds / seconds[1] * seconds[0] / static_cast<double>(done);
 }
 
 }  // namespace eta::bench

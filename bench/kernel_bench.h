@@ -38,9 +38,8 @@ void RegisterPerTarget(const std::string& name, std::function<void(benchmark::St
 // neighbour hits all of them.
 std::vector<double> BestSeconds(std::initializer_list<std::function<void()>> contenders);
 
-// Adds a counter that says which share of the limit the row reached: limit_seconds is the best time
-// for the work of one iteration.
-void ReportShareOfLimit(benchmark::State& state, double limit_seconds);
+// Which share of the active target's FMA peak `kernel` reaches, which does `multiply_adds` a call.
+double ShareOfFmaLimit(double multiply_adds, const std::function<void()>& kernel);
 
 void RegisterLimits();
 void RegisterHamming();

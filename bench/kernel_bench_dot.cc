@@ -78,17 +78,14 @@ void Report(benchmark::State& state, const DotShape& s) {
 void Scores(benchmark::State& state, const DotShape& s) {
   Fixture f(s);
   if (!f.IsRight()) return state.SkipWithError("differs from the reference");
-  float value = 1.0f;
-  uint64_t done = 0;
-  const double fma = BestSeconds({[&] { done = LimitFma(20000, &value); }})[0];
-  benchmark::DoNotOptimize(value);
+  const double share =
+      ShareOfFmaLimit(static_cast<double>(s.queries * s.length * s.dim), [&] { f.Scores(); });
   for (auto _ : state) {
     f.Scores();
     benchmark::ClobberMemory();
   }
   Report(state, s);
-  ReportShareOfLimit(
-      state, fma / static_cast<double>(done) * static_cast<double>(s.queries * s.length * s.dim));
+  state.counters["of_limit"] = share;
 }
 
 void TopK(benchmark::State& state, const DotShape& s, simd::ResultOrder order) {

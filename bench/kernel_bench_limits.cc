@@ -56,8 +56,10 @@ uint64_t Popcount(const uint8_t* data, size_t bytes, uint8_t query) {
 uint64_t Fma(size_t rounds, float* result) {
   const hn::CappedTag<float, 16> d;
   const auto a = hn::Set(d, *result), b = hn::Set(d, 0.5f);
-  auto s0 = a, s1 = a, s2 = a, s3 = a, s4 = a, s5 = a, s6 = a, s7 = a, s8 = a, s9 = a, s10 = a,
-       s11 = a;
+  // Chains that start alike would be merged into one by the compiler.
+  const auto start = [&](int i) HWY_ATTR { return hn::Set(d, *result + static_cast<float>(i)); };
+  auto s0 = start(0), s1 = start(1), s2 = start(2), s3 = start(3), s4 = start(4), s5 = start(5);
+  auto s6 = start(6), s7 = start(7), s8 = start(8), s9 = start(9), s10 = start(10), s11 = start(11);
   for (size_t i = 0; i < rounds; ++i) {
     s0 = hn::MulAdd(s0, b, a), s1 = hn::MulAdd(s1, b, a), s2 = hn::MulAdd(s2, b, a);
     s3 = hn::MulAdd(s3, b, a), s4 = hn::MulAdd(s4, b, a), s5 = hn::MulAdd(s5, b, a);

@@ -31,16 +31,6 @@ void ReportRows(benchmark::State& state, size_t rows, size_t bytes_per_row) {
   state.SetBytesProcessed(state.iterations() * per_iteration * static_cast<int64_t>(bytes_per_row));
 }
 
-// Seconds that the active target's FMA units need for `multiply_adds`.
-double FmaSeconds(double multiply_adds) {
-  constexpr size_t kRounds = 20000;
-  float value = 1.0f;
-  uint64_t done = 0;
-  const double seconds = BestSeconds({[&] { done = LimitFma(kRounds, &value); }})[0];
-  benchmark::DoNotOptimize(value);
-  return multiply_adds * seconds / static_cast<double>(done);
-}
-
 void Encode(benchmark::State& state, const EncodeShape& s) {
   const auto rows = RandomNormals(s.rows * s.dim, 1);
   const auto planes = RandomNormals(s.dim * s.bits, 2);
@@ -57,13 +47,13 @@ void Encode(benchmark::State& state, const EncodeShape& s) {
   if (!std::equal(codes.begin(), codes.end(), expected.begin(), expected.end())) {
     return state.SkipWithError("differs from the reference");
   }
-  const double limit = FmaSeconds(static_cast<double>(s.rows * s.dim * s.bits));
+  const double share = ShareOfFmaLimit(static_cast<double>(s.rows * s.dim * s.bits), encode);
   for (auto _ : state) {
     encode();
     benchmark::ClobberMemory();
   }
   ReportRows(state, s.rows, s.dim * sizeof(float));
-  ReportShareOfLimit(state, limit);
+  state.counters["of_limit"] = share;
 }
 
 void FaissEncode(benchmark::State& state, const EncodeShape& s) {

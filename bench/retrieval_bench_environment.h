@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace eta::bench {
+
+// The machine and its settings: what one needs to know to repeat a measurement. A value that cannot
+// be found out is "unknown"; a variable that is not set is "not set".
+struct Environment {
+  std::string date;                                            // UTC, ISO 8601
+  std::string cpu;                                             // model
+  int logical_cpus;                                            // of the machine
+  int usable_cpus;                                             // of this process
+  std::string governor;                                        // clock governor of the first CPU
+  std::string kernel;                                          // operating system
+  double load_average;                                         // of the last minute, at the start
+  std::vector<std::pair<std::string, std::string>> variables;  // that steer OpenMP and BLAS
+};
+
+Environment ReadEnvironment();
+
+}  // namespace eta::bench

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <nlohmann/json.hpp>
+
+#include "baselines/methods.h"
+#include "bench/retrieval_bench_build_info.h"
+#include "bench/retrieval_bench_columns.h"
+#include "bench/retrieval_bench_report.h"
+
+namespace eta::bench {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json OrNull(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+
+Json GeneratorJson(const GeneratorOptions& g) {
+  return {{"seed", g.seed},
+          {"users", g.users},
+          {"items", g.items},
+          {"dim", g.dim},
+          {"categories", g.categories},
+          {"median_length", g.median_length},
+          {"sigma", g.sigma},
+          {"max_length", g.max_length},
+          {"fixed_length", g.fixed_length},
+          {"interests_per_user", g.interests_per_user},
+          {"cross_category_share", g.cross_category_share}};
+}
+
+Json DataJson(const Report& report) {
+  const Options& o = report.options;
+  const Bundle& bundle = report.data.bundle;
+  return {{"folder", o.data.empty() ? Json(nullptr) : Json(o.data)},
+          {"generator", o.data.empty() ? GeneratorJson(o.generator) : Json(nullptr)},
+          {"name", bundle.name},
+          {"source", bundle.source},
+          {"licence", bundle.licence},
+          {"made_by", bundle.made_by},
+          {"digest", report.data.digest},
+          {"users", bundle.histories.users()},
+          {"items", bundle.items.size()},
+          {"behaviours", bundle.histories.items.size()},
+          {"dim", bundle.items.dim()},
+          {"normalized", o.normalize},
+          {"has_categories", !bundle.items.categories.empty()},
+          {"has_candidates", bundle.candidates.has_value()}};
+}
+
+Json SettingsJson(const Report& report) {
+  const Options& o = report.options;
+  const auto& loaded = report.data.hyperplanes;
+  const HyperplaneKind kind = o.hyperplanes.value_or(HyperplaneKind::kGaussian);
+  return {{"seed", o.seed},
+          {"methods", o.methods},
+          {"k", o.k},
+          {"requests", o.requests},
+          {"b", o.b},
+          {"held_out", o.held_out},
+          {"max_history", o.max_history},
+          {"min_history", o.min_history},
+          {"hyperplanes", HyperplaneKindName(kind)},
+          {"hyperplanes_loaded_bits", loaded ? Json(loaded->bits()) : Json(nullptr)},
+          {"threads", o.threads},
+          {"split", SplitName(ResolveSplit(o.split, report.requests.requests, o.threads))},
+          {"repeats", o.repeats},
+          {"warm_up_runs", 1},
+          {"interleaved", true}};
+}
+
+Json RequestsJson(const RequestSummary& r) {
+  return {{"requests", r.requests},
+          {"empty_histories", r.empty_histories},
+          {"behaviours_min", r.behaviours_min},
+          {"behaviours_median", r.behaviours_median},
+          {"behaviours_mean", r.l_mean},
+          {"behaviours_max", r.behaviours_max},
+          {"candidates_mean", r.b_mean}};
+}
+
+Json EnvironmentJson(const Report& report) {
+  const Environment& e = report.environment;
+  Json variables = Json::object();
+  for (const auto& [name, value] : e.variables) variables[name] = value;
+  return {{"date", e.date},
+          {"cpu", e.cpu},
+          {"logical_cpus", e.logical_cpus},
+          {"usable_cpus", e.usable_cpus},
+          {"governor", e.governor},
+          {"load_average", e.load_average},
+          {"kernel", e.kernel},
+          {"target", report.target},
+          {"compiler", kCompiler},
+          {"compiler_flags", kCompilerFlags},
+          {"build_type", kBuildType},
+          {"variables", variables},
+          {"versions",
+           {{"eta-simd", kProjectVersion},
+            {"git_revision", kGitRevision},
+            {"highway", kHighwayVersion},
+            {"faiss", FaissBuild()}}}};
+}
+
+Json RowJson(const Row& row) {
+  return {{"method", row.method},
+          {"bits", row.bits},
+          {"dim", row.dim},
+          {"k", row.k},
+          {"l_mean", row.l_mean},
+          {"b", row.b},
+          {"threads", row.threads},
+          {"target", row.target},
+          {"cache", "warm"},
+          {"recall", OrNull(row.recall)},
+          {"recall_p5", OrNull(row.recall_p5)},
+          {"recall_ties", OrNull(row.recall_ties)},
+          {"attention_mass", OrNull(row.attention_mass)},
+          {"p50_us", row.p50_us},
+          {"p95_us", row.p95_us},
+          {"p99_us", row.p99_us},
+          {"p999_us", row.p999_us},
+          {"candidates_per_s", row.candidates_per_s},
+          {"bytes_per_behaviour", OrNull(row.bytes_per_behaviour)},
+          {"build_us", row.build_us},
+          {"recall_p50", OrNull(row.recall_p50)},
+          {"p50_ns_per_candidate", row.p50_ns_per_candidate},
+          {"vs_exact", OrNull(row.vs_exact)},
+          {"table_bytes", row.table_bytes},
+          {"latency_samples", row.samples},
+          {"requests_with_recall", row.requests_with_recall}};
+}
+
+Json DefinitionsJson() {
+  Json definitions = Json::object();
+  for (const Column& column : kColumns) definitions[column.name] = column.meaning;
+  definitions["recall_p50"] = "median over requests of their recall";
+  definitions["p50_ns_per_candidate"] =
+      "median over all samples of the latency divided by the candidates of the request";
+  definitions["vs_exact"] = "p50_us of the method exact / p50_us: larger is faster";
+  definitions["table_bytes"] = "memory of the method that all users share";
+  definitions["latency_samples"] = "requests x repeats, of which the percentiles are";
+  definitions["requests_with_recall"] = "requests with a history, of which the recall means are";
+  return definitions;
+}
+
+}  // namespace
+
+std::string JsonText(const Report& report) {
+  Json rows = Json::array();
+  for (const Row& row : report.rows) rows.push_back(RowJson(row));
+  const Json json = {{"format", "eta-simd retrieval_bench 1"},
+                     {"command_line", report.options.command_line},
+                     {"data", DataJson(report)},
+                     {"settings", SettingsJson(report)},
+                     {"requests", RequestsJson(report.requests)},
+                     {"environment", EnvironmentJson(report)},
+                     {"notes", report.notes},
+                     {"rows", rows},
+                     {"definitions", DefinitionsJson()}};
+  // File names and bundle texts need not be UTF-8.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace eta::bench

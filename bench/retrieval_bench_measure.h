@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs all methods on the same requests and keeps what was measured.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bench/retrieval_bench_options.h"
+#include "bench/retrieval_bench_output.h"
+#include "bench/retrieval_bench_requests.h"
+#include "core/batch.h"
+#include "core/retriever.h"
+
+namespace eta::bench {
+
+struct Measurements {
+  // Seconds; one per request and repeat.
+  std::vector<double> latencies;
+  std::vector<double> latencies_per_candidate;
+  double retrieve_seconds = 0;  // wall time of all timed runs
+  size_t candidates = 0;        // answered in that time
+  double build_seconds = 0;
+  size_t builds = 0;
+  size_t prepared_bytes = 0;
+  size_t behaviours = 0;
+  // One per request with a history: the mean over its candidates.
+  std::vector<double> recall;
+  std::vector<double> recall_ties;
+  std::vector<double> attention_mass;
+};
+
+// One method in the race.
+class Contender {
+ public:
+  Contender(std::unique_ptr<Retriever> retriever, const BatchOptions& options);
+
+  Retriever& retriever() { return *retriever_; }
+  const Retriever& retriever() const { return *retriever_; }
+  Measurements& measurements() { return measurements_; }
+  const Measurements& measurements() const { return measurements_; }
+  const BatchResult& result() const { return result_; }  // of the last Run
+
+  // Prepares the histories (timed), answers once untimed, then `repeats` times timed.
+  void Run(std::span<const UserRequest> requests, size_t k, size_t repeats);
+
+ private:
+  std::unique_ptr<Retriever> retriever_;
+  BatchDriver driver_;
+  BatchResult result_;
+  Measurements measurements_;
+};
+
+// Builds the methods. A method of the default list that the data cannot support is left out with a
+// line in `notes`. Throws std::invalid_argument when a method that was asked for cannot be built.
+std::vector<Contender> MakeContenders(const Options& options, const DataSet& data,
+                                      size_t num_requests, std::vector<std::string>& notes);
+
+// Lets every method calibrate itself on the request with the median history.
+void Calibrate(std::vector<Contender>& contenders, std::span<const UserRequest> requests, size_t k);
+
+// Measures all methods interleaved: every batch of requests goes through all methods before the
+// next one, in an order that rotates, so that drift of clock speed or of other load hits all alike.
+// A batch is one request, or many where threads share out users.
+void Measure(std::vector<Contender>& contenders, const DataSet& data,
+             std::span<const UserRequest> requests, const Options& options, Progress& progress);
+
+}  // namespace eta::bench

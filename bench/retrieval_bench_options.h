@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line of retrieval_bench.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/batch.h"
+#include "core/generator.h"
+#include "core/hyperplanes.h"
+
+namespace eta::bench {
+
+struct Options {
+  // Data.
+  std::string data;  // bundle folder; empty: use the generator
+  GeneratorOptions generator;
+  bool normalize = false;
+
+  // Requests.
+  size_t requests = 200;
+  size_t b = 256;
+  size_t held_out = 8;
+  size_t max_history = 0;  // 0: no limit
+  size_t min_history = 0;
+  uint64_t seed = 1;  // of the choice of users and candidates, and of the hyperplanes
+
+  // Methods.
+  std::vector<std::string> methods;
+  bool methods_are_default = true;
+  size_t k = 64;
+  std::optional<HyperplaneKind> hyperplanes;  // nothing: the bundle's where they fit, else Gaussian
+
+  // Measuring.
+  int threads = 1;
+  Split split = Split::kAuto;
+  size_t repeats = 3;
+  std::string target;  // empty: the best one, or ETA_SIMD_TARGET
+
+  // Output.
+  std::string csv;
+  std::string json;
+  bool quiet = false;
+
+  std::vector<std::string> command_line;
+};
+
+// Reads the command line. Nothing when there is no more to do: help, the version or the list of
+// methods has been printed. Throws std::invalid_argument, one line, on anything that is wrong.
+std::optional<Options> ParseOptions(int argc, char** argv);
+
+}  // namespace eta::bench

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+namespace eta::bench {
+
+// Throws DataError unless a file can be written at `path`. Changes nothing, so that a long run can
+// find out at its start.
+void CheckWritable(const std::string& path);
+
+// Writes a file so that it appears complete or not at all: through a temporary file beside it that
+// is renamed. A device or pipe, such as /dev/stdout, is appended to directly. Throws DataError.
+void WriteWholeFile(const std::string& path, const std::string& content);
+
+// Shows how far a run is on one line of stderr, if that is a terminal, and wipes the line at the
+// end.
+class Progress {
+ public:
+  explicit Progress(bool is_wanted);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void Show(const std::string& text);
+
+ private:
+  bool is_shown_;
+};
+
+}  // namespace eta::bench

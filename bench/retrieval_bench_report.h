@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a run says: a table to read, a CSV to plot, a JSON to repeat it by.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bench/retrieval_bench_environment.h"
+#include "bench/retrieval_bench_options.h"
+#include "bench/retrieval_bench_requests.h"
+#include "bench/retrieval_bench_rows.h"
+
+namespace eta::bench {
+
+struct Report {
+  const Options& options;
+  const DataSet& data;
+  RequestSummary requests;
+  std::string target;  // SIMD target of this project's kernels
+  Environment environment;
+  std::vector<std::string> notes;
+  std::vector<Row> rows;
+};
+
+std::string HeaderText(const Report& report);
+std::string TableText(const Report& report);
+std::string CsvText(std::span<const Row> rows);
+std::string JsonText(const Report& report);
+
+}  // namespace eta::bench

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bench/retrieval_bench_measure.h"
+
+namespace eta::bench {
+
+// One method summed up; the names and meanings are those of kColumns.
+struct Row {
+  std::string method;
+  size_t bits;
+  size_t dim;
+  size_t k;
+  double l_mean;
+  size_t b;
+  int threads;
+  std::string target;
+  // Nothing where no request has a history.
+  std::optional<double> recall;
+  std::optional<double> recall_p5;
+  std::optional<double> recall_ties;
+  std::optional<double> attention_mass;
+  double p50_us;
+  double p95_us;
+  double p99_us;
+  double p999_us;
+  double candidates_per_s;
+  std::optional<double> bytes_per_behaviour;
+  double build_us;
+
+  // Not in the CSV.
+  double p50_ns_per_candidate;       // median of latency / candidates, over all samples
+  std::optional<double> vs_exact;    // p50_us of the method "exact" / p50_us
+  std::optional<double> recall_p50;  // median over requests
+  size_t table_bytes;                // shared by all users
+  size_t samples;                    // latencies
+  size_t requests_with_recall;
+};
+
+// How many behaviours and candidates the requests have.
+struct RequestSummary {
+  size_t requests;
+  size_t behaviours_min;
+  size_t behaviours_median;
+  size_t behaviours_max;
+  size_t empty_histories;
+  double l_mean;
+  double b_mean;
+};
+
+RequestSummary SummarizeRequests(std::span<const UserRequest> requests);
+
+std::vector<Row> SummarizeMethods(std::span<const Contender> contenders, const DataSet& data,
+                                  const RequestSummary& requests, const Options& options);
+
+}  // namespace eta::bench
