@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the benchmark binary as a user does and looks at what it prints, writes and returns.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "core/bundle.h"
+#include "core/check.h"
+#include "core/generator.h"
+#include "core/hyperplanes.h"
+#include "tests/temp_folder.h"
+
+namespace eta {
+namespace {
+
+constexpr const char* kHeader =
+    "method,bits,dim,k,l_mean,b,threads,target,cache,recall,recall_p5,recall_ties,attention_mass,"
+    "p50_us,p95_us,p99_us,p999_us,candidates_per_s,bytes_per_behaviour,build_us";
+
+std::string ReadAll(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+struct Outcome {
+  int exit_code;
+  std::string out;
+  std::string err;
+};
+
+// Rows of a CSV without quoted fields: column name -> text.
+using Rows = std::vector<std::map<std::string, std::string>>;
+
+Rows ParseCsv(const std::string& text) {
+  std::istringstream lines(text);
+  std::string line;
+  std::getline(lines, line);
+  EXPECT_EQ(line, kHeader);
+  std::vector<std::string> names;
+  std::istringstream header(line);
+  for (std::string name; std::getline(header, name, ',');) names.push_back(name);
+  Rows rows;
+  while (std::getline(lines, line)) {
+    std::istringstream fields(line);
+    rows.emplace_back();
+    for (const std::string& name : names) std::getline(fields, rows.back()[name], ',');
+    EXPECT_EQ(std::ranges::count(line, ','), static_cast<std::ptrdiff_t>(names.size() - 1)) << line;
+  }
+  return rows;
+}
+
+// Options that override these come later on the command line of a test.
+constexpr const char* kTiny = " --users 6 --items 300 --dim 16 --length 200 --repeats 2 ";
+constexpr const char* kSmallRequests = " --requests 5 --b 20 --k 10 ";
+constexpr const char* kFewMethods = " --methods exact,eta:64,eta:100,recent ";
+
+class RetrievalBench : public testing::Test {
+ protected:
+  Outcome Run(const std::string& arguments, const std::string& variables = "") {
+    const auto out = folder_ / "stdout";
+    const auto err = folder_ / "stderr";
+    const std::string command = Cat(variables, " ", ETA_RETRIEVAL_BENCH, " ", arguments, " >",
+                                    out.string(), " 2>", err.string());
+    const int status = std::system(command.c_str());
+    Outcome outcome{WIFEXITED(status) ? WEXITSTATUS(status) : -1, ReadAll(out), ReadAll(err)};
+    std::filesystem::remove(out);
+    std::filesystem::remove(err);
+    return outcome;
+  }
+
+  Rows RunForRows(const std::string& arguments, const std::string& variables = "") {
+    const auto csv = folder_ / "rows.csv";
+    const Outcome outcome = Run(Cat(arguments, " --csv ", csv.string()), variables);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return ParseCsv(ReadAll(csv));
+  }
+
+  // Expects exit code 2 and one line on stderr that contains `text`, and nothing left behind.
+  void ExpectBadInput(const std::string& arguments, const std::string& text) {
+    const size_t entries = folder_.CountEntries();
+    const Outcome outcome = Run(arguments);
+    EXPECT_EQ(outcome.exit_code, 2) << arguments;
+    EXPECT_EQ(outcome.out, "") << arguments;
+    EXPECT_EQ(std::ranges::count(outcome.err, '\n'), 1) << arguments << ": " << outcome.err;
+    EXPECT_NE(outcome.err.find(text), std::string::npos) << arguments << ": " << outcome.err;
+    EXPECT_EQ(folder_.CountEntries(), entries) << arguments;
+  }
+
+  // A bundle on disk; `change` may alter it first.
+  template <class Change>
+  std::string MakeBundle(const Change& change) {
+    GeneratorOptions options;
+    options.users = 6;
+    options.items = 300;
+    options.dim = 16;
+    options.categories = 5;
+    options.fixed_length = 100;
+    Bundle bundle = GenerateBundle(options);
+    change(bundle);
+    const auto path = folder_ / "bundle";
+    WriteBundle(bundle, path);
+    return path.string();
+  }
+
+  TempFolder folder_;
+};
+
+TEST_F(RetrievalBench, WritesTheAgreedCsv) {
+  const Rows rows = RunForRows(Cat(kTiny, kSmallRequests, kFewMethods));
+  ASSERT_EQ(rows.size(), 4);
+  EXPECT_EQ(rows[0].at("method"), "exact");
+  EXPECT_EQ(rows[1].at("method"), "eta:64");
+  for (const auto& row : rows) {
+    EXPECT_EQ(row.at("dim"), "16");
+    EXPECT_EQ(row.at("k"), "10");
+    EXPECT_EQ(row.at("l_mean"), "192.000");  // 200 less the 8 held out
+    EXPECT_EQ(row.at("b"), "20");
+    EXPECT_EQ(row.at("threads"), "1");
+    EXPECT_EQ(row.at("cache"), "warm");
+    EXPECT_LE(std::stod(row.at("p50_us")), std::stod(row.at("p95_us")));
+    EXPECT_LE(std::stod(row.at("p95_us")), std::stod(row.at("p99_us")));
+    EXPECT_LE(std::stod(row.at("p99_us")), std::stod(row.at("p999_us")));
+    EXPECT_GT(std::stod(row.at("candidates_per_s")), 0);
+    EXPECT_LE(std::stod(row.at("recall_p5")), std::stod(row.at("recall")) + 1e-6);
+    EXPECT_GE(std::stod(row.at("recall_ties")), std::stod(row.at("recall")));
+  }
+  EXPECT_EQ(rows[2].at("bits"), "100");
+}
+
+TEST_F(RetrievalBench, FindsThatExactIsExactAndOthersAreNot) {
+  const Rows rows = RunForRows(Cat(kTiny, kSmallRequests, kFewMethods));
+  ASSERT_EQ(rows.size(), 4);
+  EXPECT_EQ(rows[0].at("recall"), "1.000000");
+  EXPECT_EQ(rows[0].at("recall_p5"), "1.000000");
+  EXPECT_EQ(rows[0].at("recall_ties"), "1.000000");
+  const double mass = std::stod(rows[0].at("attention_mass"));
+  EXPECT_GT(mass, 10.0 / 192);
+  EXPECT_LT(mass, 1);
+  for (size_t i = 1; i < rows.size(); ++i) {
+    EXPECT_GT(std::stod(rows[i].at("recall")), 0);
+    EXPECT_LT(std::stod(rows[i].at("recall")), 1);
+    EXPECT_LT(std::stod(rows[i].at("attention_mass")), mass);
+  }
+}
+
+TEST_F(RetrievalBench, RunsAllDefaultMethods) {
+  const Outcome outcome = Run(Cat(kTiny, kSmallRequests));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  for (const char* method :
+       {"exact", "eta:64", "eta:128", "eta:256", "faiss_exact", "faiss_binary:64",
+        "faiss_binary:256", "sim_hard", "sim_soft:ivf", "sim_soft:hnsw", "recent"}) {
+    EXPECT_NE(outcome.out.find(Cat("\n", method, " ")), std::string::npos) << method;
+  }
+  for (const char* text : {"data ", "CPU ", "target ", "compiler ", "FAISS ", "threads "}) {
+    EXPECT_NE(outcome.out.find(text), std::string::npos) << text;
+  }
+}
+
+TEST_F(RetrievalBench, JudgesAlikeAtAnyThreadCountAndSplit) {
+  const std::string arguments =
+      Cat(kTiny, kSmallRequests, " --methods exact,eta:64,eta:72,faiss_binary:64,sim_hard ");
+  const auto csv = folder_ / "rows.csv";
+  // No FAISS on floats: BLAS may sum in another order with more threads, and then ties change.
+  // FAISS targets may hold commas, so only what comes before and after is compared, as text.
+  std::vector<std::string> expected;
+  for (const char* threads : {"1", "2 --split users", "2 --split candidates", "8 --split users"}) {
+    ASSERT_EQ(Run(Cat(arguments, "--csv ", csv.string(), " --threads ", threads)).exit_code, 0);
+    std::vector<std::string> quality;
+    std::istringstream lines(ReadAll(csv));
+    for (std::string line; std::getline(lines, line);) {
+      const size_t begin = line.find(",warm,");
+      if (begin == std::string::npos) continue;
+      size_t end = begin + 6;
+      for (int field = 0; field < 4; ++field) end = line.find(',', end) + 1;
+      quality.push_back(line.substr(begin, end - begin));
+    }
+    ASSERT_EQ(quality.size(), 5);
+    if (expected.empty()) expected = quality;
+    EXPECT_EQ(quality, expected) << threads;
+  }
+}
+
+TEST_F(RetrievalBench, DependsOnTheSeedAlone) {
+  const std::string arguments = Cat(kTiny, kSmallRequests, kFewMethods);
+  const Rows first = RunForRows(arguments);
+  const Rows second = RunForRows(arguments);
+  const Rows other = RunForRows(arguments + " --seed 2");
+  ASSERT_EQ(first.size(), 4);
+  for (size_t i = 0; i < first.size(); ++i) {
+    for (const char* column : {"recall", "recall_p5", "recall_ties", "attention_mass"}) {
+      EXPECT_EQ(first[i].at(column), second[i].at(column));
+    }
+  }
+  EXPECT_NE(first[1].at("recall"), other[1].at("recall"));
+}
+
+TEST_F(RetrievalBench, WritesAllThatIsNeededToRepeatARun) {
+  const auto path = folder_ / "run.json";
+  const Outcome outcome =
+      Run(Cat(kTiny, kSmallRequests, kFewMethods, " --normalize --json ", path.string()));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto json = nlohmann::json::parse(ReadAll(path));
+  EXPECT_EQ(json.at("settings").at("seed"), 1);
+  EXPECT_EQ(json.at("settings").at("hyperplanes"), "gaussian");
+  EXPECT_EQ(json.at("data").at("digest").get<std::string>().size(), 16);
+  EXPECT_EQ(json.at("data").at("normalized"), true);
+  EXPECT_EQ(json.at("data").at("generator").at("fixed_length"), 200);
+  EXPECT_EQ(json.at("requests").at("requests"), 5);
+  for (const char* key : {"cpu", "target", "compiler", "compiler_flags", "date", "variables"}) {
+    EXPECT_TRUE(json.at("environment").contains(key)) << key;
+  }
+  for (const char* key : {"eta-simd", "git_revision", "highway", "faiss"}) {
+    EXPECT_NE(json.at("environment").at("versions").at(key), "") << key;
+  }
+  ASSERT_EQ(json.at("rows").size(), 4);
+  EXPECT_EQ(json.at("rows")[0].at("recall"), 1);
+  EXPECT_EQ(json.at("rows")[0].at("latency_samples"), 10);
+  std::istringstream columns(kHeader);
+  for (std::string column; std::getline(columns, column, ',');) {
+    EXPECT_TRUE(json.at("rows")[0].contains(column)) << column;
+    EXPECT_TRUE(json.at("definitions").contains(column)) << column;
+  }
+  EXPECT_EQ(json.at("command_line").back(), path.string());
+  EXPECT_EQ(folder_.CountEntries(), 1);
+}
+
+TEST_F(RetrievalBench, ReadsABundleWithCandidatesAndHyperplanes) {
+  const std::string bundle = MakeBundle([](Bundle& b) {
+    b.items.categories.clear();
+    b.candidates.emplace();
+    for (int32_t user = 0; user < 6; ++user) {
+      // User 0 has none, and repetitions count once.
+      if (user > 0) b.candidates->items.insert(b.candidates->items.end(), {user, user, 7, 9});
+      b.candidates->offsets.push_back(static_cast<int64_t>(b.candidates->items.size()));
+    }
+    b.hyperplanes = Hyperplanes::Make(HyperplaneKind::kSigns, 16, 64, 5).matrix();
+  });
+  const auto json_path = folder_ / "run.json";
+  const Outcome outcome = Run(Cat("--data ", bundle, " --k 10 --json ", json_path.string()));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("sim_hard left out"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("5 requests instead of 200"), std::string::npos) << outcome.err;
+  const auto json = nlohmann::json::parse(ReadAll(json_path));
+  EXPECT_EQ(json.at("requests").at("candidates_mean"), 3);
+  EXPECT_EQ(json.at("requests").at("behaviours_mean"), 100);  // nothing held out
+  EXPECT_EQ(json.at("settings").at("hyperplanes_loaded_bits"), 64);
+  // The loaded hyperplanes make another difference than those of the seed.
+  const std::string eta = Cat("--data ", bundle, " --k 10 --methods eta:64,eta:128 ");
+  const Rows loaded = RunForRows(eta);
+  const Rows gaussian = RunForRows(eta + "--hyperplanes gaussian");
+  EXPECT_NE(loaded[0].at("recall"), gaussian[0].at("recall"));
+  EXPECT_EQ(loaded[1].at("recall"), gaussian[1].at("recall"));
+  ExpectBadInput(Cat("--data ", bundle, " --methods sim_hard"), "sim_hard");
+  ExpectBadInput(Cat("--data ", bundle, " --users 5"), "--users");
+}
+
+TEST_F(RetrievalBench, AcceptsEmptyHistories) {
+  const Rows rows =
+      RunForRows(Cat(kTiny, kSmallRequests, " --methods exact,eta:64,recent --held-out 1000 "));
+  ASSERT_EQ(rows.size(), 3);
+  for (const auto& row : rows) {
+    EXPECT_EQ(row.at("l_mean"), "0.000");
+    for (const char* column :
+         {"recall", "recall_p5", "recall_ties", "attention_mass", "bytes_per_behaviour"}) {
+      EXPECT_EQ(row.at(column), "") << column;
+    }
+    EXPECT_GT(std::stod(row.at("p50_us")), 0);
+  }
+}
+
+TEST_F(RetrievalBench, CutsHistories) {
+  const Rows rows = RunForRows(
+      Cat(kTiny, kSmallRequests, " --methods exact --held-out 0 --max-history 64 --k 100"));
+  ASSERT_EQ(rows.size(), 1);
+  EXPECT_EQ(rows[0].at("l_mean"), "64.000");
+  EXPECT_EQ(rows[0].at("recall"), "1.000000");
+  EXPECT_EQ(rows[0].at("attention_mass"), "1.000000");
+}
+
+TEST_F(RetrievalBench, RunsTheTargetThatIsAskedFor) {
+  const std::string arguments = Cat(kTiny, kSmallRequests, " --methods exact,eta:64 ");
+  const Rows best = RunForRows(arguments);
+  for (const Rows& rows : {RunForRows(arguments + "--target EMU128"),
+                           RunForRows(arguments, "ETA_SIMD_TARGET=EMU128")}) {
+    ASSERT_EQ(rows.size(), 2);
+    EXPECT_EQ(rows[1].at("target"), "EMU128");
+    EXPECT_EQ(rows[1].at("recall"), best[1].at("recall"));
+  }
+  ExpectBadInput(arguments + "--target AVX1", "AVX1");
+  EXPECT_EQ(Run(arguments, "ETA_SIMD_TARGET=nonsense").exit_code, 2);
+}
+
+TEST_F(RetrievalBench, PrintsTheTableOnlyWhenQuiet) {
+  const Outcome outcome = Run(Cat(kTiny, kSmallRequests, kFewMethods, " --requests 99 --quiet"));
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_TRUE(outcome.out.starts_with("method ")) << outcome.out;
+  EXPECT_EQ(std::ranges::count(outcome.out, '\n'), 2 + 4);
+  EXPECT_EQ(outcome.err, "");
+}
+
+TEST_F(RetrievalBench, ExplainsItself) {
+  EXPECT_NE(Run("--help").out.find("attention_mass"), std::string::npos);
+  EXPECT_NE(Run("--list-methods").out.find("sim_hard"), std::string::npos);
+  for (const char* option : {"--help", "--list-methods", "--version"}) {
+    EXPECT_EQ(Run(option).exit_code, 0) << option;
+  }
+}
+
+TEST_F(RetrievalBench, RejectsBadArguments) {
+  for (const char* arguments : {"--nonsense",
+                                "surplus",
+                                "--k 0",
+                                "--k -1",
+                                "--k 1.5",
+                                "--k x",
+                                "--k",
+                                "--k 99999999999999999999",
+                                "--b 0",
+                                "--threads 0",
+                                "--threads 5000",
+                                "--repeats 0",
+                                "--requests 0",
+                                "--dim 0",
+                                "--dim 5000",
+                                "--sigma nan",
+                                "--sigma -1",
+                                "--cross-category 2",
+                                "--seed -1",
+                                "--users 1x"}) {
+    ExpectBadInput(arguments, "--");
+  }
+  ExpectBadInput("--split threads", "threads");
+  ExpectBadInput("--hyperplanes round", "round");
+  ExpectBadInput("--hyperplanes loaded", "loaded");
+  ExpectBadInput("--methods ''", "methods");
+  ExpectBadInput("--methods exact,,recent", "methods");
+  ExpectBadInput("--methods exact,exact", "twice");
+  const std::string tiny = kTiny;
+  ExpectBadInput(tiny + "--methods exact,eta", "eta");
+  ExpectBadInput(tiny + "--methods eta:0", "eta:0");
+  ExpectBadInput(tiny + "--methods eta:5000", "eta:5000");
+  ExpectBadInput(tiny + "--methods nonsense", "nonsense");
+  ExpectBadInput(tiny + "--min-history 201", "201");
+}
+
+TEST_F(RetrievalBench, RejectsBadBundles) {
+  const std::string missing = (folder_ / "missing").string();
+  ExpectBadInput("--data " + missing, missing);
+  ExpectBadInput("--data ''", "--data");
+  const std::string bundle = MakeBundle([](Bundle&) {});
+  const auto items = std::filesystem::path(bundle) / "history_items.npy";
+  std::filesystem::resize_file(items, std::filesystem::file_size(items) - 1);
+  ExpectBadInput("--data " + bundle, "history_items.npy");
+}
+
+TEST_F(RetrievalBench, FindsUnwritableOutputBeforeItReadsData) {
+  const std::string missing = (folder_ / "missing/rows.csv").string();
+  const std::string data = " --data " + (folder_ / "none").string();
+  for (const char* option : {"--csv ", "--json "}) {
+    ExpectBadInput(option + missing + data, "rows.csv");
+    ExpectBadInput(option + folder_.path().string() + data, "folder");
+    ExpectBadInput(option + folder_.path().string() + "/" + data, "folder");
+    ExpectBadInput(Cat(option, "''", data), option[2] == 'c' ? "--csv" : "--json");
+  }
+  const std::string same = (folder_ / "same").string();
+  ExpectBadInput(Cat("--csv ", same, " --json ", same, data), "same");
+}
+
+TEST_F(RetrievalBench, WritesToDevicesDirectly) {
+  const Outcome outcome = Run(
+      Cat(kTiny, kSmallRequests, " --methods exact --quiet --csv /dev/stdout --json /dev/null"));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_TRUE(outcome.out.starts_with("method ")) << outcome.out;
+  EXPECT_NE(outcome.out.find(kHeader), std::string::npos) << outcome.out;
+}
+
+}  // namespace
+}  // namespace eta
