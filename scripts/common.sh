@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# Sourced by the other scripts: where the project is, how it is built, how messages look.
+set -euo pipefail
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+JOBS="$(nproc 2>/dev/null || echo 2)"
+# shellcheck disable=SC2034 # used by those that source this file
+PYTHON=/usr/bin/python3 # not the first in PATH: a private build there cannot see apt's modules
+
+# One line on stderr and exit code 2: the caller or the input is at fault.
+die() {
+  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 2
+}
+
+say() { printf '%s\n' "$*" >&2; }
+
+# The comment block at the head of a script is its --help.
+print_help() { awk 'NR > 2 && /^#/ { sub(/^# ?/, ""); print; next } NR > 2 { exit }' "$0"; }
+
+# configure PRESET [CMAKE ARGUMENT...]: shows the output of CMake only when it fails.
+configure() {
+  local preset=$1 log="$ROOT/build/$1/configure.log"
+  mkdir -p "$(dirname "$log")"
+  (cd "$ROOT" && cmake --preset "$@") >"$log" 2>&1 || {
+    cat "$log" >&2
+    say "cmake --preset $preset failed"
+    return 1
+  }
+}
+
+# build PRESET [TARGET...]: Ninja's progress line on a terminal, nothing but warnings in a pipe.
+build() {
+  local preset=$1 quiet=()
+  shift
+  [[ -t 1 ]] || quiet=(-- --quiet)
+  say "Building ($preset) ..."
+  (cd "$ROOT" && cmake --build --preset "$preset" -j "$JOBS" ${1:+--target "$@"} "${quiet[@]}")
+}

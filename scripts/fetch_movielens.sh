@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Downloads a MovieLens data set from GroupLens, shows its terms and imports it as a data bundle.
+#
+#   scripts/fetch_movielens.sh [small|1m|20m|25m|32m] [--output DIR] [--bundle-tool PATH]
+#
+#   small .. 32m        which set: small is 1 MB and 0.1 M ratings; 25m is 250 MB and 25 M ratings
+#   --output DIR        the bundle to make, default data/movielens-<set>; must not exist
+#   --bundle-tool PATH  used instead of building bundle_tool
+#
+# The data may not be used commercially without permission, and most sets may not be passed on: read
+# the terms that are shown. ETA_MOVIELENS_URL names another folder to download from, such as a
+# mirror or file:///path. On failure nothing is left behind and the exit code is 2.
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+set_name=
+output=
+bundle_tool=
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    -h | --help)
+      print_help
+      exit
+      ;;
+    --output | --bundle-tool)
+      [[ -n ${2:-} ]] || die "$1 needs a path"
+      case $1 in
+        --output) output=$2 ;;
+        --bundle-tool) bundle_tool=$2 ;;
+      esac
+      shift
+      ;;
+    small | 1m | 20m | 25m | 32m)
+      [[ -z $set_name ]] || die "two sets asked for, $set_name and $1"
+      set_name=$1
+      ;;
+    *) die "unknown argument '$1'; see --help" ;;
+  esac
+  shift
+done
+set_name=${set_name:-small}
+output=${output:-$ROOT/data/movielens-$set_name}
+[[ ! -e $output ]] || die "$output exists already"
+
+case $set_name in
+  small) folder=ml-latest-small ;;
+  *) folder=ml-$set_name ;;
+esac
+case $set_name in
+  1m) members=(ratings.dat movies.dat README) ;;
+  *) members=(ratings.csv movies.csv README.txt) ;;
+esac
+base_url=${ETA_MOVIELENS_URL:-https://files.grouplens.org/datasets/movielens}
+archive=$folder.zip
+
+command -v unzip >/dev/null || die "unzip is not installed (apt install unzip)"
+command -v curl >/dev/null || command -v wget >/dev/null || die "neither curl nor wget is installed"
+
+temporary="$(mktemp -d "${TMPDIR:-/tmp}/eta-movielens.XXXXXX")"
+trap 'rm -rf "$temporary"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# download NAME [OPTION...]: fetches it from the server into the temporary folder.
+download() {
+  local name=$1
+  shift
+  if command -v curl >/dev/null; then
+    curl --fail --location --retry 3 --connect-timeout 20 --show-error "$@" \
+      --output "$temporary/$name" "$base_url/$name"
+  else
+    wget --no-verbose --tries=3 --timeout=20 --output-document="$temporary/$name" "$base_url/$name"
+  fi
+}
+
+download_archive() {
+  local error
+  say "Downloading $base_url/$archive ..."
+  if [[ -t 2 ]]; then
+    download "$archive" --progress-bar || die "$base_url/$archive cannot be downloaded"
+  elif ! error="$(download "$archive" --silent 2>&1)"; then
+    die "$base_url/$archive cannot be downloaded: ${error##*$'\n'}"
+  fi
+}
+
+# GroupLens publishes a checksum beside most sets, as "name digest" in one order or the other.
+check_md5() {
+  local published actual
+  if ! download "$archive.md5" --silent 2>/dev/null; then
+    say "No checksum of $archive is published; going on without."
+    return
+  fi
+  published="$(grep -oiE '\b[0-9a-f]{32}\b' "$temporary/$archive.md5")" ||
+    die "$base_url/$archive.md5: there is no checksum in it"
+  published=${published:0:32}
+  published=${published,,}
+  actual="$(md5sum <"$temporary/$archive" | cut -d ' ' -f 1)"
+  [[ $actual == "$published" ]] ||
+    die "$archive: damaged in transit (MD5 expected $published, found $actual)"
+}
+
+# The part of the README from "Usage License" to the next underlined title.
+show_licence() {
+  awk '
+    { sub(/\r$/, "") }
+    inside && /^(==|--)[=-]*$/ && ++underlines > 1 { ended = 1; exit }
+    inside { print previous }
+    tolower($0) ~ /^usage license/ { inside = 1 }
+    { previous = $0 }
+    END {
+      if (inside && !ended) print previous
+      if (!inside) print "Terms: https://grouplens.org/datasets/movielens/"
+    }
+  ' "$1" >&2
+}
+
+"$ROOT/scripts/setup.sh" fetch
+download_archive
+check_md5
+unzip -tqq "$temporary/$archive" >/dev/null 2>&1 || die "$archive: not a sound zip archive"
+unzip -qq -j -o "$temporary/$archive" "${members[@]/#/$folder/}" -d "$temporary/$folder" \
+  >/dev/null 2>&1 || die "$archive: lacks one of ${members[*]/#/$folder/}"
+rm "$temporary/$archive"
+show_licence "$temporary/$folder/${members[2]}"
+
+if [[ -z $bundle_tool ]]; then
+  "$ROOT/scripts/setup.sh" build data
+  configure release
+  build release bundle_tool
+  bundle_tool=$ROOT/build/release/bench/bundle_tool
+fi
+mkdir -p "$(dirname "$output")"
+say "Importing into $output ..."
+"$PYTHON" "$ROOT/scripts/import_movielens.py" --input "$temporary/$folder" --output "$output" \
+  --bundle-tool "$bundle_tool" || exit 2
+say "Done; try scripts/bench.sh --data $output"

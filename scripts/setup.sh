@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs what the project needs, with apt (Debian 12, Ubuntu 24.04).
+#
+#   scripts/setup.sh [build] [data] [fetch] [format]
+#
+#   build   compiler, CMake and the libraries (also the baselines' and the tests')
+#   data    Python with NumPy and SciPy, for the importers
+#   fetch   what scripts/fetch_movielens.sh downloads and unpacks with
+#   format  the pinned clang-format, and git
+#
+# Without arguments: build and data. When nothing is missing it touches neither network nor system.
+# Elsewhere, or without the right to install, it names what is needed and goes on.
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+BUILD=(g++ cmake ninja-build libhwy-dev libfaiss-dev libopenblas-dev libbenchmark-dev libgtest-dev
+  libcli11-dev nlohmann-json3-dev)
+DATA=(python3 python3-numpy python3-scipy)
+FETCH=(ca-certificates curl unzip)
+FORMAT=(clang-format-14 git)
+
+[[ $# -gt 0 ]] || set -- build data
+needed=()
+for purpose in "$@"; do
+  case $purpose in
+    build) needed+=("${BUILD[@]}") ;;
+    data) needed+=("${DATA[@]}") ;;
+    fetch) needed+=("${FETCH[@]}") ;;
+    format) needed+=("${FORMAT[@]}") ;;
+    -h | --help)
+      print_help
+      exit
+      ;;
+    *) die "unknown purpose '$purpose'; there are build, data, fetch and format" ;;
+  esac
+done
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+  say "No apt on this system. Needed, by their Debian names: ${needed[*]}"
+  command -v cmake >/dev/null || die "cmake is not there either"
+  exit 0
+fi
+
+installed=" $(dpkg-query -W -f='${db:Status-Status}:${Package} ' "${needed[@]}" 2>/dev/null || true)"
+missing=()
+for package in "${needed[@]}"; do
+  [[ $installed == *" installed:$package "* ]] || missing+=("$package")
+done
+[[ ${#missing[@]} -gt 0 ]] || exit 0
+
+as_root=()
+if [[ $EUID -ne 0 ]]; then
+  if ! command -v sudo >/dev/null || { [[ ! -t 0 ]] && ! sudo -n true 2>/dev/null; }; then
+    say "Not installed, and no right to install: ${missing[*]}"
+    say "Going on without; to install them: apt-get install ${missing[*]}"
+    exit 0
+  fi
+  as_root=(sudo)
+fi
+
+say "Installing with ${as_root[*]:+sudo }apt-get: ${missing[*]}"
+# A lock held by a daily update is waited for; a missing locale or a question must not stop anything.
+apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+  apt-get -y -q -o DPkg::Lock::Timeout=600)
+[[ -t 1 ]] || apt+=(-qq -o Dpkg::Use-Pty=0)
+log="$(mktemp)"
+trap 'rm -f "$log"' EXIT
+run() {
+  if [[ -t 1 ]]; then
+    "$@" </dev/null
+  else
+    "$@" </dev/null >"$log" 2>&1 || {
+      cat "$log" >&2
+      return 1
+    }
+  fi
+}
+run "${apt[@]}" update
+run "${apt[@]}" install --no-install-recommends "${missing[@]}"

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs what is missing, builds, and runs all tests.
+#
+#   scripts/test.sh [--preset NAME] [-DNAME=VALUE...] [CTEST ARGUMENT...]
+#
+#   --preset NAME   release (default), debug, asan or tsan
+#   -DNAME=VALUE    given to CMake, such as -DETA_WERROR=ON
+#   anything else   given to ctest, such as -R hamming
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+preset=release
+cmake_arguments=()
+ctest_arguments=()
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    -h | --help)
+      print_help
+      exit
+      ;;
+    --preset)
+      [[ $# -ge 2 ]] || die "--preset needs a name"
+      preset=$2
+      shift
+      ;;
+    --preset=*) preset=${1#*=} ;;
+    -D?*=*) cmake_arguments+=("$1") ;;
+    *) ctest_arguments+=("$1") ;;
+  esac
+  shift
+done
+case $preset in
+  release | debug | asan | tsan) ;;
+  *) die "unknown preset '$preset'; there are release, debug, asan and tsan" ;;
+esac
+
+"$ROOT/scripts/setup.sh" build data
+configure "$preset" "${cmake_arguments[@]}"
+build "$preset"
+cd "$ROOT"
+if [[ -t 1 ]]; then
+  ctest --preset "$preset" -j "$JOBS" --progress "${ctest_arguments[@]}"
+else # the tests that passed are not worth a line each in a log
+  ctest --preset "$preset" -j "$JOBS" "${ctest_arguments[@]}" |
+    sed -u -E '/^ +Start +[0-9]+: /d; /^ *[0-9]+\/[0-9]+ Test +#.* Passed +[0-9.]+ sec$/d'
+fi
