@@ -23,7 +23,9 @@ if grep -rIl -e "$build" -e "$(dirname "$(dirname "$source_dir")")/" "$work/pref
   exit 1
 fi
 
-cmake -S "$source_dir" -B "$work/build" -DCMAKE_PREFIX_PATH="$work/prefix" \
+# The generator that built the tree is there; CMake's default, make, may not be.
+generator="$(sed -n 's/^CMAKE_GENERATOR:INTERNAL=//p' "$build/CMakeCache.txt")"
+cmake -S "$source_dir" -B "$work/build" -G "$generator" -DCMAKE_PREFIX_PATH="$work/prefix" \
   -DCMAKE_BUILD_TYPE=Release >"$work/log" || { cat "$work/log" && exit 1; }
 cmake --build "$work/build" >"$work/log" || { cat "$work/log" && exit 1; }
 "$work/build/consumer"
