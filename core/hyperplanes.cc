@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/hyperplanes.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <utility>
@@ -8,6 +9,7 @@
 
 #include "core/check.h"
 #include "core/random.h"
+#include "simd/hadamard.h"
 #include "simd/simhash.h"
 
 namespace eta {
@@ -64,6 +66,56 @@ void OrthonormaliseColumns(Matrix<float>& matrix) {
   }
 }
 
+// One random stream per group of columns, so that a wider matrix begins with the narrower one.
+AlignedVector<uint8_t> DrawHadamardSigns(size_t dim, size_t bits, uint64_t seed) {
+  const size_t group_bytes = simd::kHadamardRounds * simd::HadamardSize(dim) / 8;
+  AlignedVector<uint8_t> sign_bits(simd::HadamardSignCount(dim, bits) / 8);
+  for (size_t group = 0; group * group_bytes < sign_bits.size(); ++group) {
+    Random random(seed, group);
+    for (size_t i = 0; i < group_bytes; i += 4) {
+      const uint32_t word = random.Next32();
+      for (size_t k = 0; k < 4; ++k) {
+        sign_bits[group * group_bytes + i + k] = static_cast<uint8_t>(word >> (8 * k));
+      }
+    }
+  }
+  return sign_bits;
+}
+
+// One round of the transforms of simd/hadamard.h on values that stay integers below 2^24 + 1, so
+// that the order of the sums does not matter.
+void HadamardRound(std::vector<float>& y, const uint32_t* signs) {
+  for (size_t i = 0; i < y.size(); ++i) y[i] = signs[i] != 0 ? -y[i] : y[i];
+  for (size_t h = 1; h < y.size(); h *= 2) {
+    for (size_t first = 0; first < y.size(); first += 2 * h) {
+      for (size_t i = first; i < first + h; ++i) {
+        const float a = y[i];
+        y[i] = a + y[i + h];
+        y[i + h] = a - y[i + h];
+      }
+    }
+  }
+}
+
+// Row d holds what the groups make of the unit vector d: sums of P^2 terms +-1 for transforms of
+// size P <= 4096, exact in float.
+Matrix<float> HadamardMatrix(size_t dim, size_t bits, const AlignedVector<uint32_t>& signs) {
+  const size_t size = simd::HadamardSize(dim);
+  Matrix<float> matrix(dim, bits);
+  std::vector<float> y(size);
+  for (size_t d = 0; d < dim; ++d) {
+    for (size_t first = 0; first < bits; first += size) {
+      std::fill(y.begin(), y.end(), 0.0f);
+      y[d] = 1;
+      for (size_t round = 0; round < simd::kHadamardRounds; ++round) {
+        HadamardRound(y, signs.data() + simd::kHadamardRounds * first + round * size);
+      }
+      std::copy_n(y.begin(), std::min(size, bits - first), matrix.row(d) + first);
+    }
+  }
+  return matrix;
+}
+
 }  // namespace
 
 const char* HyperplaneKindName(HyperplaneKind kind) {
@@ -74,6 +126,8 @@ const char* HyperplaneKindName(HyperplaneKind kind) {
       return "signs";
     case HyperplaneKind::kOrthogonal:
       return "orthogonal";
+    case HyperplaneKind::kHadamard:
+      return "hadamard";
     case HyperplaneKind::kLoaded:
       return "loaded";
   }
@@ -81,17 +135,20 @@ const char* HyperplaneKindName(HyperplaneKind kind) {
 }
 
 HyperplaneKind ParseHyperplaneKind(std::string_view name) {
-  for (auto kind :
-       {HyperplaneKind::kGaussian, HyperplaneKind::kSigns, HyperplaneKind::kOrthogonal}) {
+  for (auto kind : {HyperplaneKind::kGaussian, HyperplaneKind::kSigns, HyperplaneKind::kOrthogonal,
+                    HyperplaneKind::kHadamard}) {
     if (name == HyperplaneKindName(kind)) return kind;
   }
   throw std::invalid_argument(
-      Cat("hyperplanes '", name, "' are none of gaussian, signs, orthogonal"));
+      Cat("hyperplanes '", name, "' are none of gaussian, signs, orthogonal, hadamard"));
 }
 
 Hyperplanes Hyperplanes::Make(HyperplaneKind kind, size_t dim, size_t bits, uint64_t seed) {
   RequireShape(dim, bits);
   Require(kind != HyperplaneKind::kLoaded, "hyperplanes: kind 'loaded' cannot be generated");
+  if (kind == HyperplaneKind::kHadamard) {
+    return Hyperplanes(dim, bits, DrawHadamardSigns(dim, bits, seed));
+  }
   if (kind == HyperplaneKind::kSigns) {
     return Hyperplanes(kind, DrawColumns(dim, bits, seed, [](Random& random) {
                          return (random.Next32() & 1) != 0 ? 1.0f : -1.0f;
@@ -121,12 +178,25 @@ Hyperplanes::Hyperplanes(HyperplaneKind kind, Matrix<float> matrix)
   simd::PackHyperplanes(matrix_.values.data(), dim(), bits(), bits(), packed_.data());
 }
 
+Hyperplanes::Hyperplanes(size_t dim, size_t bits, AlignedVector<uint8_t> sign_bits)
+    : kind_(HyperplaneKind::kHadamard),
+      sign_bits_(std::move(sign_bits)),
+      signs_(sign_bits_.size() * 8) {
+  simd::PackHadamardSigns(sign_bits_.data(), signs_.size(), signs_.data());
+  matrix_ = HadamardMatrix(dim, bits, signs_);
+}
+
 void Hyperplanes::Encode(std::span<const float> embeddings, std::span<uint8_t> codes) const {
   Require(embeddings.size() % dim() == 0, "encode: ", embeddings.size(),
           " values are not rows of dim = ", dim());
   const size_t rows = embeddings.size() / dim();
   Require(codes.size() == rows * code_bytes(), "encode: room for ", codes.size(), " bytes, ", rows,
           " codes need ", rows * code_bytes());
+  if (kind_ == HyperplaneKind::kHadamard) {
+    simd::HadamardEncode(embeddings.data(), rows, dim(), dim(), signs_.data(), bits(), codes.data(),
+                         code_bytes());
+    return;
+  }
   simd::SimHashEncode(embeddings.data(), rows, dim(), dim(), packed_.data(), bits(), codes.data(),
                       code_bytes());
 }

@@ -18,6 +18,7 @@ enum class HyperplaneKind {
   kGaussian,    // independent N(0, 1): the ETA paper's
   kSigns,       // independent +-1: exact sums on small integers
   kOrthogonal,  // Gaussian columns orthonormalised in groups of dim: better recall per bit
+  kHadamard,    // random signs and Walsh-Hadamard transforms: orthogonal as well, and fast
   kLoaded,      // given from outside, such as a trained model's own
 };
 
@@ -28,7 +29,7 @@ HyperplaneKind ParseHyperplaneKind(std::string_view name);
 // The dim x bits projection matrix R of SimHash.
 class Hyperplanes {
  public:
-  // Same arguments, same matrix, on every platform; for kGaussian and kSigns the first columns of a
+  // Same arguments, same matrix, on every platform; for all but kOrthogonal the first columns of a
   // wider matrix are the narrower matrix. Throws std::invalid_argument unless dim lies in
   // [1, kMaxDim], bits in [1, kMaxBits] and kind is not kLoaded.
   static Hyperplanes Make(HyperplaneKind kind, size_t dim, size_t bits, uint64_t seed);
@@ -39,7 +40,13 @@ class Hyperplanes {
   size_t dim() const { return matrix_.rows; }
   size_t bits() const { return matrix_.cols; }
   size_t code_bytes() const { return (bits() + 7) / 8; }
+  // For kHadamard the integers that the transforms amount to. Encode does not multiply by them: a
+  // projection within rounding of 0 may get another sign than by the dense product (none of
+  // 1,024,000 did in a measurement at dim 128). core/reference/hadamard.h gives the exact codes.
   const Matrix<float>& matrix() const { return matrix_; }
+  // The packed signs of kHadamard, simd::HadamardSignCount(dim, bits) of them, as in
+  // core/reference/hadamard.h; empty for other kinds.
+  std::span<const uint8_t> hadamard_sign_bits() const { return sign_bits_; }
 
   // Codes of rows x dim embeddings, densely packed: codes.size() == rows * code_bytes().
   // Throws std::invalid_argument when a size does not fit.
@@ -47,10 +54,13 @@ class Hyperplanes {
 
  private:
   Hyperplanes(HyperplaneKind kind, Matrix<float> matrix);
+  Hyperplanes(size_t dim, size_t bits, AlignedVector<uint8_t> sign_bits);  // kHadamard
 
   HyperplaneKind kind_;
   Matrix<float> matrix_;
-  AlignedVector<float> packed_;
+  AlignedVector<float> packed_;  // of all kinds but kHadamard, which has signs instead
+  AlignedVector<uint8_t> sign_bits_;
+  AlignedVector<uint32_t> signs_;
 };
 
 }  // namespace eta
