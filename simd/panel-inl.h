@@ -33,7 +33,8 @@ inline constexpr size_t kTileRows = 6;
 #if HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR
 
 // Lane by lane through the library's fma, which is exact with or without hardware.
-HWY_INLINE PanelVector FusedMulAdd(PanelTag d, PanelVector a, PanelVector b, PanelVector c) {
+template <class D>
+HWY_INLINE hn::Vec<D> FusedMulAdd(D d, hn::Vec<D> a, hn::Vec<D> b, hn::Vec<D> c) {
   HWY_ALIGN float as[16];
   HWY_ALIGN float bs[16];
   HWY_ALIGN float cs[16];
@@ -66,9 +67,10 @@ HWY_INLINE hn::Vec<DD> MulAddRoundedToOdd(DD dd, hn::Vec<DD> a, hn::Vec<DD> b, h
   return hn::IfThenElse(inexact, hn::BitCast(dd, odd), sum);
 }
 
-HWY_INLINE PanelVector FusedMulAdd(PanelTag d, PanelVector a, PanelVector b, PanelVector c) {
-  const hn::Half<PanelTag> dh;
-  const hn::Rebind<double, hn::Half<PanelTag> > dd;
+template <class D>
+HWY_INLINE hn::Vec<D> FusedMulAdd(D d, hn::Vec<D> a, hn::Vec<D> b, hn::Vec<D> c) {
+  const hn::Half<D> dh;
+  const hn::Rebind<double, hn::Half<D> > dd;
   const auto lower = MulAddRoundedToOdd(dd, hn::PromoteTo(dd, hn::LowerHalf(dh, a)),
                                         hn::PromoteTo(dd, hn::LowerHalf(dh, b)),
                                         hn::PromoteTo(dd, hn::LowerHalf(dh, c)));
@@ -80,7 +82,8 @@ HWY_INLINE PanelVector FusedMulAdd(PanelTag d, PanelVector a, PanelVector b, Pan
 
 #else
 
-HWY_INLINE PanelVector FusedMulAdd(PanelTag, PanelVector a, PanelVector b, PanelVector c) {
+template <class D>
+HWY_INLINE hn::Vec<D> FusedMulAdd(D, hn::Vec<D> a, hn::Vec<D> b, hn::Vec<D> c) {
   return hn::MulAdd(a, b, c);
 }
 
