@@ -7,6 +7,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/code_blocks.cc"
+#include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 
@@ -43,13 +44,21 @@ HWY_INLINE void Transpose16x8(const uint64_t* rows, uint8_t* planes, size_t num_
   if (num_planes > 7) hn::StoreU(v7, d, planes + 7 * kBlockRows);
 }
 
-// Builds blocks from code_of(i), a pointer to the code of row i.
-template <class CodeOf>
+// Builds blocks from code_of(i), a pointer to the code of row i. With kPrefetch the codes of the
+// next block are asked for while a block is transposed: they lie anywhere in a large table.
+template <bool kPrefetch, class CodeOf>
 HWY_INLINE void FillBlocks(size_t n, size_t code_bytes, uint8_t* blocks, CodeOf code_of) {
+  constexpr size_t kLine = 64;  // bytes
   HWY_ALIGN uint64_t rows[kBlockRows];
   for (size_t first = 0; first < n; first += kBlockRows) {
     const size_t count = HWY_MIN(kBlockRows, n - first);
     if (count < kBlockRows) std::memset(rows, 0, sizeof(rows));
+    if constexpr (kPrefetch) {
+      const size_t end = HWY_MIN(first + 2 * kBlockRows, n);
+      for (size_t i = first + kBlockRows; i < end; ++i) {
+        for (size_t b = 0; b < code_bytes; b += kLine) hwy::Prefetch(code_of(i) + b);
+      }
+    }
     for (size_t byte = 0; byte < code_bytes; byte += 8) {
       const size_t bytes = HWY_MIN(size_t{8}, code_bytes - byte);
       if (bytes == 8) {
@@ -64,13 +73,13 @@ HWY_INLINE void FillBlocks(size_t n, size_t code_bytes, uint8_t* blocks, CodeOf 
 }
 
 void Pack(const uint8_t* codes, size_t n, size_t code_bytes, size_t stride, uint8_t* blocks) {
-  FillBlocks(n, code_bytes, blocks, [=](size_t i) HWY_ATTR { return codes + i * stride; });
+  FillBlocks<false>(n, code_bytes, blocks, [=](size_t i) HWY_ATTR { return codes + i * stride; });
 }
 
 void Gather(const uint8_t* table, size_t code_bytes, size_t stride, const int32_t* ids, size_t n,
             uint8_t* blocks) {
-  FillBlocks(n, code_bytes, blocks,
-             [=](size_t i) HWY_ATTR { return table + static_cast<size_t>(ids[i]) * stride; });
+  FillBlocks<true>(n, code_bytes, blocks,
+                   [=](size_t i) HWY_ATTR { return table + static_cast<size_t>(ids[i]) * stride; });
 }
 
 }  // namespace eta::simd::HWY_NAMESPACE

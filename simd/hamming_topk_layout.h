@@ -36,6 +36,10 @@ class HammingTopKLayout {
   static constexpr size_t kChunkBytes = 32 * 1024;
   static constexpr size_t kMaxChunkRows = 4096;
   static constexpr size_t kMaxTile = 32;  // queries
+  // Queries of a history that is one chunk: their searches hide each other's latency.
+  static constexpr size_t kGroup = 4;
+  // Rows of the first chunk by which the limit is judged.
+  static constexpr size_t kSampleRows = 1024;
 
   HammingTopKLayout(size_t n, size_t code_bytes, size_t k)
       : k_(std::min(k, n)),
@@ -44,40 +48,40 @@ class HammingTopKLayout {
     constexpr size_t kFourBlocks = 4 * kBlockRows;  // what the distance kernel takes at once
     const size_t fit = kChunkBytes / code_bytes / kFourBlocks * kFourBlocks;
     chunk_rows_ = std::min(std::clamp(fit, kFourBlocks, kMaxChunkRows), PaddedRows(n));
-    tile_ = chunk_rows_ >= n ? 1 : kMaxTile;
+    one_chunk_ = chunk_rows_ >= n;
+    tile_ = one_chunk_ ? kGroup : kMaxTile;
+    sample_rows_ =
+        std::min(one_chunk_ ? chunk_rows_ / 4 / kBlockRows * kBlockRows : kSampleRows, chunk_rows_);
+    if (sample_rows_ < kBlockRows * 2) sample_rows_ = chunk_rows_;
     prune_above_ = 3 * k_ + 3 * kBlockRows;
-    list_rows_ = std::min(prune_above_ + chunk_rows_, PaddedRows(n)) + kListSlack;
+    list_rows_ = std::min(prune_above_ + chunk_rows_, PaddedRows(n)) + 2 * kListSlack;
   }
 
   size_t k() const { return k_; }
   size_t chunk_rows() const { return chunk_rows_; }
+  bool one_chunk() const { return one_chunk_; }
   size_t tile() const { return tile_; }
+  size_t sample_rows() const { return sample_rows_; }
   // A list longer than this is cut back to k.
   size_t prune_above() const { return prune_above_; }
 
   size_t bytes() const {
-    return kAlign + ChunkBytes() + tile_ * ListBytes(list_rows_) + ListBytes(k_ + kListSlack) +
+    return kAlign + (one_chunk_ ? kGroup : 1) * ChunkBytes() + tile_ * ListBytes(list_rows_) +
            RoundUp(counters_ * sizeof(uint32_t));
   }
 
   // The parts of the scratch, each aligned to 64 bytes.
-  uint8_t* chunk(void* scratch) const {
+  uint8_t* chunk(void* scratch, size_t i) const {
     const auto address = reinterpret_cast<uintptr_t>(scratch);
-    return reinterpret_cast<uint8_t*>((address + kAlign - 1) / kAlign * kAlign);
+    return reinterpret_cast<uint8_t*>((address + kAlign - 1) / kAlign * kAlign) + i * ChunkBytes();
   }
   uint8_t* list_distances(void* scratch, size_t list) const {
-    return chunk(scratch) + ChunkBytes() + list * ListBytes(list_rows_);
+    return chunk(scratch, one_chunk_ ? kGroup : 1) + list * ListBytes(list_rows_);
   }
   uint8_t* list_positions(void* scratch, size_t list) const {
     return list_distances(scratch, list) + RoundUp(list_rows_ * distance_bytes_);
   }
-  uint8_t* sorted_distances(void* scratch) const { return list_distances(scratch, tile_); }
-  uint8_t* sorted_positions(void* scratch) const {
-    return sorted_distances(scratch) + RoundUp((k_ + kListSlack) * distance_bytes_);
-  }
-  uint8_t* counters(void* scratch) const {
-    return sorted_distances(scratch) + ListBytes(k_ + kListSlack);
-  }
+  uint8_t* counters(void* scratch) const { return list_distances(scratch, tile_); }
 
  private:
   static constexpr size_t kAlign = 64;
@@ -91,7 +95,9 @@ class HammingTopKLayout {
   size_t distance_bytes_;
   size_t counters_;
   size_t chunk_rows_;
+  bool one_chunk_;
   size_t tile_;
+  size_t sample_rows_;
   size_t prune_above_;
   size_t list_rows_;
 };

@@ -27,13 +27,6 @@
 #define ETA_SIMD_SELECT_TYPES_
 namespace eta::simd {
 
-// The n lowest set bits of `bits`, which has more than n.
-inline uint64_t LowestBits(uint64_t bits, size_t n) {
-  uint64_t rest = bits;
-  for (; n != 0; --n) rest &= rest - 1;
-  return bits ^ rest;
-}
-
 // For each byte the numbers of its set bits, lowest first: what a compress instruction would do for
 // eight lanes. 16 bytes may be read from any row.
 struct SetBitsTable {
@@ -51,19 +44,17 @@ constexpr SetBitsTable MakeSetBitsTable() {
 }
 inline constexpr SetBitsTable kSetBits = MakeSetBitsTable();
 
+alignas(64) inline constexpr uint8_t kIota64[64] = {
+    0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+    22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+    44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
+
 // Distances and positions of rows found so far, oldest first, with room for kListSlack more.
 template <typename T>
 struct NearestList {
   T* distances;
   int32_t* positions;
   size_t count;
-};
-
-// The K-th smallest of some distances: less < K <= less + equal.
-struct KthDistance {
-  size_t distance;
-  size_t less;   // how many are smaller
-  size_t equal;  // how many are equal
 };
 
 }  // namespace eta::simd
@@ -90,6 +81,17 @@ HWY_INLINE uint64_t MaskBits(D d, hn::Mask<D> mask) {
   // As many bytes as were stored: a wider load would wait for the store to reach the cache.
   std::memcpy(&bits, bytes, HWY_MIN(hn::Lanes(d), kBlockRows) / 8);
   return bits;
+#endif
+}
+
+// The n lowest set bits of `bits`, which has at least n.
+HWY_INLINE uint64_t LowestBits(uint64_t bits, size_t n) {
+#if HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX2
+  return _pdep_u64(_bzhi_u64(~uint64_t{0}, static_cast<unsigned>(n)), bits);
+#else
+  uint64_t rest = bits;
+  for (; n != 0; --n) rest &= rest - 1;
+  return bits ^ rest;
 #endif
 }
 
@@ -160,23 +162,32 @@ HWY_INLINE void CopySelectedDistances(uint64_t hits, const T* from, T* to) {
   }
 }
 
-// Writes, for each set bit, its number plus `first`; returns how many. Writes up to 64 entries.
-HWY_INLINE size_t WriteSelected(uint64_t hits, int32_t first, int32_t* to) {
-  HWY_ALIGN static constexpr uint8_t kIota[64] = {
-      0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
-      22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
-      44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
+// Writes, for each set bit, the distance of that row of a block, and the number of the bit plus
+// `first`; returns how many. Writes up to 64 entries. One compress, of the numbers, is enough: they
+// then pick the distances.
+template <typename T>
+HWY_INLINE size_t WriteSelected(uint64_t hits, const T* from, int32_t first, T* distances,
+                                int32_t* positions) {
   const size_t count = hwy::PopCount(hits);
-  const __m512i bytes = _mm512_maskz_compress_epi8(hits, _mm512_load_si512(kIota));
+  const __m512i numbers = _mm512_maskz_compress_epi8(hits, _mm512_load_si512(kIota64));
   const __m512i base = _mm512_set1_epi32(first);
-  const auto store = [&](int32_t* out, __m128i lanes) HWY_ATTR {
-    _mm512_storeu_si512(out, _mm512_add_epi32(_mm512_cvtepu8_epi32(lanes), base));
+  const auto store = [&](size_t i, __m128i lanes) HWY_ATTR {
+    _mm512_storeu_si512(positions + i, _mm512_add_epi32(_mm512_cvtepu8_epi32(lanes), base));
   };
-  store(to, _mm512_castsi512_si128(bytes));
-  if (HWY_UNLIKELY(count > 16)) {
-    store(to + 16, _mm512_extracti32x4_epi32(bytes, 1));
-    store(to + 32, _mm512_extracti32x4_epi32(bytes, 2));
-    store(to + 48, _mm512_extracti32x4_epi32(bytes, 3));
+  store(0, _mm512_castsi512_si128(numbers));
+  store(16, _mm512_extracti32x4_epi32(numbers, 1));
+  if constexpr (sizeof(T) == 1) {
+    _mm512_storeu_si512(distances, _mm512_permutexvar_epi8(numbers, _mm512_loadu_si512(from)));
+  } else {
+    const __m512i v0 = _mm512_loadu_si512(from), v1 = _mm512_loadu_si512(from + 32);
+    const __m512i low = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(numbers));
+    const __m512i high = _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(numbers, 1));
+    _mm512_storeu_si512(distances, _mm512_permutex2var_epi16(v0, low, v1));
+    _mm512_storeu_si512(distances + 32, _mm512_permutex2var_epi16(v0, high, v1));
+  }
+  if (HWY_UNLIKELY(count > 32)) {
+    store(32, _mm512_extracti32x4_epi32(numbers, 2));
+    store(48, _mm512_extracti32x4_epi32(numbers, 3));
   }
   return count;
 }
@@ -200,11 +211,15 @@ HWY_INLINE void CopySelectedDistances(uint64_t hits, const T* from, T* to) {
   }
 }
 
-// Writes, for each set bit, its number plus `first`; returns how many. Writes up to 8 more.
-HWY_INLINE size_t WriteSelected(uint64_t hits, int32_t first, int32_t* to) {
+// Writes, for each set bit, the distance of that row of a block, and the number of the bit plus
+// `first`; returns how many. Writes up to 8 entries more.
+template <typename T>
+HWY_INLINE size_t WriteSelected(uint64_t hits, const T* from, int32_t first, T* distances,
+                                int32_t* positions) {
+  CopySelectedDistances(hits, from, distances);
   const hn::CappedTag<int32_t, 8> d;
   const hn::Rebind<uint8_t, decltype(d)> d8;
-  int32_t* out = to;
+  int32_t* out = positions;
   for (; hits != 0; hits >>= 8, first += 8) {
     const auto base = hn::Set(d, first);
     for (size_t lane = 0; lane < 8; lane += hn::Lanes(d)) {
@@ -213,7 +228,7 @@ HWY_INLINE size_t WriteSelected(uint64_t hits, int32_t first, int32_t* to) {
     }
     out += hwy::PopCount(hits & 0xFF);
   }
-  return static_cast<size_t>(out - to);
+  return static_cast<size_t>(out - positions);
 }
 
 #endif
@@ -233,75 +248,108 @@ void AppendNear(const T* distances, size_t rows, size_t first_position, size_t l
     }
     // With a compress instruction copying nothing costs less than a branch mispredicted.
     if (!(HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL) && hits == 0) continue;
-    CopySelectedDistances(hits, distances + row, list.distances + count);
-    count +=
-        WriteSelected(hits, static_cast<int32_t>(first_position + row), list.positions + count);
+    count += WriteSelected(hits, distances + row, static_cast<int32_t>(first_position + row),
+                           list.distances + count, list.positions + count);
   }
   list.count = count;
 }
 
-// How many of n distances (whole blocks) are smaller than t, and how many at most t.
+// How many of n distances (whole blocks) are smaller than t.
 template <typename T>
-void CountNear(const T* distances, size_t n, size_t t, size_t& less, size_t& less_equal) {
+HWY_INLINE size_t CountBelow(const T* distances, size_t n, size_t t) {
   const DistanceTag<T> d;
-  const auto at = hn::Set(d, static_cast<T>(t));
-  const auto above = hn::Set(d, static_cast<T>(t + 1));
-  less = less_equal = 0;
-  for (size_t i = 0; i < n; i += hn::Lanes(d)) {
-    const auto v = hn::LoadU(d, distances + i);
-    less += hn::CountTrue(d, hn::Lt(v, at));
-    less_equal += hn::CountTrue(d, hn::Lt(v, above));
+  const size_t N = hn::Lanes(d);
+  const auto limit = hn::Set(d, static_cast<T>(t));
+  const auto below = [&](size_t i) HWY_ATTR {
+    return hn::CountTrue(d, hn::Lt(hn::LoadU(d, distances + i), limit));
+  };
+  size_t count0 = 0, count1 = 0, i = 0;
+  for (; i + 2 * N <= n; i += 2 * N) {
+    count0 += below(i);
+    count1 += below(i + N);
+  }
+  if (i < n) count0 += below(i);
+  return count0 + count1;
+}
+
+// For each of kSets arrays of n distances (whole blocks): the k-th smallest, if it lies in
+// [low, low + width), width a power of two; else low or low + width - 1. Replaces low. The arrays
+// are searched in step, without a branch on what is found: one search is a chain of compare, count
+// and halve, and four of them hide each other's latency. Distances above `max` are not there.
+template <size_t kSets, typename T>
+HWY_INLINE void HalveToKth(const T* const (&distances)[kSets], size_t n, size_t k, size_t max,
+                           size_t width, size_t (&low)[kSets]) {
+  while (width > 1) {
+    width /= 2;
+    for (size_t s = 0; s < kSets; ++s) {
+      const size_t middle = std::min(low[s] + width, max + 1);
+      low[s] += CountBelow(distances[s], n, middle) < k ? width : 0;
+    }
   }
 }
 
-// The k-th smallest of n distances (whole blocks) in [0, max]; entries above max are not there.
-// Gallops away from `guess`, then bisects. At least k entries must be there.
+// The smallest power of two above max.
+HWY_INLINE size_t SearchWidth(size_t max) {
+  size_t width = 1;
+  while (width <= max) width *= 2;
+  return width;
+}
+
+// The k-th smallest of n distances (whole blocks) up to max, of which there are at least k.
 template <typename T>
-KthDistance FindKth(const T* distances, size_t n, size_t k, size_t guess, size_t max) {
-  size_t low = 0, high = max;  // the answer lies in [low, high]
-  size_t t = std::min(guess, max);
-  for (size_t step = 1;; step *= 2) {
-    size_t less, less_equal;
-    CountNear(distances, n, t, less, less_equal);
-    if (less < k && less_equal >= k) return {t, less, less_equal - less};
-    const bool down = less >= k;
-    (down ? high : low) = down ? t - 1 : t + 1;
-    const size_t next = down ? t - std::min(step, t) : t + step;
-    t = high - low > 2 * step && next >= low && next <= high ? next : low + (high - low) / 2;
+HWY_NOINLINE size_t FindKth(const T* distances, size_t n, size_t k, size_t max) {
+  const T* const sets[1] = {distances};
+  size_t kth[1] = {0};
+  HalveToKth(sets, n, k, max, SearchWidth(max), kth);
+  return kth[0];
+}
+
+// The same for several sets at once, each expected in [low, low + width): others are searched again
+// alone. `low` is replaced by the results.
+template <size_t kSets, typename T>
+void FindKthNear(const T* const (&distances)[kSets], size_t n, size_t k, size_t max, size_t width,
+                 size_t (&low)[kSets]) {
+  size_t kth[kSets];
+  for (size_t s = 0; s < kSets; ++s) kth[s] = low[s];
+  HalveToKth(distances, n, k, max, width, kth);
+  for (size_t s = 0; s < kSets; ++s) {
+    // Inside the window a result is proved by the counts on both sides of it.
+    if (HWY_UNLIKELY(kth[s] == low[s] || kth[s] == low[s] + width - 1)) {
+      kth[s] = FindKth(distances[s], n, k, max);
+    }
+    low[s] = kth[s];
   }
 }
 
-// Fills the last block of a list so that it can be read whole.
+// Fills a list with far rows up to `padded` or more, at least one block, so that whole blocks can
+// be read.
 template <typename T>
-HWY_INLINE void PadList(const NearestList<T>& list) {
+HWY_INLINE void PadList(const NearestList<T>& list, size_t padded) {
   const DistanceTag<T> d;
   const auto far = hn::Set(d, std::numeric_limits<T>::max());
-  for (size_t i = 0; i < kListSlack; i += hn::Lanes(d)) {
-    hn::StoreU(far, d, list.distances + list.count + i);
-  }
+  const size_t end = std::max(padded, list.count + kBlockRows);
+  for (size_t i = list.count; i < end; i += hn::Lanes(d)) hn::StoreU(far, d, list.distances + i);
 }
 
 // Cuts a padded list down to the k nearest, given its k-th distance; it stays oldest first. Of
 // those at the k-th distance the ones that come first in `ties` stay.
 template <typename T>
-void KeepNearest(NearestList<T>& list, size_t k, const KthDistance& kth, TieOrder ties) {
+void KeepNearest(NearestList<T>& list, size_t k, size_t kth, TieOrder ties) {
   const DistanceTag<T> d;
-  const auto t = hn::Set(d, static_cast<T>(kth.distance));
-  const size_t take = k - kth.less;
+  const auto t = hn::Set(d, static_cast<T>(kth));
+  const size_t padded = PaddedRows(list.count);
+  const size_t take = k - CountBelow(list.distances, padded, kth);  // of those at the border
   const bool newest = ties == TieOrder::kNewestFirst;
-  size_t skip = newest ? kth.equal - take : 0;  // equal ones still to be left out
-  size_t keep = newest ? kth.equal : take;      // equal ones still to be looked at
+  // Of the equal rows, oldest first, the first `left` are dropped (newest first) or kept.
+  size_t left = newest ? CountBelow(list.distances, padded, kth + 1) - k : take;
   size_t count = 0;
   for (size_t i = 0; i < list.count; i += kBlockRows) {
     uint64_t less, equal;
     CompareBlock(list.distances + i, t, less, equal);
-    const size_t here = hwy::PopCount(equal);
-    if (here > keep) equal = LowestBits(equal, keep);
-    keep -= std::min(here, keep);
-    if (skip != 0) {
-      equal = here > skip ? equal ^ LowestBits(equal, skip) : 0;
-      skip -= std::min(here, skip);
-    }
+    const size_t here = std::min<size_t>(hwy::PopCount(equal), left);
+    left -= here;
+    const uint64_t first = LowestBits(equal, here);
+    equal = newest ? equal ^ first : first;
     const uint64_t hits = less | equal;
     CopySelectedDistances(hits, list.distances + i, list.distances + count);
     count += CopySelected(hits, list.positions + i, list.positions + count);
@@ -309,29 +357,53 @@ void KeepNearest(NearestList<T>& list, size_t k, const KthDistance& kth, TieOrde
   list.count = count;
 }
 
-// Orders k entries of a padded list (oldest first) by distance into `out`: for each distance that
-// occurs, from the first to the last asked for, copies its entries. Ascending distances, ties
-// oldest first, or, with kNewestFirst, exactly the reverse of what is wanted: descending distances,
-// ties oldest first. `out` has room for kListSlack more.
+// Writes, for each set bit, its number plus `first`; returns how many. Writes up to 64 entries.
+HWY_INLINE size_t WriteSelectedBytes(uint64_t hits, uint8_t first, uint8_t* to) {
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL
+  const __m512i numbers =
+      _mm512_add_epi8(_mm512_load_si512(kIota64), _mm512_set1_epi8(static_cast<char>(first)));
+  _mm512_storeu_si512(to, _mm512_maskz_compress_epi8(hits, numbers));
+  return hwy::PopCount(hits);
+#else
+  const hn::FixedTag<uint8_t, 8> d;
+  uint8_t* out = to;
+  for (; hits != 0; hits >>= 8, first = static_cast<uint8_t>(first + 8)) {
+    hn::StoreU(hn::Add(hn::LoadU(d, kSetBits.of[hits & 0xFF]), hn::Set(d, first)), d, out);
+    out += hwy::PopCount(hits & 0xFF);
+  }
+  return static_cast<size_t>(out - to);
+#endif
+}
+
+// Lists the entries of a padded list of k <= 256 (oldest first) by descending distance, from
+// `farthest` on, equal ones oldest first: the reverse of sorted with the newest first. One pass
+// over the list per distance: 8 instructions per 64 entries with AVX3_DL. Gives up, returning
+// false, when `max_passes` do not reach the nearest. `order` has room for 256 + 64.
 template <typename T>
-void GatherByDistance(const NearestList<T>& list, size_t k, size_t nearest, size_t farthest,
-                      TieOrder ties, NearestList<T>& out) {
+HWY_INLINE bool OrderByPasses(const NearestList<T>& list, size_t k, size_t farthest,
+                              size_t max_passes, uint8_t* order) {
   const DistanceTag<T> d;
-  const bool down = ties == TieOrder::kNewestFirst;
   size_t count = 0;
-  for (size_t distance = down ? farthest : nearest; count < k; distance += down ? -1 : 1) {
-    const auto t = hn::Set(d, static_cast<T>(distance));
-    const size_t begin = count;
+  for (size_t pass = 0; pass < max_passes; ++pass) {
+    const auto t = hn::Set(d, static_cast<T>(farthest - pass));
     for (size_t i = 0; i < k; i += kBlockRows) {
       uint64_t equal = 0;
       for (size_t lane = 0; lane < kBlockRows; lane += hn::Lanes(d)) {
         equal |= MaskBits(d, hn::Eq(hn::LoadU(d, list.distances + i + lane), t)) << lane;
       }
-      count += CopySelected(equal, list.positions + i, out.positions + count);
+      count += WriteSelectedBytes(equal, static_cast<uint8_t>(i), order + count);
     }
-    for (size_t i = begin; i < count; i += hn::Lanes(d)) hn::StoreU(t, d, out.distances + i);
+    if (count == k) return true;
   }
-  out.count = count;
+  return false;
+}
+
+// Copies n positions; unlike memcpy without a call.
+HWY_INLINE void CopyPositions(const int32_t* from, size_t n, int32_t* to) {
+  const PositionTag d;
+  size_t i = 0;
+  for (; i + hn::Lanes(d) <= n; i += hn::Lanes(d)) hn::StoreU(hn::LoadU(d, from + i), d, to + i);
+  for (; i < n; ++i) to[i] = from[i];
 }
 
 }  // namespace eta::simd::HWY_NAMESPACE
