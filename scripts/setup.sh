@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what the project needs, with apt (Debian 12, Ubuntu 24.04).
 #
-#   scripts/setup.sh [build] [data] [fetch] [format]
+#   scripts/setup.sh [build] [data] [fetch] [format] [plot] [arm]
 #
 #   build   compiler, CMake and the libraries (also the baselines' and the tests')
 #   data    Python with NumPy and SciPy, for the importers
 #   fetch   what scripts/fetch_movielens.sh downloads and unpacks with
 #   format  the pinned clang-format, and git
+#   plot    Python with Matplotlib, for pictures of results
+#   arm     cross compiler, arm64 libraries and emulator for scripts/arm.sh; makes arm64 a foreign
+#           architecture of dpkg (dpkg --remove-architecture arm64 undoes it)
 #
 # Without arguments: build and data. When nothing is missing it touches neither network nor system.
 # Elsewhere, or without the right to install, it names what is needed and goes on.
@@ -18,6 +21,9 @@ BUILD=(g++ cmake ninja-build libhwy-dev libfaiss-dev libopenblas-dev libbenchmar
 DATA=(python3 python3-numpy python3-scipy)
 FETCH=(ca-certificates curl unzip)
 FORMAT=(clang-format-14 git)
+PLOT=(python3 python3-numpy python3-matplotlib)
+ARM=(cmake ninja-build g++-aarch64-linux-gnu qemu-user libhwy-dev:arm64 libgtest-dev:arm64
+  libgomp1:arm64 nlohmann-json3-dev)
 
 [[ $# -gt 0 ]] || set -- build data
 needed=()
@@ -27,11 +33,13 @@ for purpose in "$@"; do
     data) needed+=("${DATA[@]}") ;;
     fetch) needed+=("${FETCH[@]}") ;;
     format) needed+=("${FORMAT[@]}") ;;
+    plot) needed+=("${PLOT[@]}") ;;
+    arm) needed+=("${ARM[@]}") ;;
     -h | --help)
       print_help
       exit
       ;;
-    *) die "unknown purpose '$purpose'; there are build, data, fetch and format" ;;
+    *) die "unknown purpose '$purpose'; there are build, data, fetch, format, plot and arm" ;;
   esac
 done
 
@@ -41,10 +49,20 @@ if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
   exit 0
 fi
 
-installed=" $(dpkg-query -W -f='${db:Status-Status}:${Package} ' "${needed[@]}" 2>/dev/null || true)"
+# A name without an architecture means the system's own, or a package for all.
+installed=" $(dpkg-query -W -f='${db:Status-Status}:${Package}:${Architecture} ' \
+  "${needed[@]}" 2>/dev/null || true)"
+native="$(dpkg --print-architecture)"
 missing=()
+foreign=
 for package in "${needed[@]}"; do
-  [[ $installed == *" installed:$package "* ]] || missing+=("$package")
+  case $package in
+    *:*) [[ $installed == *" installed:$package "* ]] && continue ;;
+    *) [[ $installed == *" installed:$package:$native "* || \
+      $installed == *" installed:$package:all "* ]] && continue ;;
+  esac
+  missing+=("$package")
+  [[ $package != *:* || ${package#*:} == "$native" ]] || foreign=${package#*:}
 done
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 
@@ -52,7 +70,8 @@ as_root=()
 if [[ $EUID -ne 0 ]]; then
   if ! command -v sudo >/dev/null || { [[ ! -t 0 ]] && ! sudo -n true 2>/dev/null; }; then
     say "Not installed, and no right to install: ${missing[*]}"
-    say "Going on without; to install them: apt-get install ${missing[*]}"
+    say "Going on without; to install them:${foreign:+ dpkg --add-architecture $foreign,}" \
+      "apt-get install ${missing[*]}"
     exit 0
   fi
   as_root=(sudo)
@@ -75,5 +94,12 @@ run() {
     }
   fi
 }
+if [[ -n $foreign && " $(dpkg --print-foreign-architectures | tr '\n' ' ')" != *" $foreign "* ]]; then
+  say "Adding the architecture $foreign to dpkg"
+  "${as_root[@]}" dpkg --add-architecture "$foreign"
+  # An archive that lacks the architecture would otherwise fail every later apt-get update.
+  trap 'rm -f "$log"; "${as_root[@]}" dpkg --remove-architecture "$foreign" || true' EXIT
+fi
 run "${apt[@]}" update
 run "${apt[@]}" install --no-install-recommends "${missing[@]}"
+trap 'rm -f "$log"' EXIT

@@ -4,7 +4,9 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <iterator>
 #include <set>
+#include <sstream>
 #include <stdexcept>
 
 #include "core/simd_env.h"
@@ -77,6 +79,15 @@ TEST_F(TargetChoiceTest, EveryTargetOfThisCpuIsTested) {
     EXPECT_EQ(names.count(name), has ? 1u : 0u) << name;
   }
 #endif
+}
+
+// scripts/arm.sh says here what the CPU that it emulates has.
+TEST_F(TargetChoiceTest, TheTestedTargetsAreThoseExpected) {
+  const char* expected = std::getenv("ETA_EXPECT_TARGETS");
+  if (expected == nullptr) return;
+  std::istringstream words(expected);
+  const std::set<std::string> names{std::istream_iterator<std::string>(words), {}};
+  EXPECT_EQ(NameSet(simd::SupportedTargets()), names);
 }
 
 TEST_F(TargetChoiceTest, TheListHoldsEachSupportedTargetOnce) {
