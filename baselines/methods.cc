@@ -15,6 +15,8 @@
 #include "baselines/sim_soft.h"
 #include "core/check.h"
 #include "core/eta_retriever.h"
+#include "core/rerank_retriever.h"
+#include "core/scan_i8_retriever.h"
 
 namespace eta {
 namespace {
@@ -93,11 +95,43 @@ std::unique_ptr<Retriever> MakeExact(const Spec& spec, const ItemTable& items,
   return MakeExactRetriever(spec.text, items);
 }
 
+// "eta:BITS+rerank:C", which was cut into "BITS+rerank" and "C".
+std::unique_ptr<Retriever> MakeEtaRerank(Spec spec, const ItemTable& items,
+                                         const MethodOptions& options) {
+  constexpr std::string_view kSuffix = "+rerank";
+  std::string& bits = spec.arguments[0];
+  RequireSpec(bits.ends_with(kSuffix), spec, "should have the form eta:BITS or eta:BITS+rerank:C");
+  bits.resize(bits.size() - kSuffix.size());
+  const size_t factor = ParseNumber(spec, spec.arguments[1], "C", kMaxRerankFactor);
+  const PlaneSource planes(spec, items, options);
+  return MakeEtaRerankRetriever(spec.text, items, planes.get(), factor, options.threads);
+}
+
+std::unique_ptr<Retriever> MakeScanF32(const Spec& spec, const ItemTable& items,
+                                       const MethodOptions&) {
+  RequireArguments(spec, 0, 0, "scan_f32");
+  return MakeExactRetriever(spec.text, items);
+}
+
+std::unique_ptr<Retriever> MakeScanI8(const Spec& spec, const ItemTable& items,
+                                      const MethodOptions&) {
+  RequireArguments(spec, 0, 0, "scan_i8");
+  return MakeScanI8Retriever(spec.text, items);
+}
+
 std::unique_ptr<Retriever> MakeEta(const Spec& spec, const ItemTable& items,
                                    const MethodOptions& options) {
-  RequireArguments(spec, 1, 1, "eta:BITS");
+  RequireArguments(spec, 1, 2, "eta:BITS or eta:BITS+rerank:C");
+  if (spec.arguments.size() == 2) return MakeEtaRerank(spec, items, options);
   const PlaneSource planes(spec, items, options);
   return MakeEtaRetriever(spec.text, items, planes.get(), options.threads);
+}
+
+std::unique_ptr<Retriever> MakeEtaGather(const Spec& spec, const ItemTable& items,
+                                         const MethodOptions& options) {
+  RequireArguments(spec, 1, 1, "eta_gather:BITS");
+  const PlaneSource planes(spec, items, options);
+  return MakeEtaGatherRetriever(spec.text, items, planes.get(), options.threads);
 }
 
 std::unique_ptr<Retriever> MakeFaissExact(const Spec& spec, const ItemTable& items,
@@ -162,7 +196,15 @@ struct Method {
 constexpr std::array kMethods = {
     Method{"exact", MakeExact,
            "exact                    all inner products with this project's kernel"},
-    Method{"eta", MakeEta, "eta:BITS                 ETA: Hamming top-K of SimHash codes"},
+    Method{"scan_f32", MakeScanF32, "scan_f32                 exact under another name"},
+    Method{"scan_i8", MakeScanI8,
+           "scan_i8                  all inner products of embeddings quantised to int8"},
+    Method{"eta", MakeEta,
+           "eta:BITS                 ETA: Hamming top-K of SimHash codes\n"
+           "eta:BITS+rerank:C        of the C*K nearest by Hamming distance the K of largest inner "
+           "product"},
+    Method{"eta_gather", MakeEtaGather,
+           "eta_gather:BITS          as eta, but gathers the codes of a history for each request"},
     Method{"faiss_exact", MakeFaissExact,
            "faiss_exact              all inner products with FAISS IndexFlatIP"},
     Method{

@@ -104,8 +104,11 @@ int main(int argc, char** argv) {
     eta::bench::RegisterLimits();
     eta::bench::RegisterHamming();
     eta::bench::RegisterSimHash();
+    eta::bench::RegisterHadamard();
     eta::bench::RegisterBlocks();
     eta::bench::RegisterDot();
+    eta::bench::RegisterDotI8();
+    eta::bench::RegisterRerank();
     benchmark::RunSpecifiedBenchmarks();
     benchmark::Shutdown();
     return 0;

@@ -44,7 +44,10 @@ double ShareOfFmaLimit(double multiply_adds, const std::function<void()>& kernel
 void RegisterLimits();
 void RegisterHamming();
 void RegisterSimHash();
+void RegisterHadamard();
 void RegisterBlocks();
 void RegisterDot();
+void RegisterDotI8();
+void RegisterRerank();
 
 }  // namespace eta::bench

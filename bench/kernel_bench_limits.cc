@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/kernel_bench_limits.h"
 
+#include <cstring>
+
 #include "simd/highway_config.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -93,6 +95,19 @@ uint64_t LimitPopcount(const uint8_t* data, size_t bytes, uint8_t query) {
 
 uint64_t LimitFma(size_t rounds, float* result) {
   return HWY_DYNAMIC_DISPATCH(Fma)(rounds, result);
+}
+
+uint64_t LimitRandomRead(const uint8_t* table, size_t row_bytes, const int32_t* ids, size_t n) {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const uint8_t* row = table + static_cast<size_t>(ids[i]) * row_bytes;
+    for (size_t b = 0; b < row_bytes; b += 64) {
+      uint64_t word;
+      std::memcpy(&word, row + b, sizeof(word));
+      sum += word;
+    }
+  }
+  return sum;
 }
 
 }  // namespace eta::bench

@@ -18,4 +18,8 @@ uint64_t LimitPopcount(const uint8_t* data, size_t bytes, uint8_t query);
 // Independent float32 FMAs in registers; returns how many multiply-adds (lanes) it did.
 uint64_t LimitFma(size_t rounds, float* result);
 
+// Reads one word of every cache line of n rows of a table, in the order of `ids`: what a gather of
+// codes cannot do without. Row id at table + id * row_bytes. Not specific to a SIMD target.
+uint64_t LimitRandomRead(const uint8_t* table, size_t row_bytes, const int32_t* ids, size_t n);
+
 }  // namespace eta::bench

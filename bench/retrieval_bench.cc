@@ -3,9 +3,11 @@
 #include <exception>
 #include <iostream>
 #include <new>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "bench/retrieval_bench_cold.h"
 #include "bench/retrieval_bench_environment.h"
 #include "bench/retrieval_bench_measure.h"
 #include "bench/retrieval_bench_options.h"
@@ -73,12 +75,18 @@ Report RunBenchmark(const Options& options, const DataSet& data, std::string tar
   Verify(contenders, data, requests, options);
   progress.Show("calibrating");
   Calibrate(contenders, requests, options.k);
-  Measure(contenders, data, requests, options, progress);
+  std::optional<ColdReport> cold;
+  if (options.is_cold) {
+    cold = MeasureCold(contenders, data, requests, options, progress);
+  } else {
+    Measure(contenders, data, requests, options, progress);
+  }
   return {.options = options,
           .data = data,
           .requests = summary,
           .target = std::move(target),
           .environment = environment,
+          .cold = std::move(cold),
           .notes = std::move(notes),
           .rows = SummarizeMethods(contenders, data, summary, options)};
 }

@@ -18,7 +18,9 @@ inline constexpr Column kColumns[] = {
     {"b", "candidates per request, mean over the requests, rounded"},
     {"threads", "threads"},
     {"target", "what ran it: SIMD target, or FAISS version and mode"},
-    {"cache", "warm: every request runs once untimed before it is timed"},
+    {"cache",
+     "warm: every request runs once untimed before it is timed; cold: every request timed is of a "
+     "user whose prepared history has left all caches (the JSON says how)"},
     {"recall",
      "share of the exact inner-product top-K that was returned, by position; top-min(K, n) for a "
      "history of n; mean over the candidates of a request, then over the requests; requests "

@@ -46,6 +46,22 @@ Json DataJson(const Report& report) {
           {"has_candidates", bundle.candidates.has_value()}};
 }
 
+Json ColdJson(const ColdReport& cold) {
+  const char* how =
+      cold.is_flushed
+          ? "a buffer of cold_factor x last_level_cache_bytes is read before each turn of a method"
+          : "each method holds copies of all prepared histories, cold_factor x "
+            "last_level_cache_bytes in all, and uses them in turn";
+  return {{"how", how},
+          {"shared", "code table and embeddings are as warm as the requests of a turn leave them"},
+          {"last_level_cache_bytes", cold.cache.bytes},
+          {"last_level_cache_source", cold.cache.source},
+          {"cold_factor", kColdFactor},
+          {"requests_per_turn", cold.turn},
+          {"prepared_bytes", cold.prepared_bytes},
+          {"memory_limit_bytes", cold.memory_limit}};
+}
+
 Json SettingsJson(const Report& report) {
   const Options& o = report.options;
   const auto& loaded = report.data.hyperplanes;
@@ -64,7 +80,9 @@ Json SettingsJson(const Report& report) {
           {"split", SplitName(ResolveSplit(o.split, report.requests.requests, o.threads))},
           {"repeats", o.repeats},
           {"warm_up_runs", 1},
-          {"interleaved", true}};
+          {"interleaved", true},
+          {"cache", o.is_cold ? "cold" : "warm"},
+          {"cold", report.cold ? ColdJson(*report.cold) : Json(nullptr)}};
 }
 
 Json RequestsJson(const RequestSummary& r) {
@@ -109,7 +127,7 @@ Json RowJson(const Row& row) {
           {"b", row.b},
           {"threads", row.threads},
           {"target", row.target},
-          {"cache", "warm"},
+          {"cache", row.cache},
           {"recall", OrNull(row.recall)},
           {"recall_p5", OrNull(row.recall_p5)},
           {"recall_ties", OrNull(row.recall_ties)},

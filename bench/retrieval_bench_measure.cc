@@ -18,14 +18,6 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// Requests that go through one method at a time. With one request per thread the threads would
-// mostly wait for the longest history; too many would need the memory of all their histories.
-size_t BatchSize(const Options& options, size_t num_requests) {
-  const Split split = ResolveSplit(options.split, num_requests, options.threads);
-  if (options.threads == 1 || split == Split::kCandidates) return 1;
-  return std::max<size_t>(64, 8 * static_cast<size_t>(options.threads));
-}
-
 MethodOptions MakeMethodOptions(const Options& options, const DataSet& data, Split split) {
   MethodOptions method_options;
   method_options.seed = options.seed;
@@ -41,9 +33,9 @@ MethodOptions MakeMethodOptions(const Options& options, const DataSet& data, Spl
 Contender::Contender(std::unique_ptr<Retriever> retriever, const BatchOptions& options)
     : retriever_(std::move(retriever)), driver_(*retriever_, options) {}
 
-void Contender::Run(std::span<const UserRequest> requests, size_t k, size_t repeats) {
+std::vector<std::unique_ptr<PreparedHistory>> Contender::Prepare(
+    std::span<const UserRequest> requests) {
   std::vector<std::unique_ptr<PreparedHistory>> prepared;
-  std::vector<Request> batch;
   for (const UserRequest& request : requests) {
     const auto start = Clock::now();
     prepared.push_back(retriever_->Prepare(request.history));
@@ -51,21 +43,32 @@ void Contender::Run(std::span<const UserRequest> requests, size_t k, size_t repe
     ++measurements_.builds;
     measurements_.prepared_bytes += prepared.back()->bytes();
     measurements_.behaviours += request.history.size();
-    batch.push_back({prepared.back().get(), request.candidates});
   }
+  return prepared;
+}
+
+void Contender::Answer(std::span<const Request> batch, size_t k, bool is_timed) {
+  const auto start = Clock::now();
   driver_.Run(batch, k, result_);
-  for (size_t i = 0; i < repeats; ++i) {
-    const auto start = Clock::now();
-    driver_.Run(batch, k, result_);
-    measurements_.retrieve_seconds += SecondsSince(start);
-    measurements_.candidates += result_.offsets.back();
-    for (size_t r = 0; r < batch.size(); ++r) {
-      const double seconds = result_.seconds[r];
-      measurements_.latencies.push_back(seconds);
-      measurements_.latencies_per_candidate.push_back(
-          seconds / static_cast<double>(batch[r].candidates.size()));
-    }
+  if (!is_timed) return;
+  measurements_.retrieve_seconds += SecondsSince(start);
+  measurements_.candidates += result_.offsets.back();
+  for (size_t r = 0; r < batch.size(); ++r) {
+    const double seconds = result_.seconds[r];
+    measurements_.latencies.push_back(seconds);
+    measurements_.latencies_per_candidate.push_back(
+        seconds / static_cast<double>(batch[r].candidates.size()));
   }
+}
+
+void Contender::Run(std::span<const UserRequest> requests, size_t k, size_t repeats) {
+  const auto prepared = Prepare(requests);
+  std::vector<Request> batch;
+  for (size_t r = 0; r < requests.size(); ++r) {
+    batch.push_back({prepared[r].get(), requests[r].candidates});
+  }
+  Answer(batch, k, false);
+  for (size_t i = 0; i < repeats; ++i) Answer(batch, k, true);
 }
 
 std::vector<Contender> MakeContenders(const Options& options, const DataSet& data,
@@ -97,6 +100,14 @@ void Calibrate(std::vector<Contender>& contenders, std::span<const UserRequest> 
     const auto prepared = retriever.Prepare((*median)->history);
     retriever.Calibrate(*prepared, (*median)->candidates, k);
   }
+}
+
+// With one request per thread the threads would mostly wait for the longest history; too many would
+// need the memory of all their histories.
+size_t BatchSize(const Options& options, size_t num_requests) {
+  const Split split = ResolveSplit(options.split, num_requests, options.threads);
+  if (options.threads == 1 || split == Split::kCandidates) return 1;
+  return std::max<size_t>(64, 8 * static_cast<size_t>(options.threads));
 }
 
 void Measure(std::vector<Contender>& contenders, const DataSet& data,

@@ -43,7 +43,11 @@ class Contender {
   const Measurements& measurements() const { return measurements_; }
   const BatchResult& result() const { return result_; }  // of the last Run
 
-  // Prepares the histories (timed), answers once untimed, then `repeats` times timed.
+  // Prepares the histories of the requests and adds the time to the measurements.
+  std::vector<std::unique_ptr<PreparedHistory>> Prepare(std::span<const UserRequest> requests);
+  // Answers a batch; the latencies are kept if `is_timed`.
+  void Answer(std::span<const Request> batch, size_t k, bool is_timed);
+  // Prepares the histories, answers once untimed, then `repeats` times timed.
   void Run(std::span<const UserRequest> requests, size_t k, size_t repeats);
 
  private:
@@ -60,6 +64,9 @@ std::vector<Contender> MakeContenders(const Options& options, const DataSet& dat
 
 // Lets every method calibrate itself on the request with the median history.
 void Calibrate(std::vector<Contender>& contenders, std::span<const UserRequest> requests, size_t k);
+
+// Requests that go through one method at a time.
+size_t BatchSize(const Options& options, size_t num_requests);
 
 // Measures all methods interleaved: every batch of requests goes through all methods before the
 // next one, in an order that rotates, so that drift of clock speed or of other load hits all alike.

@@ -21,6 +21,7 @@ constexpr uint64_t kMaxSeed = std::numeric_limits<uint64_t>::max();
 constexpr uint64_t kMaxK = 1'000'000;
 constexpr uint64_t kMaxCandidates = 1'000'000;
 constexpr uint64_t kMaxRepeats = 1'000'000;
+constexpr uint64_t kMaxMegabytes = 1'000'000'000;
 
 constexpr const char* kDefaultMethods =
     "exact,eta:64,eta:128,eta:256,faiss_exact,faiss_binary:64,faiss_binary:256,sim_hard,"
@@ -61,6 +62,7 @@ struct RawValues {
   std::string methods = kDefaultMethods;
   std::string hyperplanes;
   std::string split = "auto";
+  std::string cache = "warm";
   bool list_methods = false;
 };
 
@@ -141,9 +143,10 @@ void AddMethodOptions(CLI::App& app, Options& o, RawValues& raw) {
   group.Text("--methods", raw.methods, "LIST", "Methods to compare, separated by commas");
   group.Flag("--list-methods", raw.list_methods, "Print all methods and exit");
   group.Whole("--k", o.k, 1, kMaxK, "Behaviours to retrieve per candidate (K)");
-  group.Text("--hyperplanes", raw.hyperplanes, "KIND",
-             "Hyperplanes of all codes: gaussian, signs or orthogonal; without it those of the "
-             "bundle are used for codes of their width, and gaussian ones else");
+  group.Text(
+      "--hyperplanes", raw.hyperplanes, "KIND",
+      "Hyperplanes of all codes: gaussian, signs, orthogonal or hadamard; without it those of "
+      "the bundle are used for codes of their width, and gaussian ones else");
 }
 
 void AddMeasuringOptions(CLI::App& app, Options& o, RawValues& raw) {
@@ -153,6 +156,15 @@ void AddMeasuringOptions(CLI::App& app, Options& o, RawValues& raw) {
              "What threads share out: users (throughput), candidates of one request (latency) or "
              "auto (users if there are as many requests as threads)");
   group.Whole("--repeats", o.repeats, 1, kMaxRepeats, "Timed runs of each request and method");
+  group.Text("--cache", raw.cache, "HOW",
+             "warm: each request runs once before it is timed; cold: each is of a user whose "
+             "prepared history has left all caches");
+  group.Whole(
+      "--llc-mb", o.llc_mb, 0, kMaxMegabytes,
+      "With --cache cold: size of the last-level cache in MB; 0: ask the system, which in a "
+      "virtual machine may name the cache of the whole socket");
+  group.Whole("--cold-memory", o.cold_memory_mb, 0, kMaxMegabytes,
+              "With --cache cold: MB that prepared histories may take; 0: half of the memory");
   group.Text("--target", o.target, "NAME",
              "SIMD target to run, such as AVX2; without it ETA_SIMD_TARGET, else the best one");
 }
@@ -168,6 +180,12 @@ void Convert(const CLI::App& app, const RawValues& raw, Options& o) {
   o.methods = SplitMethods(raw.methods);
   o.methods_are_default = app.count("--methods") == 0;
   o.split = ParseSplit(raw.split);
+  Require(raw.cache == "warm" || raw.cache == "cold", "cache \"", raw.cache,
+          "\" is none of warm, cold");
+  o.is_cold = raw.cache == "cold";
+  for (const char* name : {"--llc-mb", "--cold-memory"}) {
+    Require(o.is_cold || app.count(name) == 0, name, " needs --cache cold");
+  }
   if (app.count("--hyperplanes") > 0) o.hyperplanes = ParseHyperplaneKind(raw.hyperplanes);
   // An empty text means "not given" further on.
   for (const char* name : {"--data", "--csv", "--json", "--target"}) {

@@ -39,6 +39,9 @@ struct Options {
   Split split = Split::kAuto;
   size_t repeats = 3;
   std::string target;  // empty: the best one, or ETA_SIMD_TARGET
+  bool is_cold = false;
+  size_t llc_mb = 0;          // size of the last-level cache; 0: ask the system
+  size_t cold_memory_mb = 0;  // for the prepared histories; 0: half of the memory
 
   // Output.
   std::string csv;

@@ -70,7 +70,18 @@ std::string ThreadsLine(const Report& report) {
   const Split split = ResolveSplit(o.split, report.requests.requests, o.threads);
   return Cat(o.threads, o.threads > 1 ? Cat(", sharing out ", SplitName(split)) : "",
              "; every request timed ", o.repeats, o.repeats == 1 ? " time" : " times",
-             " after one untimed run (warm cache)");
+             report.cold ? "" : " after one untimed run (warm cache)");
+}
+
+std::string CacheLine(const Report& report) {
+  if (!report.cold) return "";
+  const ColdReport& cold = *report.cold;
+  const size_t megabytes = cold.cache.bytes >> 20;
+  return Cat("\ncache     cold: last-level cache ", megabytes, " MB (", cold.cache.source, "), ",
+             cold.prepared_bytes >> 20, " MB of prepared histories, ",
+             cold.is_flushed ? Cat(kColdFactor * megabytes, " MB read before each ", cold.turn,
+                                   " requests of a method")
+                             : "used in turn");
 }
 
 }  // namespace
@@ -82,7 +93,7 @@ std::string HeaderText(const Report& report) {
              Fixed(e.load_average, 2), "\ntarget    ", report.target, "; eta-simd ",
              kProjectVersion, " (", kGitRevision, "), Highway ", kHighwayVersion, "\ncompiler  ",
              kCompiler, ", ", kBuildType, "\nFAISS     ", FaissBuild(), "\nthreads   ",
-             ThreadsLine(report), "\n\n");
+             ThreadsLine(report), CacheLine(report), "\n\n");
 }
 
 std::string TableText(const Report& report) {
@@ -109,8 +120,8 @@ std::string CsvText(std::span<const Row> rows) {
   text += '\n';
   for (const Row& row : rows) {
     text += Cat(CsvField(row.method), ',', row.bits, ',', row.dim, ',', row.k, ',',
-                Fixed(row.l_mean, 3), ',', row.b, ',', row.threads, ',', CsvField(row.target),
-                ",warm,", Fixed(row.recall, 6, ""), ',', Fixed(row.recall_p5, 6, ""), ',',
+                Fixed(row.l_mean, 3), ',', row.b, ',', row.threads, ',', CsvField(row.target), ',',
+                row.cache, ',', Fixed(row.recall, 6, ""), ',', Fixed(row.recall_p5, 6, ""), ',',
                 Fixed(row.recall_ties, 6, ""), ',', Fixed(row.attention_mass, 6, ""), ',',
                 Fixed(row.p50_us, 3), ',', Fixed(row.p95_us, 3), ',', Fixed(row.p99_us, 3), ',',
                 Fixed(row.p999_us, 3), ',', Fixed(row.candidates_per_s, 1), ',',

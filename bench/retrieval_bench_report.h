@@ -2,10 +2,12 @@
 // What a run says: a table to read, a CSV to plot, a JSON to repeat it by.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "bench/retrieval_bench_cold.h"
 #include "bench/retrieval_bench_environment.h"
 #include "bench/retrieval_bench_options.h"
 #include "bench/retrieval_bench_requests.h"
@@ -19,6 +21,7 @@ struct Report {
   RequestSummary requests;
   std::string target;  // SIMD target of this project's kernels
   Environment environment;
+  std::optional<ColdReport> cold;  // with --cache cold
   std::vector<std::string> notes;
   std::vector<Row> rows;
 };

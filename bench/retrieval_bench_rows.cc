@@ -81,6 +81,7 @@ std::vector<Row> SummarizeMethods(std::span<const Contender> contenders, const D
     row.b = static_cast<size_t>(std::llround(requests.b_mean));
     row.threads = options.threads;
     row.target = retriever.target();
+    row.cache = options.is_cold ? "cold" : "warm";
     row.table_bytes = retriever.table_bytes();
     FillQuality(contender.measurements(), row);
     FillLatencies(contender.measurements(), row);

@@ -21,6 +21,7 @@ struct Row {
   size_t b;
   int threads;
   std::string target;
+  std::string cache;  // warm or cold
   // Nothing where no request has a history.
   std::optional<double> recall;
   std::optional<double> recall_p5;

@@ -7,6 +7,7 @@
 
 #include "core/check.h"
 #include "core/reference/dot.h"
+#include "core/reference/hadamard.h"
 #include "core/reference/hamming.h"
 #include "core/reference/simhash.h"
 #include "simd/dot.h"
@@ -114,22 +115,31 @@ void VerifyExact(const Retriever& retriever, const ItemTable& items, const Sampl
   });
 }
 
-Matrix<float> PlanesOf(const Retriever& eta, const DataSet& data, const Options& options) {
-  if (data.hyperplanes && data.hyperplanes->bits() == eta.bits()) {
-    return data.hyperplanes->matrix();
-  }
-  return Hyperplanes::Make(options.hyperplanes.value_or(HyperplaneKind::kGaussian),
-                           data.bundle.items.dim(), eta.bits(), options.seed)
-      .matrix();
+// True for methods that return exactly the Hamming top-K.
+bool IsPlainEta(const std::string& name) {
+  return (name.starts_with("eta:") || name.starts_with("eta_gather:")) &&
+         name.find('+') == std::string::npos;
 }
 
-void VerifyEta(const Retriever& retriever, const ItemTable& items, const Matrix<float>& planes,
+Hyperplanes PlanesOf(const Retriever& eta, const DataSet& data, const Options& options) {
+  if (data.hyperplanes && data.hyperplanes->bits() == eta.bits()) return *data.hyperplanes;
+  return Hyperplanes::Make(options.hyperplanes.value_or(HyperplaneKind::kGaussian),
+                           data.bundle.items.dim(), eta.bits(), options.seed);
+}
+
+std::vector<uint8_t> ReferenceCodes(const Hyperplanes& planes, std::span<const float> rows) {
+  if (planes.kind() == HyperplaneKind::kHadamard) {
+    return reference::HadamardRows(rows, planes.dim(), planes.hadamard_sign_bits(), planes.bits());
+  }
+  return reference::SimHashRows(rows, planes.dim(), planes.matrix().values, planes.bits());
+}
+
+void VerifyEta(const Retriever& retriever, const ItemTable& items, const Hyperplanes& planes,
                const Sample& sample, size_t k) {
-  const std::vector<uint8_t> codes =
-      reference::SimHashRows(sample.rows, items.dim(), planes.values, planes.cols);
+  const std::vector<uint8_t> codes = ReferenceCodes(planes, sample.rows);
   VerifyPositions(retriever, sample, k, [&](size_t c) {
     const std::vector<uint8_t> query =
-        reference::SimHash(Embedding(items, sample.candidates[c]), planes.values, planes.cols);
+        ReferenceCodes(planes, Embedding(items, sample.candidates[c]));
     return SortedPositions(reference::HammingTopK(codes, query, k, simd::TieOrder::kNewestFirst));
   });
 }
@@ -145,8 +155,8 @@ void Verify(std::span<const Contender> contenders, const DataSet& data,
     const Retriever& retriever = contender.retriever();
     if (retriever.name() == "exact") {
       for (const Sample& sample : samples) VerifyExact(retriever, items, sample, options.k);
-    } else if (retriever.name().starts_with("eta:")) {
-      const Matrix<float> planes = PlanesOf(retriever, data, options);
+    } else if (IsPlainEta(retriever.name())) {
+      const Hyperplanes planes = PlanesOf(retriever, data, options);
       for (const Sample& sample : samples) VerifyEta(retriever, items, planes, sample, options.k);
     }
   }

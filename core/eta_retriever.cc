@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "core/aligned.h"
 #include "core/check.h"
 #include "core/codes.h"
+#include "simd/code_blocks.h"
 #include "simd/dot.h"
 #include "simd/hamming.h"
 #include "simd/target.h"
@@ -21,7 +23,8 @@ class KernelScratch : public Scratch {
     if (bytes_.size() < size) bytes_.resize(size);
     return bytes_.data();
   }
-  AlignedVector<uint8_t> codes;  // of the candidates
+  AlignedVector<uint8_t> codes;   // of the candidates
+  AlignedVector<uint8_t> blocks;  // of a history that is gathered for each request
   AlignedVector<float> rows;
 
  private:
@@ -57,24 +60,61 @@ class EtaRetriever : public Retriever {
   void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
                   Scratch& scratch, RetrievedView out) const override {
     const CodeBlocks& blocks = dynamic_cast<const EtaHistory&>(history).blocks;
-    auto& memory = dynamic_cast<KernelScratch&>(scratch);
+    Scan(blocks.data(), blocks.size(), candidates, k, dynamic_cast<KernelScratch&>(scratch), out);
+  }
+
+  const CodeTable& table() const { return table_; }
+
+  void Scan(const uint8_t* blocks, size_t n, std::span<const int32_t> candidates, size_t k,
+            KernelScratch& memory, RetrievedView out) const {
     const size_t code_bytes = table_.code_bytes();
     memory.codes.resize(candidates.size() * code_bytes);
     for (size_t b = 0; b < candidates.size(); ++b) {
       std::ranges::copy(table_.row(static_cast<size_t>(candidates[b])),
                         memory.codes.begin() + static_cast<ptrdiff_t>(b * code_bytes));
     }
-    void* bytes = memory.Bytes(simd::HammingTopKScratchBytes(blocks.size(), code_bytes, k));
+    void* bytes = memory.Bytes(simd::HammingTopKScratchBytes(n, code_bytes, k));
     const size_t count =
-        simd::HammingTopK(blocks.data(), blocks.size(), code_bytes, memory.codes.data(),
-                          candidates.size(), code_bytes, k, simd::TieOrder::kNewestFirst,
-                          simd::ResultOrder::kAny, bytes, {out.positions.data(), nullptr});
+        simd::HammingTopK(blocks, n, code_bytes, memory.codes.data(), candidates.size(), code_bytes,
+                          k, simd::TieOrder::kNewestFirst, simd::ResultOrder::kAny, bytes,
+                          {out.positions.data(), nullptr});
     std::ranges::fill(out.counts, static_cast<int32_t>(count));
   }
 
  private:
   std::string name_;
   CodeTable table_;
+};
+
+class ItemIds : public PreparedHistory {
+ public:
+  explicit ItemIds(std::span<const int32_t> items)
+      : PreparedHistory(items.size()), ids(items.begin(), items.end()) {}
+  size_t bytes() const override { return ids.size() * sizeof(int32_t); }
+
+  const std::vector<int32_t> ids;
+};
+
+class EtaGatherRetriever final : public EtaRetriever {
+ public:
+  using EtaRetriever::EtaRetriever;
+
+ private:
+  std::unique_ptr<PreparedHistory> DoPrepare(std::span<const int32_t> history) const override {
+    return std::make_unique<ItemIds>(history);
+  }
+
+  void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
+                  Scratch& scratch, RetrievedView out) const override {
+    const auto& ids = dynamic_cast<const ItemIds&>(history).ids;
+    auto& memory = dynamic_cast<KernelScratch&>(scratch);
+    const size_t code_bytes = table().code_bytes();
+    const size_t bytes = simd::CodeBlocksBytes(ids.size(), code_bytes);
+    if (memory.blocks.size() < bytes) memory.blocks.resize(bytes);
+    simd::GatherCodeBlocks(table().data(), code_bytes, code_bytes, ids.data(), ids.size(),
+                           memory.blocks.data());
+    Scan(memory.blocks.data(), ids.size(), candidates, k, memory, out);
+  }
 };
 
 class ExactHistory : public PreparedHistory {
@@ -135,6 +175,11 @@ class ExactRetriever : public Retriever {
 std::unique_ptr<Retriever> MakeEtaRetriever(std::string name, const ItemTable& items,
                                             const Hyperplanes& hyperplanes, int threads) {
   return std::make_unique<EtaRetriever>(std::move(name), items, hyperplanes, threads);
+}
+
+std::unique_ptr<Retriever> MakeEtaGatherRetriever(std::string name, const ItemTable& items,
+                                                  const Hyperplanes& hyperplanes, int threads) {
+  return std::make_unique<EtaGatherRetriever>(std::move(name), items, hyperplanes, threads);
 }
 
 std::unique_ptr<Retriever> MakeExactRetriever(std::string name, const ItemTable& items) {

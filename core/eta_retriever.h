@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two retrievers made of this project's kernels: ETA, and the exact float32 scan it must beat.
+// The retrievers made of this project's kernels: ETA, from packed blocks or gathered for each
+// request, and the exact float32 scan it must beat.
 #pragma once
 
 #include <memory>
@@ -15,6 +16,11 @@ namespace eta {
 // table, as in serving. `items` must outlive the retriever.
 std::unique_ptr<Retriever> MakeEtaRetriever(std::string name, const ItemTable& items,
                                             const Hyperplanes& hyperplanes, int threads = 1);
+
+// The same answers without packed blocks per user: a prepared history is its item ids, and each
+// Retrieve gathers their codes from the code table before it scans them.
+std::unique_ptr<Retriever> MakeEtaGatherRetriever(std::string name, const ItemTable& items,
+                                                  const Hyperplanes& hyperplanes, int threads = 1);
 
 // All inner products in float32, then the largest K: recall 1 by definition.
 std::unique_ptr<Retriever> MakeExactRetriever(std::string name, const ItemTable& items);

@@ -114,7 +114,11 @@ struct Problem {
 };
 
 const std::vector<std::string> kAllSpecs = {"exact",
+                                            "scan_f32",
+                                            "scan_i8",
                                             "eta:24",
+                                            "eta:24+rerank:3",
+                                            "eta_gather:24",
                                             "faiss_exact",
                                             "faiss_binary:24",
                                             "faiss_binary:24:heap",
@@ -134,6 +138,7 @@ class EveryMethod : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Specs, EveryMethod, testing::ValuesIn(kAllSpecs), [](const auto& info) {
   std::string name = info.param;
   std::ranges::replace(name, ':', '_');
+  std::ranges::replace(name, '+', '_');
   return name;
 });
 
@@ -347,8 +352,8 @@ TEST(FaissBinary, FindsTheSetsOfEta) {
 TEST(FaissBinary, FindsTheSetsOfEtaForEveryKindOfHyperplanes) {
   const Problem problem(NormalItems(kItems, 24, 4), 1000, 40, 7);
   Lists previous;
-  for (const auto kind :
-       {HyperplaneKind::kGaussian, HyperplaneKind::kSigns, HyperplaneKind::kOrthogonal}) {
+  for (const auto kind : {HyperplaneKind::kGaussian, HyperplaneKind::kSigns,
+                          HyperplaneKind::kOrthogonal, HyperplaneKind::kHadamard}) {
     const MethodOptions options{.seed = 11, .hyperplanes = kind};
     const Lists sets = Sorted(problem.Run("eta:64", 50, options));
     ExpectSame(Sorted(problem.Run("faiss_binary:64", 50, options)), sets);
@@ -680,7 +685,7 @@ TEST(SplitMethods, SplitsAndChecks) {
 
 TEST(MethodsHelp, HasALinePerMethod) {
   const std::string help = MethodsHelp();
-  EXPECT_EQ(std::ranges::count(help, '\n'), 8);
+  EXPECT_EQ(std::ranges::count(help, '\n'), 12);
   for (const std::string& spec : kAllSpecs) {
     EXPECT_NE(help.find(spec.substr(0, spec.find(':'))), std::string::npos) << spec;
   }
