@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Latency per candidate at equal recall, for history lengths from 256 to 65,536, warm and cold: a
+# table, a CSV, a JSON and a picture. Installs what is missing and builds.
+#
+#   scripts/equal_recall.sh [--output DIR] [--movielens DIR] [--bench PATH] [ARGUMENT...]
+#
+#   --output DIR      where the results go, default results/equal-recall; runs that are finished
+#                     there are kept and not run again
+#   --movielens DIR   an unpacked MovieLens data set (ratings and movies, .csv or .dat) beside the
+#                     generator; imported once, into the output folder
+#   --bench PATH      a retrieval_bench to use instead of building one
+#   ARGUMENT...       given to scripts/equal_recall.py, such as --data NAME=BUNDLE (a bundle beside
+#                     the generator), --budget SECONDS or --llc-mb N; its --help lists them
+#
+# The whole grid takes about a quarter of an hour on two cores. Lengths that no user of a data set
+# reaches are left out.
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+script="$ROOT/scripts/equal_recall.py"
+output="$ROOT/results/equal-recall"
+movielens=
+bench=
+arguments=()
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    -h | --help)
+      print_help
+      exit
+      ;;
+    --output | --movielens | --bench)
+      [[ -n ${2:-} ]] || die "$1 needs a path"
+      case $1 in
+        --output) output=$2 ;;
+        --movielens) movielens=$2 ;;
+        --bench) bench=$2 ;;
+      esac
+      shift
+      ;;
+    *) arguments+=("$1") ;;
+  esac
+  shift
+done
+[[ -z $movielens || -d $movielens ]] || die "--movielens $movielens: there is no such folder"
+[[ -z $bench || -x $bench ]] || die "--bench $bench: there is no such program"
+
+"$ROOT/scripts/setup.sh" build data plot
+if [[ -z $bench ]]; then
+  configure release
+  build release retrieval_bench bundle_tool
+  bench="$ROOT/build/release/bench/retrieval_bench"
+fi
+if [[ -n $movielens ]]; then
+  bundle="$output/movielens"
+  if [[ ! -e $bundle/bundle.json ]]; then
+    say "Importing $movielens into $bundle ..."
+    mkdir -p "$output"
+    "$PYTHON" "$ROOT/scripts/import_movielens.py" --input "$movielens" --output "$bundle" \
+      --bundle-tool "$(dirname "$bench")/bundle_tool"
+  fi
+  arguments=(--data "movielens=$bundle" "${arguments[@]}")
+fi
+"$PYTHON" "$script" --bench "$bench" --output "$output" "${arguments[@]}"
+say "Results are in $output: equal_recall.md, .csv, .json, .svg, .png"

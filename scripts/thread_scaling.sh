@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# How much more N threads answer than one: for batches of users, and for one request whose 1,000
+# candidates are split.
+#
+#   scripts/thread_scaling.sh [--threads N] [--pairs N] [--bench PATH] [ARGUMENT...]
+#
+#   --threads N    threads to compare with one, default 2
+#   --pairs N      runs of each, alternating, default 7; the median of the ratios is printed
+#   --bench PATH   a retrieval_bench to use instead of building one
+#   ARGUMENT...    given to retrieval_bench, such as --methods exact,eta:64 or --k 100
+#
+# Runs alternate, so that a machine that becomes slower or busier does so for both sides alike; a
+# spread (least and largest ratio) that is wide says that it was not quiet enough.
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+threads=2
+pairs=7
+bench=
+arguments=()
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    -h | --help)
+      print_help
+      exit
+      ;;
+    --threads | --pairs | --bench)
+      [[ -n ${2:-} ]] || die "$1 needs a value"
+      case $1 in
+        --threads) threads=$2 ;;
+        --pairs) pairs=$2 ;;
+        --bench) bench=$2 ;;
+      esac
+      shift
+      ;;
+    *) arguments+=("$1") ;;
+  esac
+  shift
+done
+[[ $threads =~ ^[1-9][0-9]{0,3}$ ]] || die "--threads $threads: not a whole number below 10000"
+[[ $pairs =~ ^[1-9][0-9]{0,3}$ ]] || die "--pairs $pairs: not a whole number below 10000"
+[[ -z $bench || -x $bench ]] || die "--bench $bench: there is no such program"
+if [[ -z $bench ]]; then
+  "$ROOT/scripts/setup.sh" build
+  configure release
+  build release retrieval_bench
+  bench="$ROOT/build/release/bench/retrieval_bench"
+fi
+
+scratch="$(mktemp -d)"
+trap 'rm -rf "$scratch"' EXIT
+
+# throughput THREADS ARGUMENT...: lines "method candidates_per_s". The third column from the end is
+# what counts; targets, further to the left, may hold commas.
+throughput() {
+  local count=$1
+  shift
+  "$bench" --quiet --threads "$count" --csv "$scratch/csv" "$@" >/dev/null || exit 2
+  awk -F, 'NR > 1 { print $1, $(NF - 2) }' "$scratch/csv"
+}
+
+# measure NAME ARGUMENT...: prints a row per method.
+measure() {
+  local name=$1 pair
+  shift
+  : >"$scratch/ratios"
+  for ((pair = 0; pair < pairs; ++pair)); do
+    throughput 1 "$@" >"$scratch/one"
+    throughput "$threads" "$@" >"$scratch/many"
+    paste -d' ' "$scratch/one" "$scratch/many" |
+      awk '{ printf "%d %s %.4f\n", NR, $1, $4 / $2 }' >>"$scratch/ratios"
+  done
+  sort -k1,1n -k3,3n "$scratch/ratios" | awk -v name="$name" '
+    function show() {
+      if (n == 0) return
+      median = n % 2 ? r[(n + 1) / 2] : (r[n / 2] + r[n / 2 + 1]) / 2
+      printf "%-38s %-16s %6.2fx   %.2f to %.2f\n", name, method, median, r[1], r[n]
+    }
+    $1 != group { show(); n = 0; group = $1; method = $2 }
+    { r[++n] = $3 }
+    END { show() }'
+}
+
+methods=(--methods "exact,eta:64,eta:256")
+printf '%-38s %-16s %7s   %s\n' "throughput of $threads threads over one" method median spread
+measure "(a) batches of users, B = 256" --split users --users 128 --length 1032 --requests 128 \
+  --repeats 5 "${methods[@]}" "${arguments[@]}"
+measure "(b) one request of B = 1,000, split" --split candidates --users 8 --length 1032 \
+  --requests 8 --repeats 20 --b 1000 "${methods[@]}" "${arguments[@]}"
