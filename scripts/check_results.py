@@ -9,6 +9,7 @@ percentiles are in order, and ETA's recall rises with its bits. Prints each viol
 """
 import csv
 import math
+import re
 import sys
 from collections import defaultdict
 
@@ -57,7 +58,7 @@ def violations(path):
             exact_rows += 1
             if any(row[name] != 1 for name in SHARES[:3]):
                 yield f"{where}: exact search has {[row[name] for name in SHARES[:3]]} for recall"
-        if row["method"].split(":")[0] == "eta":
+        if re.fullmatch(r"eta:\d+", row["method"]):
             setting = tuple(row[n] for n in ("dim", "k", "l_mean", "b", "threads", "target", "cache"))
             eta_rows[setting].append((row["bits"], row["recall"]))
     if exact_rows == 0:
@@ -74,6 +75,9 @@ def violations(path):
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
+    if sys.argv[1] in ("-h", "--help"):
+        print(__doc__)
+        return
     failed = False
     for path in sys.argv[1:]:
         for text in violations(path):
