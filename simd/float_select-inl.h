@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Exact top-K of float32 scores: search a threshold that a few more than K scores reach, collect
-// these as sortable 64-bit keys, and leave the rest to std::nth_element on that handful.
+// these, and halve the interval of thresholds on that handful until K are left. Where the search is
+// at a loss (NaN, infinities, few or many equal scores) sortable 64-bit keys of all scores go to
+// std::nth_element.
 
 // clang-format off
 #if defined(ETA_SIMD_FLOAT_SELECT_INL_H_) == defined(HWY_TARGET_TOGGLE)  // NOLINT
@@ -76,7 +78,22 @@ class FloatSelector {
 
   // Selects from n scores, of which PaddedRows(n) can be read; `out_scores` may be null.
   HWY_INLINE void Select(const float* scores, int32_t* positions, float* out_scores) {
-    const size_t count = Collect(scores, FindThreshold(scores));
+    size_t count;
+    const float threshold = FindThreshold(scores, count);
+    // The list of scores and positions takes the room of the keys; vectors are stored whole.
+    const bool listed = threshold > -std::numeric_limits<float>::infinity() && count + 16 <= n_;
+    if (listed && order_ == ResultOrder::kAny) {
+      SelectFromList(scores, threshold, count, positions, out_scores);
+    } else {
+      SelectByKeys(scores, threshold, positions, out_scores);
+    }
+  }
+
+ private:
+  using D = hn::CappedTag<float, 16>;
+
+  void SelectByKeys(const float* scores, float threshold, int32_t* positions, float* out_scores) {
+    const size_t count = Collect(scores, threshold);
     const auto better = std::greater<uint64_t>();
     if (k_ < count) std::nth_element(keys_, keys_ + k_, keys_ + count, better);
     if (order_ == ResultOrder::kSorted) std::sort(keys_, keys_ + k_, better);
@@ -88,8 +105,92 @@ class FloatSelector {
     }
   }
 
- private:
-  using D = hn::CappedTag<float, 16>;
+  // The `count` scores >= threshold, at least k, as a list oldest first; then its k best.
+  void SelectFromList(const float* scores, float threshold, size_t count, int32_t* positions,
+                      float* out_scores) {
+    const D d;
+    const hn::RebindToSigned<D> di;
+    auto* list_scores = reinterpret_cast<float*>(keys_);
+    auto* list_positions = reinterpret_cast<int32_t*>(list_scores + n_);
+    const auto t = hn::Set(d, threshold);
+    size_t listed = 0;
+    ForEachVector(scores, [&](hn::Vec<D> v, size_t first, size_t valid) HWY_ATTR {
+      auto mask = hn::Ge(v, t);
+      if (valid != hn::Lanes(d)) mask = hn::And(mask, hn::FirstN(d, valid));
+      hn::StoreU(hn::Compress(v, mask), d, list_scores + listed);
+      hn::StoreU(hn::Compress(hn::Iota(di, static_cast<int32_t>(first)), hn::RebindMask(di, mask)),
+                 di, list_positions + listed);
+      listed += hn::CountTrue(d, mask);
+    });
+    hn::StoreU(hn::Set(d, -std::numeric_limits<float>::infinity()), d, list_scores + count);
+    CopyBest(list_scores, list_positions, count, threshold, positions);
+    if (out_scores == nullptr) return;
+    for (size_t i = 0; i < k_; ++i) out_scores[i] = scores[positions[i]];
+  }
+
+  // Writes the positions of the k best of a list (followed by a vector of -infinity), given a score
+  // that at least k reach.
+  void CopyBest(const float* list_scores, int32_t* list_positions, size_t count, float low,
+                int32_t* positions) const {
+    const D d;
+    const hn::RebindToSigned<D> di;
+    float high = *std::max_element(list_scores, list_scores + count);
+    size_t reached = count;  // low
+    while (reached != k_) {
+      const float middle = low + (high - low) * 0.5f;
+      if (!(middle > low && middle < high)) break;
+      const size_t here = CountInList(list_scores, count, middle);
+      if (here >= k_) reached = here;
+      (here >= k_ ? low : high) = middle;
+    }
+    if (reached == k_) {  // exactly the k best reach low
+      const auto t = hn::Set(d, low);
+      int32_t* out = list_positions;
+      for (size_t i = 0; i < count; i += hn::Lanes(d)) {
+        const auto mask = hn::Ge(hn::LoadU(d, list_scores + i), t);
+        const auto v = hn::LoadU(di, list_positions + i);
+        hn::StoreU(hn::Compress(v, hn::RebindMask(di, mask)), di, out);
+        out += hn::CountTrue(d, mask);
+      }
+      std::memcpy(positions, list_positions, k_ * sizeof(int32_t));
+      return;
+    }
+    // No float lies between low and high: either at least k reach high, or those that equal low
+    // fill up what high leaves.
+    const bool at_high = CountInList(list_scores, count, high) >= k_;
+    const float kth = at_high ? high : low;
+    size_t equal = 0, above = 0;
+    for (size_t i = 0; i < count; ++i) {
+      equal += list_scores[i] == kth;
+      above += list_scores[i] > kth;
+    }
+    size_t drop = ties_ == TieOrder::kNewestFirst ? above + equal - k_ : 0;
+    size_t take = k_ - above;  // of the equal ones, after `drop` of them
+    for (size_t i = 0, out = 0; out < k_; ++i) {
+      bool wanted = list_scores[i] > kth;
+      if (list_scores[i] == kth) {
+        if (drop != 0) {
+          --drop;
+        } else if (take != 0) {
+          --take;
+          wanted = true;
+        }
+      }
+      positions[out] = list_positions[i];
+      out += wanted;
+    }
+  }
+
+  // How many of a list (followed by a vector of -infinity) are at least t.
+  HWY_INLINE size_t CountInList(const float* list_scores, size_t count, float threshold) const {
+    const D d;
+    const auto t = hn::Set(d, threshold);
+    size_t reached = 0;
+    for (size_t i = 0; i < count; i += hn::Lanes(d)) {
+      reached += hn::CountTrue(d, hn::Ge(hn::LoadU(d, list_scores + i), t));
+    }
+    return reached;
+  }
 
   // Applies f(vector, index of its first lane, valid lanes) to all n scores.
   template <class F>
@@ -128,9 +229,10 @@ class FloatSelector {
     deviation = std::sqrt(std::max(variance, 0.0f));
   }
 
-  // A threshold that at least k scores reach, and rarely many more; -infinity (all) if the search
-  // is at a loss, as with NaN, infinities or many equal scores.
-  HWY_INLINE float FindThreshold(const float* scores) {
+  // A threshold that at least k scores reach (`reached`), and rarely many more; -infinity (all) if
+  // the search is at a loss, as with NaN, infinities or many equal scores.
+  HWY_INLINE float FindThreshold(const float* scores, size_t& reached) {
+    reached = n_;
     constexpr float kInfinity = std::numeric_limits<float>::infinity();
     const size_t enough = k_ + k_ / 2 + 16;
     if (n_ <= enough) return -kInfinity;
@@ -145,6 +247,7 @@ class FloatSelector {
       const size_t count = CountAtLeast(scores, threshold);
       if (count >= k_) {
         low = threshold;
+        reached = count;
         if (count <= enough) break;
       } else {
         high = threshold;
