@@ -144,7 +144,8 @@ class HammingTopKRun {
   }
 
   // The limits to start with: a rank among evenly spread blocks of the first chunk, high enough
-  // that about one time in a hundred fewer than K rows of the history turn out to be as near.
+  // that only rarely fewer than K rows of the history turn out to be as near (how rarely on real
+  // histories is not measured; such a query is scanned again).
   template <size_t kSets>
   void FirstLimits(const T* const (&chunks)[kSets], size_t rows, size_t (&limits)[kSets]) {
     const size_t blocks = NumBlocks(rows), sample_blocks = layout_.sample_rows() / kBlockRows;
@@ -229,8 +230,8 @@ class HammingTopKRun {
 
   void WriteSorted(const NearestList<T>& list, size_t farthest, int32_t* positions,
                    uint16_t* distances) const {
-    // Measured on Zen 5 in cycles: 2 a pass and block with a byte compress and 12 without, against
-    // 5 an entry for counting.
+    // Cycles judged by counting instructions, not measured: 2 a pass and block with a byte compress
+    // and 12 without, against 5 an entry for counting.
     constexpr size_t kPassCost = HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL ? 2 : 12;
     const size_t passes = std::min(5 * k_ / (kPassCost * NumBlocks(k_)), farthest + 1);
     uint8_t order[256 + kListSlack];

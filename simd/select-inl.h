@@ -111,8 +111,8 @@ HWY_INLINE void CompareBlock(const T* block, hn::Vec<DistanceTag<T>> t, uint64_t
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
 
 // Copies those of 64 positions whose bit is set, and returns how many. Writes up to 16 more.
-// `to` may lie at or before `from` in the same array. A compress to memory is slow on Zen 4 and 5
-// (microcode), one to a register is not.
+// `to` may lie at or before `from` in the same array. A compress to memory is microcoded on
+// Zen 4, one to a register is not.
 HWY_INLINE size_t CopySelected(uint64_t hits, const int32_t* from, int32_t* to) {
   int32_t* out = to;
   for (size_t lane = 0; lane < kBlockRows; lane += 16) {

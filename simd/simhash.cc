@@ -42,8 +42,7 @@ HWY_INLINE void EncodeTile(PanelTag d, const float* x, size_t rows, size_t dim, 
                   [&](size_t r, PanelVector sum0, PanelVector sum1) HWY_ATTR {
                     const uint32_t signs = SignBits(d, sum0, sum1);
                     uint8_t* out = codes + r * code_stride + bit / 8;
-                    // A size known to the compiler is one store, any other a call: a third of the
-                    // time at dim 64.
+                    // A size known to the compiler is one store, any other a call.
                     if (HWY_LIKELY(take == chunk_bytes)) {
                       std::memcpy(out, &signs, chunk_bytes);
                     } else {
