@@ -82,10 +82,10 @@ void Scores(const float* blocks, size_t n, size_t dim, const float* queries, siz
 
 void TopKByScore(const DotTopKArguments& args) {
   const size_t padded = PaddedRows(args.n);
-  // Keys first: they need the wider alignment.
-  auto* keys = static_cast<uint64_t*>(AlignUp(args.scratch, sizeof(uint64_t)));
-  auto* scores = reinterpret_cast<float*>(keys + args.n);
-  FloatSelector selector(args.n, args.k, args.ties, args.order, keys);
+  // The selector first: it needs the wider alignment.
+  auto* room = static_cast<float*>(AlignUp(args.scratch, sizeof(uint64_t)));
+  float* scores = room + FloatSelectScratchBytes(args.n) / sizeof(float);
+  FloatSelector selector(args.n, args.k, args.ties, args.order, room);
   for (size_t q = 0; q < args.num_queries; q += kDotQueryTile) {
     const size_t tile = HWY_MIN(kDotQueryTile, args.num_queries - q);
     Scores(args.blocks, args.n, args.dim, args.queries + q * args.query_stride, tile,
@@ -128,7 +128,8 @@ void DotScores(const float* blocks, size_t n, size_t dim, const float* queries, 
 }
 
 size_t DotTopKScratchBytes(size_t n, size_t /*k*/) {
-  return sizeof(uint64_t) + n * sizeof(uint64_t) + kDotQueryTile * PaddedRows(n) * sizeof(float);
+  return sizeof(uint64_t) + FloatSelectScratchBytes(n) +
+         kDotQueryTile * PaddedRows(n) * sizeof(float);
 }
 
 size_t DotTopK(const float* blocks, size_t n, size_t dim, const float* queries, size_t num_queries,

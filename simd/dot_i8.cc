@@ -160,10 +160,10 @@ void I8Scores(const I8Rows& rows, const I8Queries& queries, float* scores, size_
 
 void I8TopKByScore(const I8Rows& rows, const I8Queries& queries, const DotI8TopKArguments& args) {
   const size_t stride = PaddedRows(rows.n);
-  // Keys first: they need the wider alignment.
-  auto* keys = static_cast<uint64_t*>(AlignUp(args.scratch, sizeof(uint64_t)));
-  auto* scores = reinterpret_cast<float*>(keys + rows.n);
-  FloatSelector selector(rows.n, args.k, args.ties, args.order, keys);
+  // The selector first: it needs the wider alignment.
+  auto* room = static_cast<float*>(AlignUp(args.scratch, sizeof(uint64_t)));
+  float* scores = room + FloatSelectScratchBytes(rows.n) / sizeof(float);
+  FloatSelector selector(rows.n, args.k, args.ties, args.order, room);
   for (size_t q = 0; q < queries.count; q += kDotQueryTile) {
     const size_t tile = HWY_MIN(kDotQueryTile, queries.count - q);
     I8Scores(rows, {queries.values + q * queries.stride, queries.scales + q, tile, queries.stride},
@@ -215,7 +215,8 @@ void DotI8Scores(const I8Rows& rows, const I8Queries& queries, float* scores, si
 }
 
 size_t DotI8TopKScratchBytes(size_t n, size_t /*k*/) {
-  return sizeof(uint64_t) + n * sizeof(uint64_t) + kDotQueryTile * PaddedRows(n) * sizeof(float);
+  return sizeof(uint64_t) + FloatSelectScratchBytes(n) +
+         kDotQueryTile * PaddedRows(n) * sizeof(float);
 }
 
 size_t DotI8TopK(const I8Rows& rows, const I8Queries& queries, size_t k, TieOrder ties,

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Exact top-K of float32 scores: search a threshold that a few more than K scores reach, collect
-// these, and halve the interval of thresholds on that handful until K are left. Where the search is
-// at a loss (NaN, infinities, few or many equal scores) sortable 64-bit keys of all scores go to
-// std::nth_element.
+// Exact top-K of float32 scores in three steps. The K-th largest of the maxima of 2K or more groups
+// of scores is a threshold that at least K scores reach, and rarely many more (1.4 K of independent
+// scores: K of 2K groups, and a few groups have two). These become a list. On the list the interval
+// that holds the K-th score is halved until no more scores are in it than a vector has lanes, and
+// those are ranked by comparing all pairs. Equal scores, NaN and infinities cost time, never
+// exactness.
 
 // clang-format off
 #if defined(ETA_SIMD_FLOAT_SELECT_INL_H_) == defined(HWY_TARGET_TOGGLE)  // NOLINT
@@ -23,6 +25,7 @@
 
 #include "hwy/highway.h"
 #include "simd/dot.h"
+#include "simd/select-inl.h"
 
 #ifndef ETA_SIMD_FLOAT_SELECT_TYPES_
 #define ETA_SIMD_FLOAT_SELECT_TYPES_
@@ -47,6 +50,10 @@ struct DotTopKArguments {
 // scores still fit it (24 x 1,024 x 4 bytes = 96 KiB).
 inline constexpr size_t kDotQueryTile = 24;
 
+// Scratch of a FloatSelector for n scores, 8-byte aligned: scores and positions of the list, which
+// are stored in whole vectors of up to 64 bytes.
+constexpr size_t FloatSelectScratchBytes(size_t n) { return 2 * (n + 32) * sizeof(float); }
+
 inline void* AlignUp(void* p, size_t alignment) {
   const uintptr_t address = reinterpret_cast<uintptr_t>(p);
   return reinterpret_cast<void*>((address + alignment - 1) / alignment * alignment);
@@ -70,227 +77,301 @@ HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-class FloatSelector {
+// Moves the lanes whose mask bit is set to the front, of several vectors by one mask. With GCC 12,
+// Highway 1.0.3's Compress for AVX2 copies its 1 KiB table to the stack in every call: 180 cycles.
+template <class D>
+class Compressor {
  public:
-  // `keys` has room for n.
-  HWY_INLINE FloatSelector(size_t n, size_t k, TieOrder ties, ResultOrder order, uint64_t* keys)
-      : n_(n), k_(std::min(k, n)), ties_(ties), order_(order), keys_(keys) {}
+  HWY_INLINE Compressor(D d, hn::Mask<D> mask) : d_(d), mask_(mask) {
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3 || HWY_HAVE_SCALABLE
+    count_ = hn::CountTrue(d, mask);
+#else
+    uint8_t bytes[8] = {0};  // StoreMaskBits may write 8 bytes
+    hn::StoreMaskBits(d, mask, bytes);
+    count_ = hwy::PopCount(uint64_t{bytes[0]});
+    lanes_ = hn::PromoteTo(DI(), hn::LoadU(hn::Rebind<uint8_t, D>(), kSetBits.of[bytes[0]]));
+#endif
+  }
 
-  // Selects from n scores, of which PaddedRows(n) can be read; `out_scores` may be null.
-  HWY_INLINE void Select(const float* scores, int32_t* positions, float* out_scores) {
-    size_t count;
-    const float threshold = FindThreshold(scores, count);
-    // The list of scores and positions takes the room of the keys; vectors are stored whole.
-    const bool listed = threshold > -std::numeric_limits<float>::infinity() && count + 16 <= n_;
-    if (listed && order_ == ResultOrder::kAny) {
-      SelectFromList(scores, threshold, count, positions, out_scores);
-    } else {
-      SelectByKeys(scores, threshold, positions, out_scores);
-    }
+  HWY_INLINE size_t count() const { return count_; }
+
+  template <typename T>
+  HWY_INLINE void Store(hn::Vec<hn::Rebind<T, D>> v, T* to) const {
+    const hn::Rebind<T, D> d;
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3 || HWY_HAVE_SCALABLE
+    hn::StoreU(hn::Compress(v, hn::RebindMask(d, mask_)), d, to);
+#else
+    hn::StoreU(hn::TableLookupLanes(v, hn::IndicesFromVec(d, lanes_)), d, to);
+#endif
   }
 
  private:
-  using D = hn::CappedTag<float, 16>;
+  using DI = hn::RebindToSigned<D>;
+  D d_;
+  hn::Mask<D> mask_;
+  size_t count_;
+#if !(HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3 || HWY_HAVE_SCALABLE)
+  hn::Vec<DI> lanes_;
+#endif
+};
 
-  void SelectByKeys(const float* scores, float threshold, int32_t* positions, float* out_scores) {
-    const size_t count = Collect(scores, threshold);
-    const auto better = std::greater<uint64_t>();
-    if (k_ < count) std::nth_element(keys_, keys_ + k_, keys_ + count, better);
-    if (order_ == ResultOrder::kSorted) std::sort(keys_, keys_ + k_, better);
-    for (size_t i = 0; i < k_; ++i) {
-      const auto tie = static_cast<uint32_t>(keys_[i]);
-      const uint32_t position = ties_ == TieOrder::kNewestFirst ? tie : ~tie;
-      positions[i] = static_cast<int32_t>(position);
-      if (out_scores != nullptr) out_scores[i] = scores[position];
+class FloatSelector {
+ public:
+  // `scratch` has FloatSelectScratchBytes(n), aligned to 8 bytes; n and k are at least 1.
+  HWY_INLINE FloatSelector(size_t n, size_t k, TieOrder ties, ResultOrder order, void* scratch)
+      : n_(n),
+        k_(HWY_MIN(k, n)),
+        ties_(ties),
+        order_(order),
+        list_scores_(static_cast<float*>(scratch)),
+        list_positions_(static_cast<int32_t*>(scratch) + n + 32) {}
+
+  // Selects from n scores, of which PaddedRows(n) can be read; `out_scores` may be null.
+  HWY_INLINE void Select(const float* scores, int32_t* positions, float* out_scores) {
+    if (k_ == n_) {
+      for (size_t i = 0; i < n_; ++i) positions[i] = static_cast<int32_t>(i);
+    } else {
+      const float threshold = LowerBound(scores);
+      const size_t count = threshold == kLowest ? ListAll(scores) : ListAtLeast(scores, threshold);
+      KeepBest(count, threshold, positions);
     }
-  }
-
-  // The `count` scores >= threshold, at least k, as a list oldest first; then its k best.
-  void SelectFromList(const float* scores, float threshold, size_t count, int32_t* positions,
-                      float* out_scores) {
-    const D d;
-    const hn::RebindToSigned<D> di;
-    auto* list_scores = reinterpret_cast<float*>(keys_);
-    auto* list_positions = reinterpret_cast<int32_t*>(list_scores + n_);
-    const auto t = hn::Set(d, threshold);
-    size_t listed = 0;
-    ForEachVector(scores, [&](hn::Vec<D> v, size_t first, size_t valid) HWY_ATTR {
-      auto mask = hn::Ge(v, t);
-      if (valid != hn::Lanes(d)) mask = hn::And(mask, hn::FirstN(d, valid));
-      hn::StoreU(hn::Compress(v, mask), d, list_scores + listed);
-      hn::StoreU(hn::Compress(hn::Iota(di, static_cast<int32_t>(first)), hn::RebindMask(di, mask)),
-                 di, list_positions + listed);
-      listed += hn::CountTrue(d, mask);
-    });
-    hn::StoreU(hn::Set(d, -std::numeric_limits<float>::infinity()), d, list_scores + count);
-    CopyBest(list_scores, list_positions, count, threshold, positions);
+    if (order_ == ResultOrder::kSorted) Sort(scores, positions);
     if (out_scores == nullptr) return;
     for (size_t i = 0; i < k_; ++i) out_scores[i] = scores[positions[i]];
   }
 
-  // Writes the positions of the k best of a list (followed by a vector of -infinity), given a score
-  // that at least k reach.
-  void CopyBest(const float* list_scores, int32_t* list_positions, size_t count, float low,
-                int32_t* positions) const {
-    const D d;
-    const hn::RebindToSigned<D> di;
-    float high = *std::max_element(list_scores, list_scores + count);
-    size_t reached = count;  // low
-    while (reached != k_) {
-      const float middle = low + (high - low) * 0.5f;
-      if (!(middle > low && middle < high)) break;
-      const size_t here = CountInList(list_scores, count, middle);
-      if (here >= k_) reached = here;
-      (here >= k_ ? low : high) = middle;
-    }
-    if (reached == k_) {  // exactly the k best reach low
-      const auto t = hn::Set(d, low);
-      int32_t* out = list_positions;
-      for (size_t i = 0; i < count; i += hn::Lanes(d)) {
-        const auto mask = hn::Ge(hn::LoadU(d, list_scores + i), t);
-        const auto v = hn::LoadU(di, list_positions + i);
-        hn::StoreU(hn::Compress(v, hn::RebindMask(di, mask)), di, out);
-        out += hn::CountTrue(d, mask);
-      }
-      std::memcpy(positions, list_positions, k_ * sizeof(int32_t));
-      return;
-    }
-    // No float lies between low and high: either at least k reach high, or those that equal low
-    // fill up what high leaves.
-    const bool at_high = CountInList(list_scores, count, high) >= k_;
-    const float kth = at_high ? high : low;
-    size_t equal = 0, above = 0;
-    for (size_t i = 0; i < count; ++i) {
-      equal += list_scores[i] == kth;
-      above += list_scores[i] > kth;
-    }
-    size_t drop = ties_ == TieOrder::kNewestFirst ? above + equal - k_ : 0;
-    size_t take = k_ - above;  // of the equal ones, after `drop` of them
-    for (size_t i = 0, out = 0; out < k_; ++i) {
-      bool wanted = list_scores[i] > kth;
-      if (list_scores[i] == kth) {
-        if (drop != 0) {
-          --drop;
-        } else if (take != 0) {
-          --take;
-          wanted = true;
-        }
-      }
-      positions[out] = list_positions[i];
-      out += wanted;
-    }
-  }
+ private:
+  using D = hn::CappedTag<float, 16>;
+  using DI = hn::RebindToSigned<D>;
+  using V = hn::Vec<D>;
+  static constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
-  // How many of a list (followed by a vector of -infinity) are at least t.
-  HWY_INLINE size_t CountInList(const float* list_scores, size_t count, float threshold) const {
-    const D d;
-    const auto t = hn::Set(d, threshold);
-    size_t reached = 0;
-    for (size_t i = 0; i < count; i += hn::Lanes(d)) {
-      reached += hn::CountTrue(d, hn::Ge(hn::LoadU(d, list_scores + i), t));
-    }
-    return reached;
-  }
+  // Holds the k-th score: at least k scores reach low, fewer reach high, which is above all of them
+  // where reach_high is 0.
+  struct Interval {
+    float low, high;
+    size_t reach_low, reach_high;
+  };
 
-  // Applies f(vector, index of its first lane, valid lanes) to all n scores.
+  // Applies f(vector, index of its first lane, mask of its valid lanes) to all n scores.
   template <class F>
   HWY_INLINE void ForEachVector(const float* scores, F f) const {
     const D d;
     const size_t N = hn::Lanes(d);
+    const auto all = hn::FirstN(d, N);
     size_t i = 0;
-    for (; i + N <= n_; i += N) f(hn::LoadU(d, scores + i), i, N);
-    if (i != n_) {
-      f(hn::IfThenElseZero(hn::FirstN(d, n_ - i), hn::LoadU(d, scores + i)), i, n_ - i);
-    }
+    for (; i + N <= n_; i += N) f(hn::LoadU(d, scores + i), i, all);
+    if (i != n_) f(hn::LoadU(d, scores + i), i, hn::FirstN(d, n_ - i));
   }
 
-  HWY_INLINE size_t CountAtLeast(const float* scores, float threshold) const {
+  // How many of `count` values (filled up with -infinity to whole vectors) are at least t.
+  static HWY_INLINE size_t CountAtLeast(const float* values, size_t count, float threshold) {
     const D d;
     const auto t = hn::Set(d, threshold);
-    size_t count = 0;
-    ForEachVector(scores, [&](hn::Vec<D> v, size_t, size_t valid) HWY_ATTR {
-      const auto reached = hn::Ge(v, t);
-      count += valid == hn::Lanes(d) ? hn::CountTrue(d, reached)
-                                     : hn::CountTrue(d, hn::And(reached, hn::FirstN(d, valid)));
-    });
-    return count;
-  }
-
-  HWY_INLINE void MeanAndDeviation(const float* scores, float& mean, float& deviation) const {
-    const D d;
-    auto sum = hn::Zero(d), squares = hn::Zero(d);
-    ForEachVector(scores, [&](hn::Vec<D> v, size_t, size_t) HWY_ATTR {
-      sum = hn::Add(sum, v);
-      squares = hn::MulAdd(v, v, squares);
-    });
-    const float n = static_cast<float>(n_);
-    mean = hn::GetLane(hn::SumOfLanes(d, sum)) / n;
-    const float variance = hn::GetLane(hn::SumOfLanes(d, squares)) / n - mean * mean;
-    deviation = std::sqrt(std::max(variance, 0.0f));
-  }
-
-  // A threshold that at least k scores reach (`reached`), and rarely many more; -infinity (all) if
-  // the search is at a loss, as with NaN, infinities or many equal scores.
-  HWY_INLINE float FindThreshold(const float* scores, size_t& reached) {
-    reached = n_;
-    constexpr float kInfinity = std::numeric_limits<float>::infinity();
-    const size_t enough = k_ + k_ / 2 + 16;
-    if (n_ <= enough) return -kInfinity;
-    float mean, deviation;
-    MeanAndDeviation(scores, mean, deviation);
-    if (!(deviation > 0.0f && deviation < kInfinity)) return -kInfinity;
-    float low = -kInfinity, high = kInfinity;  // reached by >= k scores, by fewer
-    float step = 0.25f * deviation;
-    // The distribution of scores is much alike from query to query, their scale is not.
-    float threshold = mean + guess_ * deviation;
-    for (int i = 0; i < 20; ++i) {
-      const size_t count = CountAtLeast(scores, threshold);
-      if (count >= k_) {
-        low = threshold;
-        reached = count;
-        if (count <= enough) break;
-      } else {
-        high = threshold;
-      }
-      if (low > -kInfinity && high < kInfinity) {
-        threshold = low + (high - low) * 0.5f;
-        if (!(threshold > low && threshold < high)) break;
-      } else {
-        threshold += count >= k_ ? step : -step;
-        step *= 2.0f;
-      }
+    size_t reached = 0;
+    for (size_t i = 0; i < count; i += hn::Lanes(d)) {
+      reached += hn::CountTrue(d, hn::Ge(hn::LoadU(d, values + i), t));
     }
-    if (low > -kInfinity) guess_ = (low - mean) / deviation;
+    return reached;
+  }
+
+  // A threshold that at least k scores reach, -infinity if need be. Scores past the last whole
+  // group are left out; NaN is never a maximum.
+  HWY_INLINE float LowerBound(const float* scores) {
+    const D d;
+    const size_t N = hn::Lanes(d);
+    const size_t vectors = n_ / N;
+    size_t group = vectors * N / (2 * k_);
+    if (group == 0) group = 1;
+    const size_t groups = vectors / group * N;
+    if (groups < k_) return kLowest;
+    float* maxima = list_scores_;
+    auto least = hn::Set(d, -kLowest), most = hn::Set(d, kLowest);
+    for (size_t i = 0; i < groups; i += N) {
+      auto best = hn::Set(d, kLowest);
+      for (size_t j = 0; j < group; ++j) {
+        const auto v = hn::LoadU(d, scores + i * group + j * N);
+        best = hn::IfThenElse(hn::Gt(v, best), v, best);
+      }
+      hn::StoreU(best, d, maxima + i);
+      least = hn::Min(least, best);
+      most = hn::Max(most, best);
+    }
+    float low = hn::GetLane(hn::MinOfLanes(d, least));
+    float high = hn::GetLane(hn::MaxOfLanes(d, most));
+    for (int i = 0; i < 12; ++i) {
+      const float middle = low + (high - low) * 0.5f;
+      if (!(middle > low && middle < high)) break;
+      const size_t reached = CountAtLeast(maxima, groups, middle);
+      (reached >= k_ ? low : high) = middle;
+      if (reached >= k_ && reached <= k_ + k_ / 8) break;
+    }
     return low;
   }
 
-  // Writes the keys of all scores >= threshold, or of all scores for -infinity; returns how many.
-  HWY_INLINE size_t Collect(const float* scores, float threshold) {
+  // Lists scores and positions, oldest first, of what reaches the threshold; returns how many.
+  HWY_INLINE size_t ListAtLeast(const float* scores, float threshold) {
     const D d;
+    const DI di;
     const auto t = hn::Set(d, threshold);
-    const bool all = threshold == -std::numeric_limits<float>::infinity();
-    uint64_t* out = keys_;
-    ForEachVector(scores, [&](hn::Vec<D> v, size_t first, size_t valid) HWY_ATTR {
-      uint8_t bytes[8] = {0};
-      hn::StoreMaskBits(d, hn::Ge(v, t), bytes);
-      uint32_t hits;
-      std::memcpy(&hits, bytes, sizeof(hits));
-      if (all) hits = ~0u;
-      hits &= (1u << valid) - 1;
-      for (; hits != 0; hits &= hits - 1) {
-        const size_t i = first + hwy::Num0BitsBelowLS1Bit_Nonzero32(hits);
-        *out++ = ScoreKey(scores[i], static_cast<uint32_t>(i), ties_);
-      }
+    const auto lanes = hn::Iota(di, 0);
+    size_t count = 0;
+    ForEachVector(scores, [&](V v, size_t first, hn::Mask<D> valid) HWY_ATTR {
+      const auto mask = hn::And(hn::Ge(v, t), valid);
+      const auto positions = hn::Add(lanes, hn::Set(di, static_cast<int32_t>(first)));
+      const Compressor<D> reached(d, mask);
+      reached.Store(v, list_scores_ + count);
+      reached.Store(positions, list_positions_ + count);
+      count += reached.count();
     });
-    return static_cast<size_t>(out - keys_);
+    hn::StoreU(hn::Set(d, kLowest), d, list_scores_ + count);
+    return count;
+  }
+
+  // The same for all scores; NaN becomes -infinity.
+  HWY_INLINE size_t ListAll(const float* scores) {
+    for (size_t i = 0; i < n_; ++i) {
+      list_scores_[i] = scores[i] == scores[i] ? scores[i] : kLowest;
+      list_positions_[i] = static_cast<int32_t>(i);
+    }
+    hn::StoreU(hn::Set(D(), kLowest), D(), list_scores_ + n_);
+    return n_;
+  }
+
+  // A value between low and high (excluded): by the scale of floats, which suits scores, or by
+  // their order, which halves any interval; low if there is none.
+  static HWY_INLINE float Between(float low, float high, float fraction, bool by_order) {
+    const float middle = low + (high - low) * fraction;
+    if (!by_order && middle > low && middle < high) return middle;
+    const int64_t a = Ordinal(low), b = Ordinal(high);
+    return b - a < 2 ? low : FromOrdinal(a + (b - a) / 2);
+  }
+
+  // Floats numbered in their order, both zeros as 0.
+  static HWY_INLINE int64_t Ordinal(float x) {
+    int32_t bits;
+    std::memcpy(&bits, &x, sizeof(bits));
+    return bits >= 0 ? bits : -static_cast<int64_t>(bits & 0x7FFFFFFF);
+  }
+  static HWY_INLINE float FromOrdinal(int64_t i) {
+    const uint32_t bits =
+        i >= 0 ? static_cast<uint32_t>(i) : static_cast<uint32_t>(-i) | (1u << 31);
+    float x;
+    std::memcpy(&x, &bits, sizeof(x));
+    return x;
+  }
+
+  HWY_INLINE float MaxOfList(size_t count) const {
+    const D d;
+    auto most = hn::Set(d, kLowest);
+    for (size_t i = 0; i < count; i += hn::Lanes(d)) {
+      most = hn::Max(most, hn::LoadU(d, list_scores_ + i));
+    }
+    return hn::GetLane(hn::MaxOfLanes(d, most));
+  }
+
+  // Narrows the interval until it holds no more scores than a vector has lanes, or only equal ones.
+  HWY_INLINE Interval Narrow(size_t count, float low) const {
+    const size_t N = hn::Lanes(D());
+    Interval in = {low, MaxOfList(count), count, 0};
+    // As if the tail were exponential: its k-th score lies ln(count / k) / ln(count) of the way up.
+    float fraction = 0.25f * static_cast<float>(count - k_) / static_cast<float>(count);
+    for (int step = 0; in.reach_low - in.reach_high > N && in.reach_low != k_; ++step) {
+      float middle = Between(in.low, in.high, fraction, step > 12);
+      const bool nothing_between = middle == in.low;
+      if (nothing_between) {
+        if (in.reach_high != 0) break;
+        middle = in.high;  // the maximum, not counted yet
+      }
+      const size_t reached = CountAtLeast(list_scores_, count, middle);
+      if (reached >= k_) {
+        in.low = middle;
+        in.reach_low = reached;
+      } else {
+        in.high = middle;
+        in.reach_high = reached;
+      }
+      if (nothing_between) break;
+      fraction = 0.5f;
+    }
+    return in;
+  }
+
+  // Writes the positions of the k best of the list, given a score that at least k reach.
+  HWY_INLINE void KeepBest(size_t count, float low, int32_t* positions) {
+    const D d;
+    const DI di;
+    const size_t N = hn::Lanes(d);
+    Interval in = Narrow(count, low);
+    if (in.reach_low == k_) in = {in.low, in.low, k_, k_};
+    const auto low_v = hn::Set(d, in.low), high_v = hn::Set(d, in.high);
+    const auto none = hn::FirstN(d, 0);
+    HWY_ALIGN float inside_scores[2 * 16] = {0.0f};
+    // What is written here has been read: positions of those above, and of those inside instead of
+    // the scores.
+    auto* inside_positions = reinterpret_cast<int32_t*>(list_scores_);
+    size_t above = 0, inside = 0;
+    for (size_t i = 0; i < count; i += N) {
+      const auto v = hn::LoadU(d, list_scores_ + i);
+      const auto position = hn::LoadU(di, list_positions_ + i);
+      const auto valid = hn::FirstN(d, HWY_MIN(N, count - i));
+      const auto is_above = in.reach_high == 0 ? none : hn::And(hn::Ge(v, high_v), valid);
+      const auto is_inside = hn::AndNot(is_above, hn::And(hn::Ge(v, low_v), valid));
+      const Compressor<D> move_above(d, is_above), move_inside(d, is_inside);
+      move_above.Store(position, list_positions_ + above);
+      move_inside.Store(position, inside_positions + inside);
+      if (inside < 16) move_inside.Store(v, inside_scores + inside);
+      above += move_above.count();
+      inside += move_inside.count();
+    }
+    std::memcpy(positions, list_positions_, above * sizeof(int32_t));
+    const size_t take = k_ - above;
+    if (take == 0) return;
+    if (inside <= N) RankInside(inside_scores, inside, take, inside_positions);
+    const size_t skip = inside > N && ties_ == TieOrder::kNewestFirst ? inside - take : 0;
+    std::memcpy(positions + above, inside_positions + skip, take * sizeof(int32_t));
+  }
+
+  // Moves the positions of the `take` best of a vector of scores to the front.
+  HWY_INLINE void RankInside(const float* scores, size_t count, size_t take,
+                             int32_t* positions) const {
+    const D d;
+    const DI di;
+    const auto v = hn::LoadU(d, scores);
+    auto rank = hn::Zero(di);  // how many are better
+    for (size_t j = 0; j < count; ++j) {
+      const auto other = hn::Set(d, scores[j]);
+      const auto older = hn::FirstN(d, ties_ == TieOrder::kNewestFirst ? j : j + 1);
+      const auto equal = hn::Eq(other, v);
+      const auto tie =
+          ties_ == TieOrder::kNewestFirst ? hn::And(equal, older) : hn::AndNot(older, equal);
+      const auto better = hn::RebindMask(di, hn::Or(hn::Gt(other, v), tie));
+      rank = hn::Sub(rank, hn::VecFromMask(di, better));
+    }
+    const auto best =
+        hn::And(hn::Lt(rank, hn::Set(di, static_cast<int32_t>(take))), hn::FirstN(di, count));
+    Compressor<DI>(di, best).Store(hn::LoadU(di, positions), positions);
+  }
+
+  // Best score first.
+  void Sort(const float* scores, int32_t* positions) {
+    auto* keys = reinterpret_cast<uint64_t*>(list_scores_);
+    for (size_t i = 0; i < k_; ++i) {
+      keys[i] = ScoreKey(scores[positions[i]], static_cast<uint32_t>(positions[i]), ties_);
+    }
+    std::sort(keys, keys + k_, std::greater<uint64_t>());
+    for (size_t i = 0; i < k_; ++i) {
+      const auto tie = static_cast<uint32_t>(keys[i]);
+      positions[i] = static_cast<int32_t>(ties_ == TieOrder::kNewestFirst ? tie : ~tie);
+    }
   }
 
   size_t n_;
   size_t k_;
   TieOrder ties_;
   ResultOrder order_;
-  uint64_t* keys_;
-  float guess_ = 1.0f;  // threshold of the last query, in deviations above its mean
+  float* list_scores_;
+  int32_t* list_positions_;
 };
 
 }  // namespace eta::simd::HWY_NAMESPACE

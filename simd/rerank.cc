@@ -263,7 +263,9 @@ void DotRows(const float* rows, size_t stride, const int32_t* ids, size_t count,
   HWY_DYNAMIC_DISPATCH(ScoreRows)({rows, stride, ids, count, dim, query, scores});
 }
 
-size_t RerankTopKScratchBytes(size_t count) { return (count + 1) * sizeof(uint64_t); }
+size_t RerankTopKScratchBytes(size_t count) {
+  return sizeof(uint64_t) + FloatSelectScratchBytes(count);
+}
 
 size_t RerankTopK(const Shortlists& shortlists, size_t num_queries, size_t k, TieOrder ties,
                   ResultOrder order, void* scratch, int32_t* positions) {
