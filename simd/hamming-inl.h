@@ -80,18 +80,29 @@ inline void BlockDistances64Bits(const uint8_t* HWY_RESTRICT blocks, size_t num_
   }
 }
 
-// Distances of whole blocks as bytes: code_bytes <= kMaxByteDistanceCodeBytes.
+// Distances of whole blocks as bytes. Beyond kMaxByteDistanceCodeBytes (and up to twice that) 255
+// stands for 255 or more.
 inline void BlockDistances(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks, size_t code_bytes,
                            const uint8_t* HWY_RESTRICT query, uint8_t* HWY_RESTRICT distances) {
   if (code_bytes == 8) return BlockDistances64Bits(blocks, num_blocks, query, distances);
   const PlaneTag d;
   const size_t block_bytes = code_bytes * kBlockRows;
+  const size_t planes = HWY_MIN(code_bytes, kMaxByteDistanceCodeBytes), rest = code_bytes - planes;
   size_t b = 0;
   for (; b + 4 <= num_blocks; b += 4) {
     for (size_t lane = 0; lane < kBlockRows; lane += hn::Lanes(d)) {
+      const uint8_t* block = blocks + b * block_bytes + lane;
       PlaneVector sum0, sum1, sum2, sum3;
-      FourBlocks(d, blocks + b * block_bytes + lane, block_bytes, code_bytes, query, sum0, sum1,
-                 sum2, sum3);
+      FourBlocks(d, block, block_bytes, planes, query, sum0, sum1, sum2, sum3);
+      if (rest != 0) {
+        PlaneVector rest0, rest1, rest2, rest3;
+        FourBlocks(d, block + planes * kBlockRows, block_bytes, rest, query + planes, rest0, rest1,
+                   rest2, rest3);
+        sum0 = hn::SaturatedAdd(sum0, rest0);
+        sum1 = hn::SaturatedAdd(sum1, rest1);
+        sum2 = hn::SaturatedAdd(sum2, rest2);
+        sum3 = hn::SaturatedAdd(sum3, rest3);
+      }
       uint8_t* out = distances + b * kBlockRows + lane;
       hn::StoreU(sum0, d, out);
       hn::StoreU(sum1, d, out + kBlockRows);
@@ -101,8 +112,10 @@ inline void BlockDistances(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks
   }
   for (; b < num_blocks; ++b) {
     for (size_t lane = 0; lane < kBlockRows; lane += hn::Lanes(d)) {
-      hn::StoreU(OneBlock(d, blocks + b * block_bytes + lane, code_bytes, query), d,
-                 distances + b * kBlockRows + lane);
+      const uint8_t* block = blocks + b * block_bytes + lane;
+      const auto sum = OneBlock(d, block, planes, query);
+      const auto rest_sum = OneBlock(d, block + planes * kBlockRows, rest, query + planes);
+      hn::StoreU(hn::SaturatedAdd(sum, rest_sum), d, distances + b * kBlockRows + lane);
     }
   }
 }

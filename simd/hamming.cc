@@ -29,7 +29,7 @@ void Distances16(const uint8_t* blocks, size_t n, size_t code_bytes, const uint8
 }
 
 void TopK(const HammingTopKArguments& args) {
-  if (args.code_bytes <= kMaxByteDistanceCodeBytes) {
+  if (args.code_bytes <= kMaxSaturatedCodeBytes) {
     HammingTopKRun<uint8_t>(args).Run();
   } else {
     HammingTopKRun<uint16_t>(args).Run();

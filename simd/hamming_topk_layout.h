@@ -14,6 +14,9 @@ namespace eta::simd {
 // Entries behind the end of a list that may be written: vectors are stored whole.
 inline constexpr size_t kListSlack = 64;
 
+// Codes of up to this many bytes (384 bits) are ranked by distances of one byte that saturates.
+inline constexpr size_t kMaxSaturatedCodeBytes = 48;
+
 // The arguments of HammingTopK, n and k at least 1.
 struct HammingTopKArguments {
   const uint8_t* blocks;

@@ -44,6 +44,25 @@ constexpr SetBitsTable MakeSetBitsTable() {
 }
 inline constexpr SetBitsTable kSetBits = MakeSetBitsTable();
 
+// What RankNearest adds to entry j for entry i, at [kMaxRanked + j - i]: of[0] is 1 for j < i,
+// of[1] for j > i.
+inline constexpr size_t kMaxRanked = 128;
+template <typename T>
+struct TieSteps {
+  T of[2][2 * kMaxRanked + kBlockRows];
+};
+template <typename T>
+constexpr TieSteps<T> MakeTieSteps() {
+  TieSteps<T> steps{};
+  for (size_t i = 0; i < 2 * kMaxRanked + kBlockRows; ++i) {
+    steps.of[0][i] = i < kMaxRanked;
+    steps.of[1][i] = i > kMaxRanked;
+  }
+  return steps;
+}
+template <typename T>
+inline constexpr TieSteps<T> kTieSteps = MakeTieSteps<T>();
+
 alignas(64) inline constexpr uint8_t kIota64[64] = {
     0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
     22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
@@ -212,26 +231,36 @@ HWY_INLINE void CopySelectedDistances(uint64_t hits, const T* from, T* to) {
 }
 
 // Writes, for each set bit, the distance of that row of a block, and the number of the bit plus
-// `first`; returns how many. Writes up to 8 entries more.
+// `first`; returns how many. Writes up to 4 entries more: a loop of fours ends where the branch
+// predictor expects it, one of single bits hardly ever.
 template <typename T>
 HWY_INLINE size_t WriteSelected(uint64_t hits, const T* from, int32_t first, T* distances,
                                 int32_t* positions) {
-  CopySelectedDistances(hits, from, distances);
-  const hn::CappedTag<int32_t, 8> d;
-  const hn::Rebind<uint8_t, decltype(d)> d8;
-  int32_t* out = positions;
-  for (; hits != 0; hits >>= 8, first += 8) {
-    const auto base = hn::Set(d, first);
-    for (size_t lane = 0; lane < 8; lane += hn::Lanes(d)) {
-      const auto indices = hn::PromoteTo(d, hn::LoadU(d8, kSetBits.of[hits & 0xFF] + lane));
-      hn::StoreU(hn::Add(indices, base), d, out + lane);
+  const size_t count = hwy::PopCount(hits);
+  for (size_t i = 0; i < count; i += 4) {
+    for (size_t j = i; j < i + 4; ++j) {
+      const size_t row = hwy::Num0BitsBelowLS1Bit_Nonzero64(hits | (uint64_t{1} << 63));
+      hits &= hits - 1;
+      distances[j] = from[row];
+      positions[j] = first + static_cast<int32_t>(row);
     }
-    out += hwy::PopCount(hits & 0xFF);
   }
-  return static_cast<size_t>(out - positions);
+  return count;
 }
 
 #endif
+
+// The sum of all lanes of a vector of counts.
+HWY_INLINE size_t SumOfCounts(hn::Vec<DistanceTag<uint8_t>> counts) {
+  const hn::Repartition<uint64_t, DistanceTag<uint8_t>> d64;
+  return static_cast<size_t>(hn::GetLane(hn::SumOfLanes(d64, hn::SumsOf8(counts))));
+}
+HWY_INLINE size_t SumOfCounts(hn::Vec<DistanceTag<uint16_t>> counts) {
+  const hn::Repartition<uint32_t, DistanceTag<uint16_t>> d32;
+  const auto pairs = hn::BitCast(d32, counts);
+  const auto low = hn::And(pairs, hn::Set(d32, 0xFFFFu));
+  return hn::GetLane(hn::SumOfLanes(d32, hn::Add(low, hn::ShiftRight<16>(pairs))));
+}
 
 // Appends the rows of a chunk (`rows` distances, whole blocks) that are at most `limit` away.
 template <typename T>
@@ -260,16 +289,32 @@ HWY_INLINE size_t CountBelow(const T* distances, size_t n, size_t t) {
   const DistanceTag<T> d;
   const size_t N = hn::Lanes(d);
   const auto limit = hn::Set(d, static_cast<T>(t));
-  const auto below = [&](size_t i) HWY_ATTR {
-    return hn::CountTrue(d, hn::Lt(hn::LoadU(d, distances + i), limit));
-  };
+  const auto below = [&](size_t i) HWY_ATTR { return hn::Lt(hn::LoadU(d, distances + i), limit); };
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
   size_t count0 = 0, count1 = 0, i = 0;
   for (; i + 2 * N <= n; i += 2 * N) {
-    count0 += below(i);
-    count1 += below(i + N);
+    count0 += hn::CountTrue(d, below(i));
+    count1 += hn::CountTrue(d, below(i + N));
   }
-  if (i < n) count0 += below(i);
+  if (i < n) count0 += hn::CountTrue(d, below(i));
   return count0 + count1;
+#else
+  // Where a mask is a vector of -1, lanes count for themselves, for as long as they can.
+  const size_t rows_per_sum = 127 * 2 * N;
+  size_t count = 0;
+  for (size_t first = 0; first < n; first += rows_per_sum) {
+    auto counts0 = hn::Zero(d), counts1 = hn::Zero(d);
+    const size_t end = std::min(n, first + rows_per_sum);
+    size_t i = first;
+    for (; i + 2 * N <= end; i += 2 * N) {
+      counts0 = hn::Sub(counts0, hn::VecFromMask(d, below(i)));
+      counts1 = hn::Sub(counts1, hn::VecFromMask(d, below(i + N)));
+    }
+    if (i < end) counts0 = hn::Sub(counts0, hn::VecFromMask(d, below(i)));
+    count += SumOfCounts(hn::Add(counts0, counts1));
+  }
+  return count;
+#endif
 }
 
 // For each of kSets arrays of n distances (whole blocks): the k-th smallest, if it lies in
@@ -331,71 +376,91 @@ HWY_INLINE void PadList(const NearestList<T>& list, size_t padded) {
   for (size_t i = list.count; i < end; i += hn::Lanes(d)) hn::StoreU(far, d, list.distances + i);
 }
 
-// Cuts a padded list down to the k nearest, given its k-th distance; it stays oldest first. Of
-// those at the k-th distance the ones that come first in `ties` stay.
-template <typename T>
-void KeepNearest(NearestList<T>& list, size_t k, size_t kth, TieOrder ties) {
+// Calls f(hits, i) for the blocks of 64 distances from `i` on, oldest first, with the set bits of
+// the k nearest of `rows` distances (whole blocks can be read), given the k-th distance. Of those
+// at the k-th distance the ones that come first in `ties` are taken.
+template <typename T, class F>
+HWY_INLINE void ForNearest(const T* distances, size_t rows, size_t k, size_t kth, TieOrder ties,
+                           F f) {
   const DistanceTag<T> d;
   const auto t = hn::Set(d, static_cast<T>(kth));
-  const size_t padded = PaddedRows(list.count);
-  const size_t take = k - CountBelow(list.distances, padded, kth);  // of those at the border
+  const size_t padded = PaddedRows(rows);
   const bool newest = ties == TieOrder::kNewestFirst;
   // Of the equal rows, oldest first, the first `left` are dropped (newest first) or kept.
-  size_t left = newest ? CountBelow(list.distances, padded, kth + 1) - k : take;
-  size_t count = 0;
-  for (size_t i = 0; i < list.count; i += kBlockRows) {
+  size_t left =
+      newest ? CountBelow(distances, padded, kth + 1) - k : k - CountBelow(distances, padded, kth);
+  for (size_t i = 0; i < rows; i += kBlockRows) {
     uint64_t less, equal;
-    CompareBlock(list.distances + i, t, less, equal);
+    CompareBlock(distances + i, t, less, equal);
     const size_t here = std::min<size_t>(hwy::PopCount(equal), left);
     left -= here;
     const uint64_t first = LowestBits(equal, here);
     equal = newest ? equal ^ first : first;
-    const uint64_t hits = less | equal;
+    f(less | equal, i);
+  }
+}
+
+// Cuts a padded list down to the k nearest, given its k-th distance; it stays oldest first.
+template <typename T>
+void KeepNearest(NearestList<T>& list, size_t k, size_t kth, TieOrder ties) {
+  size_t count = 0;
+  ForNearest(list.distances, list.count, k, kth, ties, [&](uint64_t hits, size_t i) HWY_ATTR {
     CopySelectedDistances(hits, list.distances + i, list.distances + count);
     count += CopySelected(hits, list.positions + i, list.positions + count);
-  }
+  });
   list.count = count;
 }
 
-// Writes, for each set bit, its number plus `first`; returns how many. Writes up to 64 entries.
-HWY_INLINE size_t WriteSelectedBytes(uint64_t hits, uint8_t first, uint8_t* to) {
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL
-  const __m512i numbers =
-      _mm512_add_epi8(_mm512_load_si512(kIota64), _mm512_set1_epi8(static_cast<char>(first)));
-  _mm512_storeu_si512(to, _mm512_maskz_compress_epi8(hits, numbers));
-  return hwy::PopCount(hits);
-#else
-  const hn::FixedTag<uint8_t, 8> d;
-  uint8_t* out = to;
-  for (; hits != 0; hits >>= 8, first = static_cast<uint8_t>(first + 8)) {
-    hn::StoreU(hn::Add(hn::LoadU(d, kSetBits.of[hits & 0xFF]), hn::Set(d, first)), d, out);
-    out += hwy::PopCount(hits & 0xFF);
-  }
-  return static_cast<size_t>(out - to);
-#endif
+// Lists the k nearest of the n distances of a history of one chunk, given the k-th.
+template <typename T>
+void ListNearest(const T* distances, size_t n, size_t k, size_t kth, TieOrder ties,
+                 NearestList<T>& list) {
+  size_t count = 0;
+  ForNearest(distances, n, k, kth, ties, [&](uint64_t hits, size_t i) HWY_ATTR {
+    count += WriteSelected(hits, distances + i, static_cast<int32_t>(i), list.distances + count,
+                           list.positions + count);
+  });
+  list.count = count;
 }
 
-// Lists the entries of a padded list of k <= 256 (oldest first) by descending distance, from
-// `farthest` on, equal ones oldest first: the reverse of sorted with the newest first. One pass
-// over the list per distance: 8 instructions per 64 entries with AVX3_DL. Gives up, returning
-// false, when `max_passes` do not reach the nearest. `order` has room for 256 + 64.
+// For each of k <= kMaxRanked distances (oldest first, whole blocks can be read) how many come
+// before it in order: those nearer, and of those as near the ones first in `ties`. All pairs are
+// compared, a vector of distances with one broadcast: the earlier side of a tie is told by adding 1
+// to the distances it comes before. Writes whole blocks.
 template <typename T>
-HWY_INLINE bool OrderByPasses(const NearestList<T>& list, size_t k, size_t farthest,
-                              size_t max_passes, uint8_t* order) {
-  const DistanceTag<T> d;
-  size_t count = 0;
-  for (size_t pass = 0; pass < max_passes; ++pass) {
-    const auto t = hn::Set(d, static_cast<T>(farthest - pass));
-    for (size_t i = 0; i < k; i += kBlockRows) {
-      uint64_t equal = 0;
-      for (size_t lane = 0; lane < kBlockRows; lane += hn::Lanes(d)) {
-        equal |= MaskBits(d, hn::Eq(hn::LoadU(d, list.distances + i + lane), t)) << lane;
-      }
-      count += WriteSelectedBytes(equal, static_cast<uint8_t>(i), order + count);
-    }
-    if (count == k) return true;
+HWY_INLINE void RankNearest(const T* distances, size_t k, TieOrder ties, T* ranks) {
+  using Signed = hwy::MakeSigned<T>;  // AVX2 compares only signed integers
+  const hn::Rebind<Signed, DistanceTag<T>> d;
+  constexpr Signed kBias = std::numeric_limits<Signed>::min();
+  HWY_ALIGN Signed biased[kMaxRanked];
+  for (size_t i = 0; i < PaddedRows(k); i += hn::Lanes(d)) {
+    const auto v = hn::LoadU(d, reinterpret_cast<const Signed*>(distances) + i);
+    hn::StoreU(hn::Xor(v, hn::Set(d, kBias)), d, biased + i);
   }
-  return false;
+  const Signed* steps = kTieSteps<Signed>.of[ties == TieOrder::kNewestFirst ? 0 : 1] + kMaxRanked;
+  // Two vectors share a broadcast; entries past k are far and come before none.
+  const size_t N = hn::Lanes(d), second = N < kBlockRows ? N : 0;
+  for (size_t lane = 0; lane < k; lane += N + second) {
+    const auto v0 = hn::LoadU(d, biased + lane), v1 = hn::LoadU(d, biased + lane + second);
+    auto rank0 = hn::Zero(d), rank1 = hn::Zero(d);
+    const auto count = [&](size_t i) HWY_ATTR {
+      const auto other = hn::Set(d, biased[i]);
+      const Signed* step = steps + lane - i;
+      const auto later0 = hn::Add(v0, hn::LoadU(d, step));
+      rank0 = hn::Sub(rank0, hn::VecFromMask(d, hn::Lt(other, later0)));
+      if (second == 0) return;
+      const auto later1 = hn::Add(v1, hn::LoadU(d, step + second));
+      rank1 = hn::Sub(rank1, hn::VecFromMask(d, hn::Lt(other, later1)));
+    };
+    for (size_t i = 0; i < k; i += 4) {
+      count(i);
+      count(i + 1);
+      count(i + 2);
+      count(i + 3);
+    }
+    hn::StoreU(rank0, d, reinterpret_cast<Signed*>(ranks) + lane);
+    if (second != 0) hn::StoreU(rank1, d, reinterpret_cast<Signed*>(ranks) + lane + second);
+  }
 }
 
 // Copies n positions; unlike memcpy without a call.

@@ -313,6 +313,45 @@ TEST_P(HammingTest, TopKOfWidestCodesFarthestAway) {
   }
 }
 
+// Distances about 255, where a byte saturates: the K-th on either side of it, near and far queries
+// in turn, in histories of one chunk and of several.
+TEST_P(HammingTest, TopKWhereByteDistancesSaturate) {
+  for (const size_t bits : {size_t{256}, size_t{264}, size_t{384}, size_t{392}}) {
+    for (const size_t n : {size_t{70}, size_t{200}, size_t{2100}}) {
+      const Case c{n, bits, kRandom, kNearest, 1, n + bits};
+      Data data = MakeData(c);
+      for (size_t i = 0; i < n; ++i) {
+        // 5 rows at each distance from 248 to 256, the others up to 8 bits farther if there are.
+        const size_t step = i < 45 ? i / 5 : 8 + i % 9;
+        const size_t distance = std::min(248 + step, bits);
+        Code code = data.query;
+        for (size_t bit = 0; bit < distance; ++bit) {
+          code[bit / 8] = static_cast<uint8_t>(code[bit / 8] ^ (1 << bit % 8));
+        }
+        const size_t row = (i * 31) % n;  // 31 divides none of the sizes
+        std::ranges::copy(code, data.codes.begin() + static_cast<ptrdiff_t>(row * code.size()));
+      }
+      Code near = data.query;
+      for (size_t bit = 0; bit < 100; ++bit) {
+        near[bit / 8] = static_cast<uint8_t>(near[bit / 8] ^ (1 << bit % 8));
+      }
+      Buffer<uint8_t> blocks = MakeBlocks(c, data);
+      const std::vector<Code> queries = {data.query, near, data.query};
+      for (const TieOrder ties : {TieOrder::kNewestFirst, TieOrder::kOldestFirst}) {
+        std::vector<SortedList> sorted;
+        for (const Code& query : queries) {
+          sorted.push_back(reference::HammingTopK(data.codes, query, c.n, ties));
+        }
+        for (const size_t k : {size_t{1}, size_t{34}, size_t{35}, size_t{36}, size_t{40},
+                               size_t{41}, size_t{60}, n}) {
+          ExpectTopK(c, blocks, queries, sorted, {k, ties, ResultOrder::kSorted, true});
+          ExpectTopK(c, blocks, queries, sorted, {k, ties, ResultOrder::kAny, false});
+        }
+      }
+    }
+  }
+}
+
 // Queries of one call differ as much as they can, so that anything carried over from one to the
 // next (a threshold, a histogram) would show.
 TEST_P(HammingTest, SeveralQueriesAreAsSingleCalls) {
