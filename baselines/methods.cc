@@ -95,16 +95,20 @@ std::unique_ptr<Retriever> MakeExact(const Spec& spec, const ItemTable& items,
   return MakeExactRetriever(spec.text, items);
 }
 
-// "eta:BITS+rerank:C", which was cut into "BITS+rerank" and "C".
+constexpr const char* kEtaForm = "eta:BITS, eta:BITS+rerank:C or eta:BITS+rerank_i8:C";
+
+// "eta:BITS+rerank:C", which was cut into "BITS+rerank" and "C", or the same with rerank_i8.
 std::unique_ptr<Retriever> MakeEtaRerank(Spec spec, const ItemTable& items,
                                          const MethodOptions& options) {
-  constexpr std::string_view kSuffix = "+rerank";
   std::string& bits = spec.arguments[0];
-  RequireSpec(bits.ends_with(kSuffix), spec, "should have the form eta:BITS or eta:BITS+rerank:C");
-  bits.resize(bits.size() - kSuffix.size());
+  const size_t plus = std::min(bits.find('+'), bits.size());
+  const std::string step = bits.substr(plus);
+  RequireSpec(step == "+rerank" || step == "+rerank_i8", spec, "should have the form ", kEtaForm);
+  bits.resize(plus);
   const size_t factor = ParseNumber(spec, spec.arguments[1], "C", kMaxRerankFactor);
   const PlaneSource planes(spec, items, options);
-  return MakeEtaRerankRetriever(spec.text, items, planes.get(), factor, options.threads);
+  const auto make = step == "+rerank" ? MakeEtaRerankRetriever : MakeEtaRerankI8Retriever;
+  return make(spec.text, items, planes.get(), factor, options.threads);
 }
 
 std::unique_ptr<Retriever> MakeScanF32(const Spec& spec, const ItemTable& items,
@@ -121,7 +125,7 @@ std::unique_ptr<Retriever> MakeScanI8(const Spec& spec, const ItemTable& items,
 
 std::unique_ptr<Retriever> MakeEta(const Spec& spec, const ItemTable& items,
                                    const MethodOptions& options) {
-  RequireArguments(spec, 1, 2, "eta:BITS or eta:BITS+rerank:C");
+  RequireArguments(spec, 1, 2, kEtaForm);
   if (spec.arguments.size() == 2) return MakeEtaRerank(spec, items, options);
   const PlaneSource planes(spec, items, options);
   return MakeEtaRetriever(spec.text, items, planes.get(), options.threads);
@@ -202,7 +206,8 @@ constexpr std::array kMethods = {
     Method{"eta", MakeEta,
            "eta:BITS                 ETA: Hamming top-K of SimHash codes\n"
            "eta:BITS+rerank:C        of the C*K nearest by Hamming distance the K of largest inner "
-           "product"},
+           "product\n"
+           "eta:BITS+rerank_i8:C     the same with inner products of embeddings quantised to int8"},
     Method{"eta_gather", MakeEtaGather,
            "eta_gather:BITS          as eta, but gathers the codes of a history for each request"},
     Method{"faiss_exact", MakeFaissExact,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows for the second step of eta:BITS+rerank:C: inner products with rows from all over a table,
-// and the best of a shortlist.
+// Rows for the second step of eta:BITS+rerank:C and eta:BITS+rerank_i8:C: inner products with rows
+// from all over a table, and the best of a shortlist.
 #include <algorithm>
 #include <vector>
 
@@ -9,7 +9,9 @@
 #include "core/random.h"
 #include "core/reference/rerank.h"
 #include "simd/code_blocks.h"
+#include "simd/dot_i8.h"
 #include "simd/rerank.h"
+#include "simd/rerank_i8.h"
 
 namespace eta::bench {
 namespace {
@@ -51,8 +53,8 @@ struct Fixture {
     Scores();
     TopK();
     for (size_t q = 0; q < s.queries; ++q) {
-      const auto expected = reference::DotRows(table, {ids.data() + q * s.count, s.count},
-                                               {queries.data() + q * s.dim, s.dim});
+      const auto expected =
+          reference::DotRows(table, ids_of(q), {queries.data() + q * s.dim, s.dim});
       const float* actual = scores.data() + q * simd::PaddedRows(s.count);
       if (!std::equal(expected.begin(), expected.end(), actual)) return false;
       auto expected_best = reference::RerankTopK({positions.data() + q * s.count, s.count},
@@ -66,10 +68,55 @@ struct Fixture {
     return true;
   }
 
+  std::span<const int32_t> ids_of(size_t q) const { return {ids.data() + q * s.count, s.count}; }
+
   RerankShape s;
   AlignedVector<float> table, queries, scores;
   AlignedVector<uint8_t> scratch;
   std::vector<int32_t> ids, positions, best;
+};
+
+// The same rows and queries in int8.
+struct I8Fixture {
+  explicit I8Fixture(const Fixture& f)
+      : f(f),
+        table(f.table.size()),
+        queries(f.queries.size()),
+        table_scales(f.s.items),
+        query_scales(f.s.queries),
+        scores(f.s.queries * f.s.count) {
+    const size_t dim = f.s.dim;
+    simd::QuantizeI8(f.table.data(), f.s.items, dim, dim, table.data(), dim, table_scales.data());
+    simd::QuantizeI8(f.queries.data(), f.s.queries, dim, dim, queries.data(), dim,
+                     query_scales.data());
+  }
+
+  void Scores() {
+    for (size_t q = 0; q < f.s.queries; ++q) {
+      simd::DotI8Rows(table.data(), f.s.dim, table_scales.data(), f.ids_of(q).data(), f.s.count,
+                      f.s.dim, queries.data() + q * f.s.dim, query_scales[q],
+                      scores.data() + q * f.s.count);
+    }
+  }
+
+  bool IsRight() {
+    Scores();
+    const reference::I8Matrix rows{{table.begin(), table.end()},
+                                   {table_scales.begin(), table_scales.end()}};
+    const reference::I8Matrix all{{queries.begin(), queries.end()},
+                                  {query_scales.begin(), query_scales.end()}};
+    for (size_t q = 0; q < f.s.queries; ++q) {
+      const auto expected = reference::DotI8Rows(rows, f.ids_of(q), all, q, f.s.dim);
+      if (!std::equal(expected.begin(), expected.end(), scores.data() + q * f.s.count)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  const Fixture& f;
+  AlignedVector<int8_t> table, queries;
+  AlignedVector<float> table_scales, query_scales, scores;
 };
 
 void Report(benchmark::State& state, const RerankShape& s) {
@@ -92,6 +139,20 @@ void Rows(benchmark::State& state, const RerankShape& s) {
                           static_cast<int64_t>(s.queries * s.count * s.dim * sizeof(float)));
 }
 
+void I8Rows(benchmark::State& state, const RerankShape& s) {
+  Fixture floats(s);
+  I8Fixture f(floats);
+  if (!f.IsRight()) return state.SkipWithError("differs from the reference");
+  const auto seconds = BestSeconds({[&] { f.Scores(); }, [&] { floats.Scores(); }});
+  for (auto _ : state) {
+    f.Scores();
+    benchmark::ClobberMemory();
+  }
+  Report(state, s);
+  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(s.queries * s.count * s.dim));
+  state.counters["x_float"] = seconds[1] / seconds[0];
+}
+
 void TopK(benchmark::State& state, const RerankShape& s) {
   Fixture f(s);
   if (!f.IsRight()) return state.SkipWithError("differs from the reference");
@@ -111,6 +172,10 @@ void RegisterRerank() {
                     [=](benchmark::State& state) { Rows(state, history); });
   RegisterPerTarget("dot_rows_of_table/items:1048576/count:128/dim:64",
                     [=](benchmark::State& state) { Rows(state, table); });
+  RegisterPerTarget("dot_i8_rows/count:128/dim:64",
+                    [=](benchmark::State& state) { I8Rows(state, history); });
+  RegisterPerTarget("dot_i8_rows_of_table/items:1048576/count:128/dim:64",
+                    [=](benchmark::State& state) { I8Rows(state, table); });
   for (const size_t count : {size_t{128}, size_t{512}}) {
     const RerankShape s = {1024, count, 64, 64, 256};
     RegisterPerTarget(Cat("rerank_topk_any/count:", count, "/K:64"),

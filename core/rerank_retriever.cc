@@ -8,9 +8,11 @@
 #include "core/aligned.h"
 #include "core/check.h"
 #include "core/codes.h"
+#include "core/i8_items.h"
 #include "simd/code_blocks.h"
 #include "simd/hamming.h"
 #include "simd/rerank.h"
+#include "simd/rerank_i8.h"
 #include "simd/target.h"
 
 namespace eta {
@@ -48,22 +50,20 @@ class RerankHistory : public PreparedHistory {
   const std::vector<int32_t> ids;
 };
 
+// What both have in common: all but how a shortlist is scored.
 class RerankRetriever : public Retriever {
  public:
   RerankRetriever(std::string name, const ItemTable& items, const Hyperplanes& hyperplanes,
                   size_t factor, int threads)
       : Retriever(items.size()),
         name_(std::move(name)),
-        items_(items),
         factor_(factor),
         table_(items, hyperplanes, threads) {}
 
   std::string name() const override { return name_; }
   std::string target() const override { return simd::TargetName(simd::ActiveTarget()); }
   size_t bits() const override { return table_.bits(); }
-  size_t table_bytes() const override {
-    return table_.bytes() + items_.embeddings.values.size() * sizeof(float);
-  }
+  size_t table_bytes() const override { return table_.bytes() + row_bytes(); }
   std::unique_ptr<Scratch> NewScratch() const override { return std::make_unique<RerankScratch>(); }
 
  protected:
@@ -86,6 +86,10 @@ class RerankRetriever : public Retriever {
     std::ranges::fill(out.counts, static_cast<int32_t>(std::min(k, n)));
   }
 
+  virtual size_t row_bytes() const = 0;  // of the table that Score reads
+  // The inner products of a candidate with `count` items.
+  virtual void Score(size_t candidate, const int32_t* ids, size_t count, float* scores) const = 0;
+
  private:
   void RetrieveChunk(const RerankHistory& history, std::span<const int32_t> candidates,
                      size_t shortlist, size_t k, RerankScratch& memory, int32_t* out) const {
@@ -103,35 +107,75 @@ class RerankRetriever : public Retriever {
                       shortlist, simd::TieOrder::kNewestFirst, simd::ResultOrder::kAny, bytes,
                       {positions, nullptr});
 
-    const size_t dim = items_.dim();
     const size_t score_stride = simd::PaddedRows(shortlist);
     float* scores = Room(memory.scores, candidates.size() * score_stride);
     int32_t* ids = Room(memory.ids, shortlist);
     for (size_t b = 0; b < candidates.size(); ++b) {
       const int32_t* list = positions + b * shortlist;
       for (size_t i = 0; i < shortlist; ++i) ids[i] = history.ids[static_cast<size_t>(list[i])];
-      simd::DotRows(items_.embeddings.values.data(), dim, ids, shortlist, dim,
-                    items_.embeddings.row(static_cast<size_t>(candidates[b])),
-                    scores + b * score_stride);
+      Score(static_cast<size_t>(candidates[b]), ids, shortlist, scores + b * score_stride);
     }
     simd::RerankTopK({positions, shortlist, scores, score_stride, shortlist}, candidates.size(), k,
                      simd::TieOrder::kNewestFirst, simd::ResultOrder::kAny, bytes, out);
   }
 
   std::string name_;
-  const ItemTable& items_;
   size_t factor_;
   CodeTable table_;
 };
+
+class FloatRerankRetriever final : public RerankRetriever {
+ public:
+  FloatRerankRetriever(std::string name, const ItemTable& items, const Hyperplanes& hyperplanes,
+                       size_t factor, int threads)
+      : RerankRetriever(std::move(name), items, hyperplanes, factor, threads), items_(items) {}
+
+ private:
+  size_t row_bytes() const override { return items_.embeddings.values.size() * sizeof(float); }
+  void Score(size_t candidate, const int32_t* ids, size_t count, float* scores) const override {
+    simd::DotRows(items_.embeddings.values.data(), items_.dim(), ids, count, items_.dim(),
+                  items_.embeddings.row(candidate), scores);
+  }
+
+  const ItemTable& items_;
+};
+
+class I8RerankRetriever final : public RerankRetriever {
+ public:
+  I8RerankRetriever(std::string name, const ItemTable& items, const Hyperplanes& hyperplanes,
+                    size_t factor, int threads)
+      : RerankRetriever(std::move(name), items, hyperplanes, factor, threads), items_(items) {}
+
+ private:
+  size_t row_bytes() const override { return items_.bytes(); }
+  void Score(size_t candidate, const int32_t* ids, size_t count, float* scores) const override {
+    simd::DotI8Rows(items_.values.data(), items_.dim, items_.scales.data(), ids, count, items_.dim,
+                    items_.row(candidate), items_.scales[candidate], scores);
+  }
+
+  const I8Items items_;
+};
+
+void RequireFactor(size_t factor) {
+  Require(factor >= 1 && factor <= kMaxRerankFactor, "rerank factor must be from 1 to ",
+          kMaxRerankFactor, ", not ", factor);
+}
 
 }  // namespace
 
 std::unique_ptr<Retriever> MakeEtaRerankRetriever(std::string name, const ItemTable& items,
                                                   const Hyperplanes& hyperplanes, size_t factor,
                                                   int threads) {
-  Require(factor >= 1 && factor <= kMaxRerankFactor, "rerank factor must be from 1 to ",
-          kMaxRerankFactor, ", not ", factor);
-  return std::make_unique<RerankRetriever>(std::move(name), items, hyperplanes, factor, threads);
+  RequireFactor(factor);
+  return std::make_unique<FloatRerankRetriever>(std::move(name), items, hyperplanes, factor,
+                                                threads);
+}
+
+std::unique_ptr<Retriever> MakeEtaRerankI8Retriever(std::string name, const ItemTable& items,
+                                                    const Hyperplanes& hyperplanes, size_t factor,
+                                                    int threads) {
+  RequireFactor(factor);
+  return std::make_unique<I8RerankRetriever>(std::move(name), items, hyperplanes, factor, threads);
 }
 
 }  // namespace eta

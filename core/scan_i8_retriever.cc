@@ -5,15 +5,12 @@
 #include <utility>
 
 #include "core/aligned.h"
-#include "core/check.h"
+#include "core/i8_items.h"
 #include "simd/dot_i8.h"
 #include "simd/target.h"
 
 namespace eta {
 namespace {
-
-// Dimensions up to which the kernel takes embeddings.
-constexpr size_t kMaxDim = 4096;
 
 class ScanI8Scratch : public Scratch {
  public:
@@ -37,26 +34,19 @@ class ScanI8History : public PreparedHistory {
 class ScanI8Retriever : public Retriever {
  public:
   ScanI8Retriever(std::string name, const ItemTable& items)
-      : Retriever(items.size()), name_(std::move(name)), dim_(items.dim()) {
-    ValidateItemTable(items);
-    Require(dim_ <= kMaxDim, "scan_i8 takes embeddings of up to ", kMaxDim, " dimensions, not ",
-            dim_);
-    values_.resize(items.size() * dim_);
-    scales_.resize(items.size());
-    simd::QuantizeI8(items.embeddings.values.data(), items.size(), dim_, dim_, values_.data(), dim_,
-                     scales_.data());
-  }
+      : Retriever(items.size()), name_(std::move(name)), items_(items) {}
 
   std::string name() const override { return name_; }
   std::string target() const override { return simd::TargetName(simd::ActiveTarget()); }
-  size_t table_bytes() const override { return values_.size() + scales_.size() * sizeof(float); }
+  size_t table_bytes() const override { return items_.bytes(); }
   std::unique_ptr<Scratch> NewScratch() const override { return std::make_unique<ScanI8Scratch>(); }
 
  protected:
   std::unique_ptr<PreparedHistory> DoPrepare(std::span<const int32_t> history) const override {
-    auto prepared = std::make_unique<ScanI8History>(history.size(), dim_);
-    simd::GatherI8Blocks(values_.data(), scales_.data(), dim_, dim_, history.data(), history.size(),
-                         prepared->blocks.data(), prepared->scales.data());
+    auto prepared = std::make_unique<ScanI8History>(history.size(), items_.dim);
+    simd::GatherI8Blocks(items_.values.data(), items_.scales.data(), items_.dim, items_.dim,
+                         history.data(), history.size(), prepared->blocks.data(),
+                         prepared->scales.data());
     return prepared;
   }
 
@@ -64,18 +54,19 @@ class ScanI8Retriever : public Retriever {
                   Scratch& scratch, RetrievedView out) const override {
     const auto& prepared = dynamic_cast<const ScanI8History&>(history);
     auto& memory = dynamic_cast<ScanI8Scratch&>(scratch);
-    memory.values.resize(candidates.size() * dim_);
+    const size_t dim = items_.dim;
+    memory.values.resize(candidates.size() * dim);
     memory.scales.resize(candidates.size());
     for (size_t b = 0; b < candidates.size(); ++b) {
       const auto item = static_cast<size_t>(candidates[b]);
-      std::copy_n(values_.data() + item * dim_, dim_, memory.values.data() + b * dim_);
-      memory.scales[b] = scales_[item];
+      std::copy_n(items_.row(item), dim, memory.values.data() + b * dim);
+      memory.scales[b] = items_.scales[item];
     }
     const size_t bytes = simd::DotI8TopKScratchBytes(history.length(), k);
     if (memory.bytes.size() < bytes) memory.bytes.resize(bytes);
     const size_t count =
-        simd::DotI8TopK({prepared.blocks.data(), prepared.scales.data(), history.length(), dim_},
-                        {memory.values.data(), memory.scales.data(), candidates.size(), dim_}, k,
+        simd::DotI8TopK({prepared.blocks.data(), prepared.scales.data(), history.length(), dim},
+                        {memory.values.data(), memory.scales.data(), candidates.size(), dim}, k,
                         simd::TieOrder::kNewestFirst, simd::ResultOrder::kAny, memory.bytes.data(),
                         {out.positions.data(), nullptr});
     std::ranges::fill(out.counts, static_cast<int32_t>(count));
@@ -83,9 +74,7 @@ class ScanI8Retriever : public Retriever {
 
  private:
   std::string name_;
-  size_t dim_;
-  AlignedVector<int8_t> values_;
-  AlignedVector<float> scales_;
+  I8Items items_;
 };
 
 }  // namespace

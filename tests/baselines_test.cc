@@ -118,6 +118,7 @@ const std::vector<std::string> kAllSpecs = {"exact",
                                             "scan_i8",
                                             "eta:24",
                                             "eta:24+rerank:3",
+                                            "eta:24+rerank_i8:3",
                                             "eta_gather:24",
                                             "faiss_exact",
                                             "faiss_binary:24",
@@ -685,7 +686,7 @@ TEST(SplitMethods, SplitsAndChecks) {
 
 TEST(MethodsHelp, HasALinePerMethod) {
   const std::string help = MethodsHelp();
-  EXPECT_EQ(std::ranges::count(help, '\n'), 12);
+  EXPECT_EQ(std::ranges::count(help, '\n'), 13);
   for (const std::string& spec : kAllSpecs) {
     EXPECT_NE(help.find(spec.substr(0, spec.find(':'))), std::string::npos) << spec;
   }

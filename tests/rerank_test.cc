@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// simd/rerank.h against core/reference/rerank.h on every target, and core/rerank_retriever.h.
+// simd/rerank.h against core/reference/rerank.h on every target, and core/rerank_retriever.h, its
+// int8 form too.
 #include "simd/rerank.h"
 
 #include <limits>
@@ -13,6 +14,7 @@
 #include "core/reference/rerank.h"
 #include "core/reference/simhash.h"
 #include "core/rerank_retriever.h"
+#include "core/scan_i8_retriever.h"
 #include "simd/code_blocks.h"
 #include "tests/target_test_util.h"
 
@@ -334,10 +336,10 @@ std::span<const float> RowOf(const ItemTable& items, int32_t id) {
   return {items.embeddings.row(static_cast<size_t>(id)), items.dim()};
 }
 
-// Both steps by the scalar twins.
+// Both steps by the scalar twins, the second in float32 or int8.
 Sets Reference(const ItemTable& items, const Hyperplanes& planes,
                const std::vector<int32_t>& history, const std::vector<int32_t>& candidates,
-               size_t factor, size_t k) {
+               size_t factor, size_t k, bool is_i8) {
   const auto codes_of = [&](const std::vector<int32_t>& ids) {
     std::vector<float> rows;
     for (const int32_t id : ids) {
@@ -347,6 +349,7 @@ Sets Reference(const ItemTable& items, const Hyperplanes& planes,
     return reference::SimHashRows(rows, items.dim(), planes.matrix().values, planes.bits());
   };
   const auto codes = codes_of(history);
+  const auto i8_items = reference::QuantizeI8(items.embeddings.values, items.dim());
   Sets sets;
   for (const int32_t candidate : candidates) {
     std::vector<int32_t> shortlist, ids;
@@ -355,7 +358,10 @@ Sets Reference(const ItemTable& items, const Hyperplanes& planes,
       shortlist.push_back(near.position);
       ids.push_back(history[static_cast<size_t>(near.position)]);
     }
-    const auto scores = reference::DotRows(items.embeddings.values, ids, RowOf(items, candidate));
+    const auto scores =
+        is_i8 ? reference::DotI8Rows(i8_items, ids, i8_items, static_cast<size_t>(candidate),
+                                     items.dim())
+              : reference::DotRows(items.embeddings.values, ids, RowOf(items, candidate));
     const auto best = reference::RerankTopK(shortlist, scores, k, TieOrder::kNewestFirst);
     sets.emplace_back(best.begin(), best.end());
   }
@@ -367,29 +373,50 @@ ETA_FOR_EVERY_TARGET(RerankRetrieverTest);
 
 // The items repeat in the longer histories, there are more candidates than fit a chunk, and one
 // Scratch serves all requests, large before small.
+void ExpectReference(const ItemTable& items, const Hyperplanes& planes, size_t factor, bool is_i8) {
+  const auto make = is_i8 ? MakeEtaRerankI8Retriever : MakeEtaRerankRetriever;
+  const auto rerank = make("rerank", items, planes, factor, 2);
+  const auto scratch = rerank->NewScratch();
+  for (const size_t n : {size_t{400}, size_t{0}, size_t{1}, size_t{64}, size_t{65}}) {
+    for (const size_t k : {size_t{100}, size_t{1}, size_t{30}}) {
+      SCOPED_TRACE(::testing::Message() << "target=" << simd::TargetName(simd::ActiveTarget())
+                                        << " n=" << n << " bits=" << planes.bits() << " k=" << k
+                                        << " factor=" << factor << " int8=" << is_i8);
+      Rng rng(n + k);
+      const auto history = RandomIds(rng, n, items.size());
+      const auto candidates = RandomIds(rng, n == 400 && k == 30 ? 70 : 7, items.size());
+      EXPECT_EQ(Retrieve(*rerank, history, candidates, k, *scratch),
+                Reference(items, planes, history, candidates, factor, k, is_i8));
+    }
+  }
+}
+
 TEST_P(RerankRetrieverTest, AsReference) {
   constexpr size_t kItems = 90, kDim = 12;
   Rng hard(2);
   for (const ItemTable& items :
        {BellItems(kItems, kDim, 1), MakeItems(HardRows(hard, kItems, kDim), kDim)}) {
     for (const size_t bits : {size_t{20}, size_t{300}}) {
-      const Hyperplanes planes = Planes(kDim, bits);
       for (const size_t factor : {size_t{1}, size_t{3}, size_t{64}}) {
-        const auto rerank = MakeEtaRerankRetriever("rerank", items, planes, factor, 2);
-        const auto scratch = rerank->NewScratch();
-        for (const size_t n : {size_t{400}, size_t{0}, size_t{1}, size_t{64}, size_t{65}}) {
-          for (const size_t k : {size_t{100}, size_t{1}, size_t{30}}) {
-            SCOPED_TRACE(::testing::Message()
-                         << "target=" << simd::TargetName(GetParam()) << " n=" << n
-                         << " bits=" << bits << " k=" << k << " factor=" << factor);
-            Rng rng(n + k);
-            const auto history = RandomIds(rng, n, kItems);
-            const auto candidates = RandomIds(rng, n == 400 && k == 30 ? 70 : 7, kItems);
-            EXPECT_EQ(Retrieve(*rerank, history, candidates, k, *scratch),
-                      Reference(items, planes, history, candidates, factor, k));
-          }
-        }
+        ExpectReference(items, Planes(kDim, bits), factor, false);
+        ExpectReference(items, Planes(kDim, bits), factor, true);
       }
+    }
+  }
+}
+
+// All of an int8 score is exact but for three roundings that both take alike.
+TEST_P(RerankRetrieverTest, AsScanI8WhenTheShortlistIsTheHistory) {
+  const ItemTable items = BellItems(150, 40, 3);
+  const auto scan = MakeScanI8Retriever("scan_i8", items);
+  const auto rerank = MakeEtaRerankI8Retriever("rerank_i8", items, Planes(40, 16), 64);
+  Rng rng(8);
+  const auto candidates = RandomIds(rng, 9, items.size());
+  for (const size_t n : {size_t{0}, size_t{1}, size_t{63}, size_t{200}, size_t{640}}) {
+    const auto history = RandomIds(rng, n, items.size());
+    for (const size_t k : {size_t{10}, size_t{64}, size_t{700}}) {
+      EXPECT_EQ(Retrieve(*rerank, history, candidates, k), Retrieve(*scan, history, candidates, k))
+          << "n=" << n << " k=" << k;
     }
   }
 }
@@ -474,6 +501,11 @@ TEST_P(RerankRetrieverTest, SaysWhatItIs) {
   EXPECT_EQ(rerank->table_bytes(), 100u * (3 + 8 * sizeof(float)));
   EXPECT_EQ(rerank->Prepare(std::vector<int32_t>(65, 1))->bytes(), 128u * 3 + 65 * sizeof(int32_t));
   EXPECT_EQ(rerank->Prepare({})->bytes(), 0u);
+  const auto i8 = MakeEtaRerankI8Retriever("eta:20+rerank_i8:4", items, Planes(8, 20), 4);
+  EXPECT_EQ(i8->name(), "eta:20+rerank_i8:4");
+  EXPECT_EQ(i8->bits(), 20u);
+  EXPECT_EQ(i8->table_bytes(), 100u * (3 + 8 + sizeof(float)));
+  EXPECT_EQ(i8->Prepare(std::vector<int32_t>(65, 1))->bytes(), 128u * 3 + 65 * sizeof(int32_t));
 }
 
 TEST(RerankAcrossTargets, Identical) {
@@ -502,6 +534,8 @@ TEST(RerankErrorTest, WrongArguments) {
   const ItemTable items = BellItems(10, 8, 1);
   for (const size_t factor : {size_t{0}, size_t{65}, SIZE_MAX}) {
     EXPECT_THROW(MakeEtaRerankRetriever("r", items, Planes(8, 16), factor), std::invalid_argument);
+    EXPECT_THROW(MakeEtaRerankI8Retriever("r", items, Planes(8, 16), factor),
+                 std::invalid_argument);
   }
   EXPECT_THROW(MakeEtaRerankRetriever("r", items, Planes(9, 16), 4), std::invalid_argument);
   EXPECT_THROW(MakeEtaRerankRetriever("r", items, Planes(8, 16), 4, 0), std::invalid_argument);

@@ -31,6 +31,19 @@ std::vector<float> DotRows(std::span<const float> rows, std::span<const int32_t>
   return scores;
 }
 
+std::vector<float> DotI8Rows(const I8Matrix& table, std::span<const int32_t> ids,
+                             const I8Matrix& queries, size_t q, size_t dim) {
+  const std::span<const int8_t> query(queries.values.data() + q * dim, dim);
+  std::vector<float> scores;
+  for (const int32_t id : ids) {
+    const auto row = static_cast<size_t>(id);
+    const auto sum = static_cast<float>(DotI8({table.values.data() + row * dim, dim}, query));
+    const float scaled = sum * table.scales[row];
+    scores.push_back(scaled * queries.scales[q]);
+  }
+  return scores;
+}
+
 std::vector<int32_t> RerankTopK(std::span<const int32_t> positions, std::span<const float> scores,
                                 size_t k, simd::TieOrder ties) {
   std::vector<std::pair<float, int32_t>> entries;  // what it ranks by, position

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scalar twin of simd/rerank.h.
+// The scalar twin of simd/rerank.h and simd/rerank_i8.h.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "core/reference/dot_i8.h"
 #include "simd/topk.h"
 
 namespace eta::reference {
@@ -19,6 +20,11 @@ float DotInSixteenSums(std::span<const float> a, std::span<const float> b);
 // Inner product of `query` with the rows `ids` of a table whose rows have query.size() floats.
 std::vector<float> DotRows(std::span<const float> rows, std::span<const int32_t> ids,
                            std::span<const float> query);
+
+// The same for row `q` of 8-bit `queries` and the rows `ids` of an 8-bit table: exact sums, rounded
+// as in DotI8Scores.
+std::vector<float> DotI8Rows(const I8Matrix& table, std::span<const int32_t> ids,
+                             const I8Matrix& queries, size_t q, size_t dim);
 
 // The min(k, n) of n positions that have the largest scores, largest first, equal scores in `ties`
 // order of positions. Zeros of both signs are equal. NaN ranks as -infinity.
