@@ -138,6 +138,13 @@ std::unique_ptr<Retriever> MakeEtaGather(const Spec& spec, const ItemTable& item
   return MakeEtaGatherRetriever(spec.text, items, planes.get(), options.threads);
 }
 
+std::unique_ptr<Retriever> MakeEtaAsym(const Spec& spec, const ItemTable& items,
+                                       const MethodOptions& options) {
+  RequireArguments(spec, 1, 1, "eta_asym:BITS");
+  const PlaneSource planes(spec, items, options);
+  return MakeEtaAsymRetriever(spec.text, items, planes.get(), options.threads);
+}
+
 std::unique_ptr<Retriever> MakeFaissExact(const Spec& spec, const ItemTable& items,
                                           const MethodOptions& options) {
   RequireArguments(spec, 0, 0, "faiss_exact");
@@ -210,6 +217,10 @@ constexpr std::array kMethods = {
            "eta:BITS+rerank_i8:C     the same with inner products of embeddings quantised to int8"},
     Method{"eta_gather", MakeEtaGather,
            "eta_gather:BITS          as eta, but gathers the codes of a history for each request"},
+    Method{"eta_asym", MakeEtaAsym,
+           "eta_asym:BITS            ETA's codes, scored by the candidate's projections instead of "
+           "its "
+           "code"},
     Method{"faiss_exact", MakeFaissExact,
            "faiss_exact              all inner products with FAISS IndexFlatIP"},
     Method{

@@ -103,6 +103,7 @@ int main(int argc, char** argv) {
     benchmark::AddCustomContext("compiler", __VERSION__);
     eta::bench::RegisterLimits();
     eta::bench::RegisterHamming();
+    eta::bench::RegisterAsym();
     eta::bench::RegisterSimHash();
     eta::bench::RegisterHadamard();
     eta::bench::RegisterBlocks();

@@ -43,6 +43,7 @@ double ShareOfFmaLimit(double multiply_adds, const std::function<void()>& kernel
 
 void RegisterLimits();
 void RegisterHamming();
+void RegisterAsym();
 void RegisterSimHash();
 void RegisterHadamard();
 void RegisterBlocks();

@@ -201,6 +201,13 @@ void RegisterLimits() {
       for (auto _ : state) benchmark::DoNotOptimize(LimitPopcount(data->data(), bytes, 0x5A));
       state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(bytes));
     });
+    RegisterPerTarget(Cat("limit_lookup/bytes:", bytes), [=](benchmark::State& state) {
+      fill();
+      for (auto _ : state) {
+        benchmark::DoNotOptimize(LimitLookup(data->data(), bytes, data->data()));
+      }
+      state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(bytes));
+    });
   }
   RegisterPerTarget("limit_fma", [](benchmark::State& state) {
     float value = 1.0f;

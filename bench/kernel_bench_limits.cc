@@ -55,6 +55,16 @@ uint64_t Popcount(const uint8_t* data, size_t bytes, uint8_t query) {
   });
 }
 
+uint64_t Lookup(const uint8_t* data, size_t bytes, const uint8_t* tables) {
+  const ByteTag d;
+  const auto lower = hn::LoadDup128(d, tables), upper = hn::LoadDup128(d, tables + 16);
+  const auto mask = hn::Set(d, uint8_t{0x0F});
+  return OverBytes(data, bytes, [=](ByteVector sum, ByteVector v) HWY_ATTR {
+    const auto low = hn::TableLookupBytes(lower, hn::And(v, mask));
+    return hn::Add(sum, hn::Add(low, hn::TableLookupBytes(upper, hn::ShiftRight<4>(v))));
+  });
+}
+
 uint64_t Fma(size_t rounds, float* result) {
   const hn::CappedTag<float, 16> d;
   const auto a = hn::Set(d, *result), b = hn::Set(d, 0.5f);
@@ -83,6 +93,7 @@ namespace eta::bench {
 
 HWY_EXPORT(Load);
 HWY_EXPORT(Popcount);
+HWY_EXPORT(Lookup);
 HWY_EXPORT(Fma);
 
 uint64_t LimitLoad(const uint8_t* data, size_t bytes) {
@@ -91,6 +102,10 @@ uint64_t LimitLoad(const uint8_t* data, size_t bytes) {
 
 uint64_t LimitPopcount(const uint8_t* data, size_t bytes, uint8_t query) {
   return HWY_DYNAMIC_DISPATCH(Popcount)(data, bytes, query);
+}
+
+uint64_t LimitLookup(const uint8_t* data, size_t bytes, const uint8_t* tables) {
+  return HWY_DYNAMIC_DISPATCH(Lookup)(data, bytes, tables);
 }
 
 uint64_t LimitFma(size_t rounds, float* result) {

@@ -15,6 +15,11 @@ uint64_t LimitLoad(const uint8_t* data, size_t bytes);
 // whose sums stay in registers.
 uint64_t LimitPopcount(const uint8_t* data, size_t bytes, uint8_t query);
 
+// Load, two byte shuffles of 16-byte tables (by the lower and the upper four bits) and two byte
+// adds over `bytes` bytes (a multiple of 512): the scan of simd/asym.h with its tables and sums in
+// registers. Reads 32 bytes at `tables`.
+uint64_t LimitLookup(const uint8_t* data, size_t bytes, const uint8_t* tables);
+
 // Independent float32 FMAs in registers; returns how many multiply-adds (lanes) it did.
 uint64_t LimitFma(size_t rounds, float* result);
 

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/check.h"
+#include "core/reference/asym.h"
 #include "core/reference/dot.h"
 #include "core/reference/hadamard.h"
 #include "core/reference/hamming.h"
@@ -144,6 +145,20 @@ void VerifyEta(const Retriever& retriever, const ItemTable& items, const Hyperpl
   });
 }
 
+void VerifyEtaAsym(const Retriever& retriever, const ItemTable& items, const Hyperplanes& planes,
+                   const Sample& sample, size_t k) {
+  const std::vector<uint8_t> codes = ReferenceCodes(planes, sample.rows);
+  VerifyPositions(retriever, sample, k, [&](size_t c) {
+    std::vector<float> projections;
+    for (size_t j = 0; j < planes.bits(); ++j) {
+      projections.push_back(reference::Projection(Embedding(items, sample.candidates[c]),
+                                                  planes.matrix().values, planes.bits(), j));
+    }
+    return SortedPositions(reference::AsymTopK(codes, reference::QuantizeProjections(projections),
+                                               k, simd::TieOrder::kNewestFirst));
+  });
+}
+
 }  // namespace
 
 void Verify(std::span<const Contender> contenders, const DataSet& data,
@@ -158,6 +173,11 @@ void Verify(std::span<const Contender> contenders, const DataSet& data,
     } else if (IsPlainEta(retriever.name())) {
       const Hyperplanes planes = PlanesOf(retriever, data, options);
       for (const Sample& sample : samples) VerifyEta(retriever, items, planes, sample, options.k);
+    } else if (retriever.name().starts_with("eta_asym:")) {
+      const Hyperplanes planes = PlanesOf(retriever, data, options);
+      for (const Sample& sample : samples) {
+        VerifyEtaAsym(retriever, items, planes, sample, options.k);
+      }
     }
   }
 }

@@ -16,8 +16,8 @@ class Mismatch : public std::runtime_error {
 };
 
 // Checks, on a few requests and before anything is timed, that what is measured is right: the exact
-// scores that recall is judged by, and what "exact" and every "eta:BITS" and "eta_gather:BITS"
-// return, against core/reference. Throws Mismatch.
+// scores that recall is judged by, and what "exact" and every "eta:BITS", "eta_gather:BITS" and
+// "eta_asym:BITS" return, against core/reference. Throws Mismatch.
 void Verify(std::span<const Contender> contenders, const DataSet& data,
             std::span<const UserRequest> requests, const Options& options);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/eta_retriever.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -8,6 +10,7 @@
 #include "core/aligned.h"
 #include "core/check.h"
 #include "core/codes.h"
+#include "simd/asym.h"
 #include "simd/code_blocks.h"
 #include "simd/dot.h"
 #include "simd/hamming.h"
@@ -16,7 +19,7 @@
 namespace eta {
 namespace {
 
-// Working memory of both retrievers; grows to the largest request and stays.
+// Working memory of the retrievers; grows to the largest request and stays.
 class KernelScratch : public Scratch {
  public:
   void* Bytes(size_t size) {
@@ -24,6 +27,7 @@ class KernelScratch : public Scratch {
     return bytes_.data();
   }
   AlignedVector<uint8_t> codes;   // of the candidates
+  AlignedVector<int8_t> weights;  // of the candidates
   AlignedVector<uint8_t> blocks;  // of a history that is gathered for each request
   AlignedVector<float> rows;
 
@@ -117,6 +121,70 @@ class EtaGatherRetriever final : public EtaRetriever {
   }
 };
 
+// For each item what simd::QuantizeProjections makes of its projections.
+class WeightTable {
+ public:
+  WeightTable(const ItemTable& items, const Hyperplanes& hyperplanes, int threads)
+      : stride_(simd::WeightBytes(hyperplanes.code_bytes())), weights_(items.size() * stride_) {
+    constexpr size_t kRowsPerTask = 64;
+    const auto tasks = static_cast<int64_t>((items.size() + kRowsPerTask - 1) / kRowsPerTask);
+    const size_t room = kRowsPerTask * hyperplanes.projection_stride();
+    AlignedVector<float> memory(static_cast<size_t>(threads) * room);
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t task = 0; task < tasks; ++task) {
+      const size_t first = static_cast<size_t>(task) * kRowsPerTask;
+      const size_t rows = std::min(kRowsPerTask, items.size() - first);
+      float* projections = memory.data() + static_cast<size_t>(omp_get_thread_num()) * room;
+      hyperplanes.Project({items.embeddings.row(first), rows * items.dim()},
+                          {projections, rows * hyperplanes.projection_stride()});
+      for (size_t r = 0; r < rows; ++r) {
+        simd::QuantizeProjections(projections + r * hyperplanes.projection_stride(),
+                                  hyperplanes.bits(), weights_.data() + (first + r) * stride_);
+      }
+    }
+  }
+
+  size_t stride() const { return stride_; }
+  size_t bytes() const { return weights_.size(); }
+  const int8_t* row(size_t item) const { return weights_.data() + item * stride_; }
+
+ private:
+  size_t stride_;
+  AlignedVector<int8_t> weights_;
+};
+
+class EtaAsymRetriever final : public EtaRetriever {
+ public:
+  EtaAsymRetriever(std::string name, const ItemTable& items, const Hyperplanes& hyperplanes,
+                   int threads)
+      : EtaRetriever(std::move(name), items, hyperplanes, threads),
+        weights_(items, hyperplanes, threads) {}
+
+  size_t table_bytes() const override { return EtaRetriever::table_bytes() + weights_.bytes(); }
+
+ private:
+  void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
+                  Scratch& scratch, RetrievedView out) const override {
+    const CodeBlocks& blocks = dynamic_cast<const EtaHistory&>(history).blocks;
+    auto& memory = dynamic_cast<KernelScratch&>(scratch);
+    const size_t stride = weights_.stride();
+    memory.weights.resize(candidates.size() * stride);
+    for (size_t b = 0; b < candidates.size(); ++b) {
+      std::copy_n(weights_.row(static_cast<size_t>(candidates[b])), stride,
+                  memory.weights.data() + b * stride);
+    }
+    const size_t code_bytes = blocks.code_bytes();
+    void* bytes = memory.Bytes(simd::AsymTopKScratchBytes(blocks.size(), code_bytes, k));
+    const size_t count =
+        simd::AsymTopK(blocks.data(), blocks.size(), code_bytes, memory.weights.data(),
+                       candidates.size(), stride, k, simd::TieOrder::kNewestFirst,
+                       simd::ResultOrder::kAny, bytes, {out.positions.data(), nullptr});
+    std::ranges::fill(out.counts, static_cast<int32_t>(count));
+  }
+
+  WeightTable weights_;
+};
+
 class ExactHistory : public PreparedHistory {
  public:
   ExactHistory(const ItemTable& items, std::span<const int32_t> history)
@@ -180,6 +248,11 @@ std::unique_ptr<Retriever> MakeEtaRetriever(std::string name, const ItemTable& i
 std::unique_ptr<Retriever> MakeEtaGatherRetriever(std::string name, const ItemTable& items,
                                                   const Hyperplanes& hyperplanes, int threads) {
   return std::make_unique<EtaGatherRetriever>(std::move(name), items, hyperplanes, threads);
+}
+
+std::unique_ptr<Retriever> MakeEtaAsymRetriever(std::string name, const ItemTable& items,
+                                                const Hyperplanes& hyperplanes, int threads) {
+  return std::make_unique<EtaAsymRetriever>(std::move(name), items, hyperplanes, threads);
 }
 
 std::unique_ptr<Retriever> MakeExactRetriever(std::string name, const ItemTable& items) {

@@ -9,6 +9,7 @@
 
 #include "core/check.h"
 #include "core/random.h"
+#include "simd/dot.h"
 #include "simd/hadamard.h"
 #include "simd/simhash.h"
 
@@ -116,6 +117,12 @@ Matrix<float> HadamardMatrix(size_t dim, size_t bits, const AlignedVector<uint32
   return matrix;
 }
 
+AlignedVector<float> Pack(const Matrix<float>& matrix) {
+  AlignedVector<float> packed(simd::PackedHyperplanesSize(matrix.rows, matrix.cols));
+  simd::PackHyperplanes(matrix.values.data(), matrix.rows, matrix.cols, matrix.cols, packed.data());
+  return packed;
+}
+
 }  // namespace
 
 const char* HyperplaneKindName(HyperplaneKind kind) {
@@ -172,11 +179,7 @@ Hyperplanes Hyperplanes::FromMatrix(Matrix<float> matrix) {
 }
 
 Hyperplanes::Hyperplanes(HyperplaneKind kind, Matrix<float> matrix)
-    : kind_(kind),
-      matrix_(std::move(matrix)),
-      packed_(simd::PackedHyperplanesSize(matrix_.rows, matrix_.cols)) {
-  simd::PackHyperplanes(matrix_.values.data(), dim(), bits(), bits(), packed_.data());
-}
+    : kind_(kind), matrix_(std::move(matrix)), packed_(Pack(matrix_)) {}
 
 Hyperplanes::Hyperplanes(size_t dim, size_t bits, AlignedVector<uint8_t> sign_bits)
     : kind_(HyperplaneKind::kHadamard),
@@ -184,6 +187,7 @@ Hyperplanes::Hyperplanes(size_t dim, size_t bits, AlignedVector<uint8_t> sign_bi
       signs_(sign_bits_.size() * 8) {
   simd::PackHadamardSigns(sign_bits_.data(), signs_.size(), signs_.data());
   matrix_ = HadamardMatrix(dim, bits, signs_);
+  packed_ = Pack(matrix_);
 }
 
 void Hyperplanes::Encode(std::span<const float> embeddings, std::span<uint8_t> codes) const {
@@ -199,6 +203,17 @@ void Hyperplanes::Encode(std::span<const float> embeddings, std::span<uint8_t> c
   }
   simd::SimHashEncode(embeddings.data(), rows, dim(), dim(), packed_.data(), bits(), codes.data(),
                       code_bytes());
+}
+
+// Packed hyperplanes are float blocks whose behaviours are the hyperplanes.
+void Hyperplanes::Project(std::span<const float> embeddings, std::span<float> projections) const {
+  Require(embeddings.size() % dim() == 0, "project: ", embeddings.size(),
+          " values are not rows of dim = ", dim());
+  const size_t rows = embeddings.size() / dim();
+  Require(projections.size() == rows * projection_stride(), "project: room for ",
+          projections.size(), " values, ", rows, " rows need ", rows * projection_stride());
+  simd::DotScores(packed_.data(), bits(), dim(), embeddings.data(), rows, dim(), projections.data(),
+                  projection_stride());
 }
 
 }  // namespace eta

@@ -52,13 +52,20 @@ class Hyperplanes {
   // Throws std::invalid_argument when a size does not fit.
   void Encode(std::span<const float> embeddings, std::span<uint8_t> codes) const;
 
+  // The projections themselves, by the dense product with matrix(), fused multiply-adds in the
+  // order of rows: that of row r on hyperplane j at projections[r * projection_stride() + j]. What
+  // a row holds past its first `bits` means nothing. Throws std::invalid_argument when a size does
+  // not fit: projections.size() == rows * projection_stride().
+  void Project(std::span<const float> embeddings, std::span<float> projections) const;
+  size_t projection_stride() const { return (bits() + 63) / 64 * 64; }
+
  private:
   Hyperplanes(HyperplaneKind kind, Matrix<float> matrix);
   Hyperplanes(size_t dim, size_t bits, AlignedVector<uint8_t> sign_bits);  // kHadamard
 
   HyperplaneKind kind_;
   Matrix<float> matrix_;
-  AlignedVector<float> packed_;  // of all kinds but kHadamard, which has signs instead
+  AlignedVector<float> packed_;  // matrix_ in panels of 64 columns
   AlignedVector<uint8_t> sign_bits_;
   AlignedVector<uint32_t> signs_;
 };

@@ -38,14 +38,28 @@
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
 
-template <typename T>
+// What a run scans with.
+struct HammingScan {
+  // A distance too large for a byte may become the largest byte.
+  static constexpr bool kMaySaturate = true;
+  static size_t MaxDistance(size_t code_bytes) { return code_bytes * 8; }
+  template <typename T>
+  static HWY_INLINE void Distances(const uint8_t* blocks, size_t num_blocks, size_t code_bytes,
+                                   const uint8_t* query, T* distances) {
+    BlockDistances(blocks, num_blocks, code_bytes, query, distances);
+  }
+};
+
+// T holds a distance, and its largest value is none.
+template <typename T, class Scan = HammingScan>
 class HammingTopKRun {
  public:
   explicit HammingTopKRun(const HammingTopKArguments& args)
       : args_(args),
-        layout_(args.n, args.code_bytes, args.k),
+        layout_(args.n, args.code_bytes, args.k, sizeof(T), Scan::MaxDistance(args.code_bytes)),
         k_(layout_.k()),
-        max_distance_(HWY_MIN(args.code_bytes * 8, std::numeric_limits<T>::max() - 1)),
+        max_distance_(std::min<size_t>(Scan::MaxDistance(args.code_bytes),
+                                       std::numeric_limits<T>::max() - 1)),
         search_width_(SearchWidth(max_distance_)),
         last_limit_(max_distance_ * 3 / 8) {}
 
@@ -59,7 +73,9 @@ class HammingTopKRun {
       } else {
         RunGroupByFullSearch(q, queries);
       }
-      for (; num_saturated_ != 0; --num_saturated_) RunWide(saturated_[num_saturated_ - 1]);
+      if constexpr (Scan::kMaySaturate && sizeof(T) == 1) {
+        for (; num_saturated_ != 0; --num_saturated_) RunWide(saturated_[num_saturated_ - 1]);
+      }
     }
   }
 
@@ -74,7 +90,7 @@ class HammingTopKRun {
     args.num_queries = 1;
     args.result.positions += q * args.k;
     if (args.result.distances != nullptr) args.result.distances += q * args.k;
-    HammingTopKRun<uint16_t>(args).Run();
+    HammingTopKRun<uint16_t, Scan>(args).Run();
   }
 
   T* chunk(size_t i) const { return reinterpret_cast<T*>(layout_.chunk(args_.scratch, i)); }
@@ -179,8 +195,8 @@ class HammingTopKRun {
   // Computes the distances of the chunk that starts at `row`; returns how many rows it has.
   size_t ComputeChunk(size_t q, size_t row, T* distances) const {
     const size_t rows = std::min(layout_.chunk_rows(), args_.n - row);
-    BlockDistances(args_.blocks + row * args_.code_bytes, NumBlocks(rows), args_.code_bytes,
-                   args_.queries + q * args_.query_stride, distances);
+    Scan::Distances(args_.blocks + row * args_.code_bytes, NumBlocks(rows), args_.code_bytes,
+                    args_.queries + q * args_.query_stride, distances);
     // Rows that are not there get a distance above any limit.
     std::fill(distances + rows, distances + PaddedRows(rows), std::numeric_limits<T>::max());
     return rows;

@@ -45,9 +45,13 @@ class HammingTopKLayout {
   static constexpr size_t kSampleRows = 1024;
 
   HammingTopKLayout(size_t n, size_t code_bytes, size_t k)
-      : k_(std::min(k, n)),
-        distance_bytes_(code_bytes <= kMaxByteDistanceCodeBytes ? 1 : 2),
-        counters_(code_bytes * 8 + 2) {
+      : HammingTopKLayout(n, code_bytes, k, code_bytes <= kMaxByteDistanceCodeBytes ? 1 : 2,
+                          code_bytes * 8) {}
+
+  // For distances of `distance_bytes` bytes up to max_distance.
+  HammingTopKLayout(size_t n, size_t code_bytes, size_t k, size_t distance_bytes,
+                    size_t max_distance)
+      : k_(std::min(k, n)), distance_bytes_(distance_bytes), counters_(max_distance + 2) {
     constexpr size_t kFourBlocks = 4 * kBlockRows;  // what the distance kernel takes at once
     const size_t fit = kChunkBytes / code_bytes / kFourBlocks * kFourBlocks;
     chunk_rows_ = std::min(std::clamp(fit, kFourBlocks, kMaxChunkRows), PaddedRows(n));

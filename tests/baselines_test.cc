@@ -120,6 +120,7 @@ const std::vector<std::string> kAllSpecs = {"exact",
                                             "eta:24+rerank:3",
                                             "eta:24+rerank_i8:3",
                                             "eta_gather:24",
+                                            "eta_asym:24",
                                             "faiss_exact",
                                             "faiss_binary:24",
                                             "faiss_binary:24:heap",
@@ -686,7 +687,7 @@ TEST(SplitMethods, SplitsAndChecks) {
 
 TEST(MethodsHelp, HasALinePerMethod) {
   const std::string help = MethodsHelp();
-  EXPECT_EQ(std::ranges::count(help, '\n'), 13);
+  EXPECT_EQ(std::ranges::count(help, '\n'), 14);
   for (const std::string& spec : kAllSpecs) {
     EXPECT_NE(help.find(spec.substr(0, spec.find(':'))), std::string::npos) << spec;
   }

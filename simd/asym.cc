@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "simd/asym.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "simd/hamming_topk_layout.h"
+#include "simd/highway_config.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "simd/asym.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+#include "simd/hamming_topk-inl.h"
+
+#ifndef ETA_SIMD_ASYM_TYPES_
+#define ETA_SIMD_ASYM_TYPES_
+namespace eta::simd {
+
+// Two tables of 16 penalties a byte of a code: of its lower four bits, then of its upper four.
+inline constexpr size_t kTableBytes = 32;
+inline constexpr size_t kMaxAsymCodeBytes = 512;
+
+// Queries whose tables are made together: those that share a pass over the history.
+inline constexpr size_t kAsymTile = HammingTopKLayout::kMaxTile;
+
+struct AsymTopKArguments {
+  const int8_t* weights;
+  size_t weight_stride;
+};
+
+inline HammingTopKLayout AsymLayout(size_t n, size_t code_bytes, size_t k) {
+  return {n, code_bytes, k, code_bytes <= kMaxBytePenaltyCodeBytes ? size_t{1} : size_t{2},
+          MaxPenalty(code_bytes)};
+}
+
+}  // namespace eta::simd
+#endif  // ETA_SIMD_ASYM_TYPES_
+
+HWY_BEFORE_NAMESPACE();
+namespace eta::simd::HWY_NAMESPACE {
+
+// The tables of a query. Entry m of a table: each of four bits adds its weight's magnitude if the
+// weight asks for the other value. Of all weights w the positive ones, less each w whose bit is 1.
+HWY_INLINE void MakeTables(const int8_t* HWY_RESTRICT weights, size_t code_bytes,
+                           uint8_t* HWY_RESTRICT tables) {
+  const hn::FixedTag<uint8_t, 16> d;
+  const auto entry = hn::Iota(d, 0);
+  const auto has = [&](uint8_t bit) HWY_ATTR {
+    return hn::VecFromMask(d, hn::Eq(hn::And(entry, hn::Set(d, bit)), hn::Set(d, bit)));
+  };
+  const auto has0 = has(1), has1 = has(2), has2 = has(4), has3 = has(8);
+  for (size_t t = 0; t < 2 * code_bytes; ++t, weights += 4, tables += 16) {
+    const int all = HWY_MAX(weights[0], 0) + HWY_MAX(weights[1], 0) + HWY_MAX(weights[2], 0) +
+                    HWY_MAX(weights[3], 0);
+    const auto weight = [&](size_t j)
+                            HWY_ATTR { return hn::Set(d, static_cast<uint8_t>(weights[j])); };
+    auto sum = hn::Set(d, static_cast<uint8_t>(all));
+    sum = hn::Sub(sum, hn::And(has0, weight(0)));
+    sum = hn::Sub(sum, hn::And(has1, weight(1)));
+    sum = hn::Sub(sum, hn::And(has2, weight(2)));
+    sum = hn::Sub(sum, hn::And(has3, weight(3)));
+    hn::StoreU(sum, d, tables);
+  }
+}
+
+// The penalties of a vector's width of one plane.
+HWY_INLINE PlaneVector PlanePenalties(PlaneTag d, const uint8_t* plane, PlaneVector lower,
+                                      PlaneVector upper) {
+  const auto v = hn::LoadU(d, plane);
+  const auto low = hn::And(v, hn::Set(d, uint8_t{0x0F}));
+  return hn::Add(hn::TableLookupBytes(lower, low),
+                 hn::TableLookupBytes(upper, hn::ShiftRight<4>(v)));
+}
+
+// Penalties of whole blocks as bytes. Four blocks at once share the loads of the tables.
+inline void BlockPenalties(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks, size_t code_bytes,
+                           const uint8_t* HWY_RESTRICT tables, uint8_t* HWY_RESTRICT penalties) {
+  const PlaneTag d;
+  const size_t block_bytes = code_bytes * kBlockRows;
+  size_t b = 0;
+  for (; b + 4 <= num_blocks; b += 4) {
+    for (size_t lane = 0; lane < kBlockRows; lane += hn::Lanes(d)) {
+      const uint8_t* HWY_RESTRICT plane = blocks + b * block_bytes + lane;
+      auto sum0 = hn::Zero(d), sum1 = sum0, sum2 = sum0, sum3 = sum0;
+      for (size_t p = 0; p < code_bytes; ++p, plane += kBlockRows) {
+        const auto lower = hn::LoadDup128(d, tables + p * kTableBytes);
+        const auto upper = hn::LoadDup128(d, tables + p * kTableBytes + 16);
+        sum0 = hn::Add(sum0, PlanePenalties(d, plane, lower, upper));
+        sum1 = hn::Add(sum1, PlanePenalties(d, plane + block_bytes, lower, upper));
+        sum2 = hn::Add(sum2, PlanePenalties(d, plane + 2 * block_bytes, lower, upper));
+        sum3 = hn::Add(sum3, PlanePenalties(d, plane + 3 * block_bytes, lower, upper));
+      }
+      uint8_t* out = penalties + b * kBlockRows + lane;
+      hn::StoreU(sum0, d, out);
+      hn::StoreU(sum1, d, out + kBlockRows);
+      hn::StoreU(sum2, d, out + 2 * kBlockRows);
+      hn::StoreU(sum3, d, out + 3 * kBlockRows);
+    }
+  }
+  for (; b < num_blocks; ++b) {
+    for (size_t lane = 0; lane < kBlockRows; lane += hn::Lanes(d)) {
+      const uint8_t* HWY_RESTRICT plane = blocks + b * block_bytes + lane;
+      auto sum = hn::Zero(d);
+      for (size_t p = 0; p < code_bytes; ++p, plane += kBlockRows) {
+        sum = hn::Add(sum, PlanePenalties(d, plane, hn::LoadDup128(d, tables + p * kTableBytes),
+                                          hn::LoadDup128(d, tables + p * kTableBytes + 16)));
+      }
+      hn::StoreU(sum, d, penalties + b * kBlockRows + lane);
+    }
+  }
+}
+
+using WidePlaneTag = hn::Repartition<uint16_t, PlaneTag>;
+
+// Adds byte sums to 16-bit sums of the even rows and of the odd ones: no lane moves.
+HWY_INLINE void AddWidened(PlaneVector sum, hn::Vec<WidePlaneTag>& even,
+                           hn::Vec<WidePlaneTag>& odd) {
+  const WidePlaneTag d16;
+  const auto pairs = hn::BitCast(d16, sum);
+  even = hn::Add(even, hn::And(pairs, hn::Set(d16, uint16_t{0x00FF})));
+  odd = hn::Add(odd, hn::ShiftRight<8>(pairs));
+}
+
+// Penalties of a vector's width of rows of two blocks, `block_bytes` apart. Two planes fit a byte:
+// 16 weights of 15.
+HWY_INLINE void TwoBlocks16(const uint8_t* HWY_RESTRICT plane, size_t block_bytes,
+                            size_t code_bytes, const uint8_t* HWY_RESTRICT tables,
+                            uint16_t* HWY_RESTRICT out, uint16_t* HWY_RESTRICT out1) {
+  const PlaneTag d;
+  const WidePlaneTag d16;
+  auto even = hn::Zero(d16), odd = even, even1 = even, odd1 = even;
+  const auto step = [&](PlaneVector& sum, PlaneVector& sum1) HWY_ATTR {
+    const auto lower = hn::LoadDup128(d, tables), upper = hn::LoadDup128(d, tables + 16);
+    sum = hn::Add(sum, PlanePenalties(d, plane, lower, upper));
+    sum1 = hn::Add(sum1, PlanePenalties(d, plane + block_bytes, lower, upper));
+    plane += kBlockRows;
+    tables += kTableBytes;
+  };
+  size_t p = 0;
+  for (; p + 2 <= code_bytes; p += 2) {
+    auto sum = hn::Zero(d), sum1 = sum;
+    step(sum, sum1);
+    step(sum, sum1);
+    AddWidened(sum, even, odd);
+    AddWidened(sum1, even1, odd1);
+  }
+  if (p != code_bytes) {
+    auto sum = hn::Zero(d), sum1 = sum;
+    step(sum, sum1);
+    AddWidened(sum, even, odd);
+    AddWidened(sum1, even1, odd1);
+  }
+  hn::StoreInterleaved2(even, odd, d16, out);
+  hn::StoreInterleaved2(even1, odd1, d16, out1);
+}
+
+// Penalties of whole blocks in 16 bits.
+inline void BlockPenalties(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks, size_t code_bytes,
+                           const uint8_t* HWY_RESTRICT tables, uint16_t* HWY_RESTRICT penalties) {
+  const size_t block_bytes = code_bytes * kBlockRows;
+  for (size_t b = 0; b < num_blocks; b += 2) {
+    // A last block alone is done twice, to the same place.
+    const size_t next = b + 1 < num_blocks ? 1 : 0;
+    for (size_t lane = 0; lane < kBlockRows; lane += hn::Lanes(PlaneTag())) {
+      uint16_t* out = penalties + b * kBlockRows + lane;
+      TwoBlocks16(blocks + b * block_bytes + lane, next * block_bytes, code_bytes, tables, out,
+                  out + next * kBlockRows);
+    }
+  }
+}
+
+// What HammingTopKRun scans with: tables in place of query codes.
+struct AsymScan {
+  static constexpr bool kMaySaturate = false;
+  static size_t MaxDistance(size_t code_bytes) { return MaxPenalty(code_bytes); }
+  template <typename T>
+  static HWY_INLINE void Distances(const uint8_t* blocks, size_t num_blocks, size_t code_bytes,
+                                   const uint8_t* tables, T* penalties) {
+    BlockPenalties(blocks, num_blocks, code_bytes, tables, penalties);
+  }
+};
+
+template <typename T>
+HWY_INLINE void PenaltiesOf(const uint8_t* blocks, size_t n, size_t code_bytes,
+                            const int8_t* weights, T* penalties) {
+  HWY_ALIGN uint8_t tables[kMaxAsymCodeBytes * kTableBytes];
+  MakeTables(weights, code_bytes, tables);
+  BlockPenalties(blocks, NumBlocks(n), code_bytes, tables, penalties);
+}
+
+void Penalties8(const uint8_t* blocks, size_t n, size_t code_bytes, const int8_t* weights,
+                uint8_t* penalties) {
+  PenaltiesOf(blocks, n, code_bytes, weights, penalties);
+}
+
+void Penalties16(const uint8_t* blocks, size_t n, size_t code_bytes, const int8_t* weights,
+                 uint16_t* penalties) {
+  PenaltiesOf(blocks, n, code_bytes, weights, penalties);
+}
+
+// `args` but for the queries, whose tables are made here, a tile at a time.
+void TopKByPenalty(HammingTopKArguments args, const AsymTopKArguments& asym) {
+  const size_t num_queries = args.num_queries;
+  auto* tables = static_cast<uint8_t*>(args.scratch);
+  args.query_stride = args.code_bytes * kTableBytes;
+  args.queries = tables;
+  args.scratch = tables + kAsymTile * args.query_stride;
+  for (size_t q = 0; q < num_queries; q += kAsymTile) {
+    args.num_queries = HWY_MIN(kAsymTile, num_queries - q);
+    for (size_t i = 0; i < args.num_queries; ++i) {
+      MakeTables(asym.weights + (q + i) * asym.weight_stride, args.code_bytes,
+                 tables + i * args.query_stride);
+    }
+    if (args.code_bytes <= kMaxBytePenaltyCodeBytes) {
+      HammingTopKRun<uint8_t, AsymScan>(args).Run();
+    } else {
+      HammingTopKRun<uint16_t, AsymScan>(args).Run();
+    }
+    args.result.positions += args.num_queries * args.k;
+    if (args.result.distances != nullptr) args.result.distances += args.num_queries * args.k;
+  }
+}
+
+}  // namespace eta::simd::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace eta::simd {
+
+HWY_EXPORT(Penalties8);
+HWY_EXPORT(Penalties16);
+HWY_EXPORT(TopKByPenalty);
+
+void QuantizeProjections(const float* projections, size_t bits, int8_t* weights) {
+  HWY_DASSERT(bits >= 1 && bits <= 8 * kMaxAsymCodeBytes);
+  const size_t code_bytes = (bits + 7) / 8;
+  const auto finite = [&](size_t j) {
+    constexpr double kMost = std::numeric_limits<float>::max();
+    const double x = projections[j];
+    return std::isnan(x) ? 0.0 : std::clamp(x, -kMost, kMost);
+  };
+  double most = 0, sum = 0;
+  for (size_t j = 0; j < bits; ++j) {
+    most = std::max(most, std::abs(finite(j)));
+    sum += std::abs(finite(j));
+  }
+  double scale = most / static_cast<double>(kMaxWeight);
+  if (code_bytes <= kMaxBytePenaltyCodeBytes) {
+    const double budget =
+        static_cast<double>(MaxPenalty(code_bytes)) - static_cast<double>(bits) / 2;
+    scale = std::max(scale, sum / budget);
+  }
+  for (size_t j = 0; j < WeightBytes(code_bytes); ++j) {
+    const double weight = j < bits && scale > 0 ? std::round(finite(j) / scale) : 0;
+    weights[j] = static_cast<int8_t>(weight);
+  }
+}
+
+void AsymPenalties(const uint8_t* blocks, size_t n, size_t code_bytes, const int8_t* weights,
+                   uint8_t* penalties) {
+  HWY_DASSERT(code_bytes >= 1 && code_bytes <= kMaxBytePenaltyCodeBytes);
+  HWY_DYNAMIC_DISPATCH(Penalties8)(blocks, n, code_bytes, weights, penalties);
+}
+
+void AsymPenalties(const uint8_t* blocks, size_t n, size_t code_bytes, const int8_t* weights,
+                   uint16_t* penalties) {
+  HWY_DASSERT(code_bytes > kMaxBytePenaltyCodeBytes && code_bytes <= kMaxAsymCodeBytes);
+  HWY_DYNAMIC_DISPATCH(Penalties16)(blocks, n, code_bytes, weights, penalties);
+}
+
+size_t AsymTopKScratchBytes(size_t n, size_t code_bytes, size_t k) {
+  return kAsymTile * code_bytes * kTableBytes + AsymLayout(n, code_bytes, k).bytes();
+}
+
+size_t AsymTopK(const uint8_t* blocks, size_t n, size_t code_bytes, const int8_t* weights,
+                size_t num_queries, size_t weight_stride, size_t k, TieOrder ties,
+                ResultOrder order, void* scratch, HammingTopKResult result) {
+  HWY_DASSERT(code_bytes >= 1 && code_bytes <= kMaxAsymCodeBytes && k >= 1);
+  HWY_DASSERT(weight_stride >= WeightBytes(code_bytes));
+  HWY_DASSERT(n <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
+  const size_t count = std::min(k, n);
+  if (count == 0 || num_queries == 0) return count;
+  HWY_DYNAMIC_DISPATCH(TopKByPenalty)
+  ({blocks, n, code_bytes, nullptr, num_queries, 0, k, ties, order, scratch, result},
+   {weights, weight_stride});
+  return count;
+}
+
+}  // namespace eta::simd
+#endif  // HWY_ONCE

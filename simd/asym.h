@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Asymmetric top-K: the candidate's own projections against the 1-bit codes of the behaviours. A
+// bit in which a code differs from the candidate's counts as much as the candidate is far from that
+// hyperplane: a behaviour's penalty is the sum of |projection_j| over the differing bits j. With
+// the candidate fixed, that orders behaviours as sum_j projection_j * (2 * bit_j - 1) does: the
+// estimate of an inner product that RaBitQ makes (Gao and Long, "RaBitQ", SIGMOD 2024, section 3.3,
+// which quantises the query to 4 bits as well). The codes stay as they are, in code blocks.
+//
+// |projection_j| is quantised to a weight of 0 to 15, so that the penalty of each value of 4 bits
+// is a byte in a table of 16, which a byte shuffle looks up for all rows of a vector at once.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "simd/code_blocks.h"
+#include "simd/hamming.h"
+#include "simd/topk.h"
+
+namespace eta::simd {
+
+inline constexpr size_t kMaxWeight = 15;
+// Up to 128 bits the weights of a candidate add up to at most 254, and a penalty fits a byte.
+inline constexpr size_t kMaxBytePenaltyCodeBytes = 16;
+constexpr size_t MaxPenalty(size_t code_bytes) {
+  return code_bytes <= kMaxBytePenaltyCodeBytes ? 254 : code_bytes * 8 * kMaxWeight;
+}
+
+// Weights of one candidate: one byte per bit of a code.
+constexpr size_t WeightBytes(size_t code_bytes) { return code_bytes * 8; }
+
+// weights[j] = projections[j] / scale, rounded to the nearest integer, halves away from 0, for j <
+// bits; then 0 up to WeightBytes(ceil(bits / 8)). The sign is the candidate's bit. scale is the
+// larger of max_j |projections[j]| / 15 and, up to 128 bits, sum_j |projections[j]| / (254 - bits /
+// 2), all in double and summed in order. So |weight| <= 15, up to 128 bits the magnitudes add up to
+// at most 254, and a weight times scale is off by at most scale / 2: a penalty by bits * scale / 2
+// at the worst. NaN counts as 0 and an infinity as the largest float. The same on every target: no
+// SIMD is used. bits is 1 to 4,096.
+void QuantizeProjections(const float* projections, size_t bits, int8_t* weights);
+
+// penalties[i] = sum of |weights[j]| over the bits j of code i that are not (weights[j] > 0).
+// Writes PaddedRows(n) values, of which the first n mean something. The byte form needs code_bytes
+// <= kMaxBytePenaltyCodeBytes, the other code_bytes in [17, 512]. Preconditions: |weights[j]| <=
+// 15; in the byte form their magnitudes add up to at most 254.
+void AsymPenalties(const uint8_t* blocks, size_t n, size_t code_bytes, const int8_t* weights,
+                   uint8_t* penalties);
+void AsymPenalties(const uint8_t* blocks, size_t n, size_t code_bytes, const int8_t* weights,
+                   uint16_t* penalties);
+
+// Bytes of scratch that AsymTopK needs, whatever the number of queries. Any alignment; 64 bytes is
+// faster.
+size_t AsymTopKScratchBytes(size_t n, size_t code_bytes, size_t k);
+
+// For each query (weights at weights + q * weight_stride) the min(k, n) positions of smallest
+// penalty: everything as with HammingTopK, penalties for distances, and the weights as above.
+size_t AsymTopK(const uint8_t* blocks, size_t n, size_t code_bytes, const int8_t* weights,
+                size_t num_queries, size_t weight_stride, size_t k, TieOrder ties,
+                ResultOrder order, void* scratch, HammingTopKResult result);
+
+}  // namespace eta::simd
