@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows for Hamming distances and top-K, and for the limits they are measured against.
 #include <algorithm>
+#include <chrono>
+#include <limits>
+#include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "baselines/faiss_kernels.h"
 #include "bench/kernel_bench.h"
 #include "bench/kernel_bench_limits.h"
 #include "core/check.h"
+#include "core/codes.h"
+#include "core/generator.h"
+#include "core/hyperplanes.h"
+#include "core/random.h"
 #include "core/reference/hamming.h"
 #include "simd/hamming.h"
 
@@ -19,11 +27,62 @@ const Shape kShapes[] = {{64, 1024, 64, 256},   {64, 16384, 64, 64},  {128, 2048
                          {256, 1024, 64, 256},  {256, 16384, 64, 32}, {1024, 100000, 100, 8},
                          {64, 100000, 100, 16}, {256, 256, 32, 256},  {32, 1024, 64, 256}};
 
+// Those whose first limit is hardest to judge, on codes of generated embeddings too: of random
+// codes nearly every query has the same K-th distance.
+const Shape kGeneratedShapes[] = {{64, 1024, 64, 256}, {256, 1024, 64, 256}, {128, 2048, 48, 128}};
+
+// All candidates of a request in one call.
+const Shape kBatchShapes[] = {{256, 16384, 64, 256}, {1024, 100000, 100, 256}};
+
+struct Codes {
+  AlignedVector<uint8_t> history, queries;
+};
+
+Codes RandomCodes(const Shape& shape) {
+  return {RandomBytes(shape.length * shape.code_bytes(), 1),
+          RandomBytes(shape.queries * shape.code_bytes(), 2)};
+}
+
+constexpr size_t kHeldOut = 8;  // as retrieval_bench does by default
+
+const Bundle& GeneratedData(size_t length) {
+  static std::map<size_t, Bundle> data;
+  const auto found = data.find(length);
+  if (found != data.end()) return found->second;
+  GeneratorOptions options;
+  options.users = 16;
+  options.fixed_length = length + kHeldOut;
+  return data.emplace(length, GenerateBundle(options)).first->second;
+}
+
+// SimHash codes of a user's history; queries are the behaviours held out of it and items drawn by
+// their number of occurrences in all histories.
+Codes GeneratedCodes(const Shape& shape) {
+  const Bundle& data = GeneratedData(shape.length);
+  const auto history = data.histories[0];
+  std::vector<int32_t> items(history.begin(), history.end());
+  Random random(5);
+  while (items.size() < shape.length + shape.queries) {
+    const auto at = random.Below(static_cast<uint32_t>(data.histories.items.size()));
+    items.push_back(data.histories.items[at]);
+  }
+  const CodeTable table(
+      data.items, Hyperplanes::Make(HyperplaneKind::kGaussian, data.items.dim(), shape.bits, 1));
+  Codes codes;
+  for (size_t i = 0; i < shape.length + shape.queries; ++i) {
+    const auto code = table.row(static_cast<size_t>(items[i]));
+    auto& to = i < shape.length ? codes.history : codes.queries;
+    to.insert(to.end(), code.begin(), code.end());
+  }
+  return codes;
+}
+
 struct Fixture {
-  explicit Fixture(const Shape& shape)
+  explicit Fixture(const Shape& shape) : Fixture(shape, RandomCodes(shape)) {}
+  Fixture(const Shape& shape, Codes given)
       : shape(shape),
-        codes(RandomBytes(shape.length * shape.code_bytes(), 1)),
-        queries(RandomBytes(shape.queries * shape.code_bytes(), 2)),
+        codes(std::move(given.history)),
+        queries(std::move(given.queries)),
         blocks(simd::CodeBlocksBytes(shape.length, shape.code_bytes())),
         scratch(simd::HammingTopKScratchBytes(shape.length, shape.code_bytes(), shape.k)),
         distances8(simd::PaddedRows(shape.length)),
@@ -53,11 +112,20 @@ struct Fixture {
     for (size_t q = 0; q < shape.queries; ++q) Distances(q);
   }
 
-  void TopK(simd::ResultOrder order) {
-    simd::HammingTopK(
-        blocks.data(), shape.length, shape.code_bytes(), queries.data(), shape.queries,
-        shape.code_bytes(), shape.k, simd::TieOrder::kNewestFirst, order, scratch.data(),
-        {positions.data(), order == simd::ResultOrder::kSorted ? row_distances.data() : nullptr});
+  void TopK(simd::ResultOrder order) { TopK(order, 0, shape.queries); }
+
+  void TopKOneByOne(simd::ResultOrder order) {
+    for (size_t q = 0; q < shape.queries; ++q) TopK(order, q, 1);
+  }
+
+  // Of `count` queries from `first` on.
+  void TopK(simd::ResultOrder order, size_t first, size_t count) {
+    const bool sorted = order == simd::ResultOrder::kSorted;
+    const size_t row = first * shape.k;
+    simd::HammingTopK(blocks.data(), shape.length, shape.code_bytes(), query(first).data(), count,
+                      shape.code_bytes(), shape.k, simd::TieOrder::kNewestFirst, order,
+                      scratch.data(),
+                      {positions.data() + row, sorted ? row_distances.data() + row : nullptr});
   }
 
   bool DistancesAreRight() {
@@ -139,8 +207,7 @@ struct FaissRival {
   std::vector<int32_t> distances;
 };
 
-void TopK(benchmark::State& state, const Shape& shape, simd::ResultOrder order) {
-  Fixture f(shape);
+void TopK(benchmark::State& state, Fixture f, simd::ResultOrder order) {
   if (!f.TopKIsRight()) return state.SkipWithError("differs from the reference");
   FaissRival faiss(f);
   const auto seconds = BestSeconds({[&] { f.TopK(order); }, [&] { f.AllDistances(); },
@@ -154,6 +221,30 @@ void TopK(benchmark::State& state, const Shape& shape, simd::ResultOrder order) 
   ReportRates(state, f);
   state.counters["x_distances"] = seconds[0] / seconds[1];
   state.counters["x_faiss"] = std::min({seconds[2], seconds[3], seconds[4]}) / seconds[0];
+}
+
+double Seconds(const std::function<void()>& call) {
+  const auto start = std::chrono::steady_clock::now();
+  call();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// One call for all queries, in turn with a call for each: x_single is how many times longer the
+// latter take, best against best. Apart from BestSeconds, whose seven rounds and warm-up would take
+// minutes on the slower targets.
+void Batch(benchmark::State& state, const Shape& shape) {
+  Fixture f(shape);
+  if (!f.TopKIsRight()) return state.SkipWithError("differs from the reference");
+  constexpr auto kAny = simd::ResultOrder::kAny;
+  double together = std::numeric_limits<double>::infinity(), single = together;
+  for (auto _ : state) {
+    together = std::min(together, Seconds([&] { f.TopK(kAny); }));
+    state.PauseTiming();
+    single = std::min(single, Seconds([&] { f.TopKOneByOne(kAny); }));
+    state.ResumeTiming();
+  }
+  ReportRates(state, f);
+  state.counters["x_single"] = single / together;
 }
 
 void FaissTopK(benchmark::State& state, const Shape& shape, FaissSearchMode mode) {
@@ -171,10 +262,10 @@ void RegisterHamming() {
                       [shape](benchmark::State& state) { Distances(state, shape); });
     const std::string size = Cat(shape.text(), "/K:", shape.k);
     RegisterPerTarget("hamming_topk_any/" + size, [shape](benchmark::State& state) {
-      TopK(state, shape, simd::ResultOrder::kAny);
+      TopK(state, Fixture(shape), simd::ResultOrder::kAny);
     });
     RegisterPerTarget("hamming_topk_sorted/" + size, [shape](benchmark::State& state) {
-      TopK(state, shape, simd::ResultOrder::kSorted);
+      TopK(state, Fixture(shape), simd::ResultOrder::kSorted);
     });
     for (FaissSearchMode mode : kFaissSearchModes) {
       const std::string name =
@@ -182,6 +273,20 @@ void RegisterHamming() {
       benchmark::RegisterBenchmark(
           name.c_str(), [shape, mode](benchmark::State& state) { FaissTopK(state, shape, mode); });
     }
+  }
+  for (const Shape& shape : kGeneratedShapes) {
+    const std::string size = Cat(shape.text(), "/K:", shape.k, "/generated");
+    RegisterPerTarget("hamming_topk_any/" + size, [shape](benchmark::State& state) {
+      TopK(state, Fixture(shape, GeneratedCodes(shape)), simd::ResultOrder::kAny);
+    });
+    RegisterPerTarget("hamming_topk_sorted/" + size, [shape](benchmark::State& state) {
+      TopK(state, Fixture(shape, GeneratedCodes(shape)), simd::ResultOrder::kSorted);
+    });
+  }
+  for (const Shape& shape : kBatchShapes) {
+    RegisterPerTarget(
+        Cat("hamming_topk_batch/", shape.text(), "/K:", shape.k, "/B:", shape.queries),
+        [shape](benchmark::State& state) { Batch(state, shape); });
   }
 }
 
