@@ -36,6 +36,7 @@ FAMILIES = {
     "eta": r"eta:\d+",
     "eta_gather": r"eta_gather:\d+",
     "eta+rerank": r"eta:\d+\+rerank:\d+",
+    "eta+rerank_i8": r"eta:\d+\+rerank_i8:\d+",
     "eta_asym": r"eta_asym:\d+",
     "scan_f32": r"scan_f32|exact",
     "scan_i8": r"scan_i8",
@@ -63,7 +64,8 @@ def choose_methods(listing, bits, with_hnsw):
     names = [line.split()[0] for line in listing.splitlines() if line.strip()]
     wanted = [(f"eta:{b}", "eta:") for b in bits]
     wanted += [(f"eta_gather:{b}", "eta_gather:") for b in bits]
-    wanted += [(f"eta:{b}+rerank:{c}", "+rerank") for b in bits for c in RERANK]
+    for step in ("+rerank:", "+rerank_i8:"):
+        wanted += [(f"eta:{b}{step}{c}", step) for b in bits for c in RERANK]
     wanted += [(f"eta_asym:{b}", "eta_asym:") for b in bits]
     exact = "scan_f32" if "scan_f32" in names else "exact"
     wanted += [(name, name) for name in (exact, "scan_i8", "faiss_exact")]
@@ -71,7 +73,7 @@ def choose_methods(listing, bits, with_hnsw):
         wanted += [(f"sim_soft:hnsw:{effort}", "sim_soft:hnsw") for effort in (64, 256, 1024)]
 
     def has(key):
-        if key == "+rerank":
+        if key.startswith("+"):
             return any(name.startswith("eta:") and key in name for name in names)
         return any(name == key or (name.startswith(key) and key[-1] in ":w") for name in names)
 
@@ -285,6 +287,7 @@ STYLES = {
     "eta": ("#0072B2", "o", "-"),
     "eta_gather": ("#56B4E9", "s", "--"),
     "eta+rerank": ("#009E73", "^", "-"),
+    "eta+rerank_i8": ("#332288", "<", "--"),
     "eta_asym": ("#CC79A7", "v", "-."),
     "scan_f32": ("#000000", "D", "-"),
     "scan_i8": ("#D55E00", "P", "--"),

@@ -37,6 +37,8 @@ ROWS = [
     line("eta:256", 0.85, 30),
     line("eta:512", 0.96, 25),  # better and faster than 256
     line("eta:64+rerank:4", 0.91, 15),
+    line("eta:64+rerank_i8:4", 0.905, 18),
+    line("eta_asym:128", 0.75, 12),
     line("exact", 1, 40),
     line("faiss_exact", 0.9999, 100),
     line("recent", 0.99, 1),  # of no family
@@ -50,6 +52,7 @@ faiss_exact              all with eta_asym:BITS-like words but +rerank too
 sim_soft:hnsw[:EFSEARCH] index
 """
 LATER = LISTING + """eta:BITS+rerank:C  more
+eta:BITS+rerank_i8:C  more
 eta_asym:BITS x
 scan_f32 y
 scan_i8 z
@@ -78,7 +81,11 @@ class EqualRecall(unittest.TestCase):
         self.assertEqual(chosen[0.99, "eta"]["best_recall"], 0.96)
         self.assertEqual(chosen[0.99, "scan_f32"]["method"], "exact")
         self.assertEqual({family for _, family in chosen},
-                         {"eta", "eta+rerank", "scan_f32", "faiss_exact"})
+                         {"eta", "eta+rerank", "eta+rerank_i8", "eta_asym", "scan_f32",
+                          "faiss_exact"})
+        self.assertEqual(chosen[0.9, "eta+rerank_i8"]["method"], "eta:64+rerank_i8:4")
+        self.assertEqual(chosen[0.7, "eta_asym"]["method"], "eta_asym:128")
+        self.assertIsNone(chosen[0.8, "eta_asym"]["method"])
 
     def test_counts_nanoseconds_per_candidate_and_names_one_winner(self):
         chosen = {(c["target"], c["family"]): c for c in self.choices(ROWS, [0.8, 0.99])}
@@ -94,7 +101,7 @@ class EqualRecall(unittest.TestCase):
 
     def test_prints_a_table(self):
         text = equal_recall.markdown(self.choices(ROWS, [0.8, 0.99]), ["a note"])
-        self.assertIn("| L | recall | winner | eta | eta+rerank | scan_f32 | faiss_exact |", text)
+        self.assertIn("| L | recall | winner | eta | eta+rerank | eta+rerank_i8 | eta_asym |", text)
         self.assertIn("| 0.8 | eta+rerank | 125 `eta:512` 4x | **75** `eta:64+rerank:4` 6.67x |", text)
         self.assertIn("| - (at most 0.96) |", text)
         self.assertIn("- a note", text)
@@ -103,14 +110,27 @@ class EqualRecall(unittest.TestCase):
         methods, unknown = equal_recall.choose_methods(LISTING, [64], False)
         self.assertEqual(methods, ["eta:64", "exact", "faiss_exact"])
         self.assertIn("eta:64+rerank:2", unknown)
+        self.assertIn("eta:64+rerank_i8:2", unknown)
         self.assertIn("eta_asym:64", unknown)
         self.assertIn("scan_i8", unknown)
         methods, unknown = equal_recall.choose_methods(LATER, [64], True)
         self.assertEqual(unknown, [])
         self.assertIn("eta:64+rerank:8", methods)
+        self.assertIn("eta:64+rerank_i8:8", methods)
+        self.assertIn("eta_asym:64", methods)
         self.assertIn("scan_f32", methods)
         self.assertNotIn("exact", methods)
         self.assertIn("sim_soft:hnsw:64", methods)
+
+    def test_does_not_take_one_step_of_reranking_for_the_other(self):
+        without = LATER.replace("eta:BITS+rerank_i8:C  more\n", "")
+        methods, unknown = equal_recall.choose_methods(without, [64], False)
+        self.assertIn("eta:64+rerank:2", methods)
+        self.assertIn("eta:64+rerank_i8:2", unknown)
+
+    def test_draws_every_family_in_its_own_way(self):
+        self.assertEqual(list(equal_recall.STYLES), list(equal_recall.FAMILIES))
+        self.assertEqual(len(set(equal_recall.STYLES.values())), len(equal_recall.FAMILIES))
 
     def test_asks_a_bundle_for_users_that_are_long_enough(self):
         np.save(self.folder / "history_offsets.npy", np.array([0, 300, 500, 765], np.int64))

@@ -11,9 +11,12 @@
 
 #include "core/hyperplanes.h"
 #include "core/random.h"
+#include "simd/asym.h"
 #include "simd/code_blocks.h"
 #include "simd/dot.h"
+#include "simd/dot_i8.h"
 #include "simd/hamming.h"
+#include "simd/rerank_i8.h"
 #include "simd/simhash.h"
 #include "tests/target_test_util.h"
 
@@ -138,6 +141,60 @@ void AddScores(std::ostream& out) {
   }
 }
 
+void AddAsymTopK(size_t bits, std::ostream& out) {
+  const Hyperplanes planes = Hyperplanes::Make(HyperplaneKind::kGaussian, kDim, bits, 1);
+  const std::string name = "asym/" + std::to_string(bits) + " ";
+  const size_t code_bytes = planes.code_bytes(), stride = simd::WeightBytes(code_bytes);
+  std::vector<uint8_t> codes(kItems * code_bytes);
+  planes.Encode(Integers(1, kItems * kDim), codes);
+  std::vector<float> projections(kQueries * planes.projection_stride());
+  planes.Project(Integers(2, kQueries * kDim), projections);
+  std::vector<int8_t> weights(kQueries * stride);
+  for (size_t q = 0; q < kQueries; ++q) {
+    simd::QuantizeProjections(projections.data() + q * planes.projection_stride(), bits,
+                              weights.data() + q * stride);
+    out << "weights " << name << q << ":";
+    for (size_t j = q * stride; j < (q + 1) * stride; ++j) out << " " << +weights[j];
+    out << "\n";
+  }
+
+  const std::vector<int32_t> history = History();
+  std::vector<uint8_t> blocks(simd::CodeBlocksBytes(kBehaviours, code_bytes));
+  simd::GatherCodeBlocks(codes.data(), code_bytes, code_bytes, history.data(), kBehaviours,
+                         blocks.data());
+  std::vector<uint8_t> scratch(simd::AsymTopKScratchBytes(kBehaviours, code_bytes, kK));
+  for (const auto& [ties, ties_name] : kTies) {
+    std::vector<int32_t> positions(kQueries * kK);
+    std::vector<uint16_t> penalties(kQueries * kK);
+    ASSERT_EQ(simd::AsymTopK(blocks.data(), kBehaviours, code_bytes, weights.data(), kQueries,
+                             stride, kK, ties, simd::ResultOrder::kSorted, scratch.data(),
+                             {positions.data(), penalties.data()}),
+              kK);
+    for (size_t q = 0; q < kQueries; ++q) {
+      out << "topk " << name << ties_name << " " << q << ":";
+      for (size_t i = q * kK; i < (q + 1) * kK; ++i)
+        out << " " << positions[i] << "@" << penalties[i];
+      out << "\n";
+    }
+  }
+}
+
+void AddI8Rows(std::ostream& out) {
+  const std::vector<float> items = Integers(1, kItems * kDim);
+  std::vector<int8_t> values(items.size());
+  std::vector<float> scales(kItems), scores(kItems);
+  simd::QuantizeI8(items.data(), kItems, kDim, kDim, values.data(), kDim, scales.data());
+  std::vector<int32_t> ids = History();
+  ids.resize(kItems);
+  for (size_t q = 0; q < kQueries; ++q) {
+    simd::DotI8Rows(values.data(), kDim, scales.data(), ids.data(), ids.size(), kDim,
+                    values.data() + q * kDim, scales[q], scores.data());
+    out << "i8 rows " << q << ":";
+    for (const float score : scores) out << " " << Hex(score);
+    out << "\n";
+  }
+}
+
 std::string Make() {
   std::ostringstream out;
   out << kHead;
@@ -146,6 +203,8 @@ std::string Make() {
     for (const size_t bits : {64, 100, 256}) AddCodesAndTopK(kind, bits, out);
   }
   AddScores(out);
+  for (const size_t bits : {64, 100, 256}) AddAsymTopK(bits, out);
+  AddI8Rows(out);
   return out.str();
 }
 
