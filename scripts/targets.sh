@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Measures what the kernels promise, in one run, and holds it against the targets.
+#
+#   scripts/targets.sh [--quick] [--keep DIR]
+#
+#   --quick      a tenth of the time: for trying the script out, not for its numbers
+#   --keep DIR   also leave what was measured there
+#
+# A line for each target: name, target, measured, reached or not. Exit code 1 if any is not. Most
+# targets are those of AVX-512 with VPOPCNTDQ: on another machine their lines show what its best
+# instruction set does, and decide nothing. Every ratio has both its sides in one process, run in
+# turn, the least of many times of each; a quiet machine is still needed.
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+min_time=0.2
+repeats=5
+pairs=5
+keep=
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    -h | --help)
+      print_help
+      exit
+      ;;
+    --quick)
+      min_time=0.02
+      repeats=1
+      pairs=1
+      ;;
+    --keep)
+      [[ -n ${2:-} ]] || die "--keep needs a folder"
+      keep=$2
+      shift
+      ;;
+    *) die "unknown argument '$1'" ;;
+  esac
+  shift
+done
+
+"$ROOT/scripts/setup.sh" build data
+configure release
+build release kernel_bench retrieval_bench >&2
+bench="$ROOT/build/release/bench"
+results="$(mktemp -d)"
+trap 'rm -rf "$results"' EXIT
+export OMP_NUM_THREADS=1
+
+load="$(cut -d' ' -f1 /proc/loadavg 2>/dev/null || echo 0)"
+awk -v load="$load" 'BEGIN { exit !(load > 0.5) }' &&
+  say "note: load average $load: other programs disturb the timings"
+
+target="$("$bench/kernel_bench" --benchmark_filter='limit_fma' --benchmark_min_time=0.01 \
+  --benchmark_format=json 2>/dev/null | sed -n 's/.*"simd_target": "\(.*\)".*/\1/p')"
+shapes='bits:(64/L:(1024|16384)|256/L:(1024|16384)|128/L:2048|1024/L:100000)'
+say "Kernels ($target) ..."
+"$bench/kernel_bench" --benchmark_min_time="$min_time" --benchmark_format=json \
+  --benchmark_filter="^((hamming_distances|hamming_topk_(any|sorted))/$shapes(/K:[0-9]+)?|hamming_topk_batch/.*|simhash_encode/rows:1024/.*|hadamard_encode/rows:1024/dim:128/bits:256|gather_code_blocks/table:4194304/.*|dot(_i8)?_scores/L:1024/dim:64/B:256)/$target\$|^hamming_topk_sorted/bits:(64|256)/L:1024/K:64/AVX2\$" \
+  >"$results/kernels.json"
+
+say "Recall of hyperplanes ..."
+for kind in gaussian hadamard; do
+  "$bench/retrieval_bench" --quiet --dim 128 --length 1032 --users 60 --requests 60 --repeats 1 \
+    --methods eta:256 --hyperplanes "$kind" --csv "$results/$kind.csv" >/dev/null
+done
+say "Equal recall ..."
+"$bench/retrieval_bench" --quiet --length 1032 --users 60 --requests 60 --repeats "$repeats" \
+  --methods exact,scan_f32,scan_i8,eta:256+rerank_i8:8,faiss_exact --csv "$results/recall.csv" \
+  >/dev/null
+say "Threads ..."
+"$ROOT/scripts/thread_scaling.sh" --bench "$bench/retrieval_bench" --pairs "$pairs" \
+  --methods eta:64,eta:256 >"$results/threads.txt"
+
+[[ -z $keep ]] || { mkdir -p "$keep" && cp "$results"/* "$keep/"; }
+"$PYTHON" "$ROOT/scripts/targets.py" --kernels "$results/kernels.json" \
+  --threads "$results/threads.txt" --recall "$results/recall.csv" \
+  --hyperplanes "gaussian=$results/gaussian.csv" "hadamard=$results/hadamard.csv"
