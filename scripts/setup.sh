@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what the project needs, with apt (Debian 12, Ubuntu 24.04).
 #
-#   scripts/setup.sh [build] [data] [fetch] [format] [plot] [arm]
+#   scripts/setup.sh [build] [data] [fetch] [format] [plot] [train] [arm]
 #
 #   build   compiler, CMake and the libraries (also the baselines' and the tests')
 #   data    Python with NumPy and SciPy, for the importers
 #   fetch   what scripts/fetch_movielens.sh downloads and unpacks with
 #   format  the pinned clang-format, and git
 #   plot    Python with Matplotlib, for pictures of results
+#   train   PyTorch, NumPy, SciPy and Matplotlib, for the CTR models (docs/models.md)
 #   arm     cross compiler, arm64 libraries and emulator for scripts/arm.sh; makes arm64 a foreign
 #           architecture of dpkg (dpkg --remove-architecture arm64 undoes it)
 #
@@ -22,6 +23,7 @@ DATA=(python3 python3-numpy python3-scipy)
 FETCH=(ca-certificates curl unzip)
 FORMAT=(clang-format-14 git)
 PLOT=(python3 python3-numpy python3-matplotlib)
+TRAIN=(python3 python3-numpy python3-scipy python3-matplotlib python3-torch)
 ARM=(cmake ninja-build g++-aarch64-linux-gnu qemu-user libhwy-dev:arm64 libgtest-dev:arm64
   libgomp1:arm64 nlohmann-json3-dev)
 
@@ -34,12 +36,13 @@ for purpose in "$@"; do
     fetch) needed+=("${FETCH[@]}") ;;
     format) needed+=("${FORMAT[@]}") ;;
     plot) needed+=("${PLOT[@]}") ;;
+    train) needed+=("${TRAIN[@]}") ;;
     arm) needed+=("${ARM[@]}") ;;
     -h | --help)
       print_help
       exit
       ;;
-    *) die "unknown purpose '$purpose'; there are build, data, fetch, format, plot and arm" ;;
+    *) die "unknown purpose '$purpose'; there are build, data, fetch, format, plot, train and arm" ;;
   esac
 done
 

@@ -1,0 +1,98 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Trains one CTR model on a data bundle and exports it; docs/models.md has the models and files.
+
+Samples come from the bundle's ctr_samples.npy, or else from its histories: behaviours are clicks,
+negatives are drawn by popularity. Same arguments, machine and threads, same bytes.
+"""
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from ctr.errors import BadInput, Parser, check_range, run  # noqa: E402
+
+# Name, default, lowest, highest, help.
+COUNTS = (
+    ("dim", 64, 4, 1024, "dimensions of an item's row; a quarter of them are its category's"),
+    ("heads", 4, 1, 64, "attention heads"),
+    ("max-history", 1024, 1, 16384, "behaviours of a history that are looked at, the newest"),
+    ("short", 16, 1, 1024, "behaviours of the short-term attention, the newest"),
+    ("k", 64, 1, 16384, "behaviours that a retrieving unit attends to"),
+    ("bits", 128, 1, 4096, "bits of eta's codes"),
+    ("hashes", 16, 1, 1024, "hashes of sdim"),
+    ("hash-width", 3, 1, 16, "bits of a hash of sdim"),
+    ("rounds", 8, 1, 1024, "rounds of reformer_lsh"),
+    ("buckets", 32, 2, 4096, "buckets of a round of reformer_lsh, an even number"),
+    ("slots", 4, 1, 64, "memory slots of mimn"),
+    ("epochs", 4, 0, 1000, "passes over the training samples, at most"),
+    ("patience", 1, 1, 1000, "epochs without a better validation AUC before it stops"),
+    ("aux-epochs", 1, 0, 1000, "passes that train the index of sim_soft"),
+    ("group", 64, 1, 4096, "samples of one user that share a window in training"),
+    ("cost", 400000, 1, 2**30, "behaviours times candidates of a batch, about"),
+    ("negatives", 1, 1, 100, "negatives for each positive, where samples are derived"),
+    ("data-seed", 1, 0, 2**32 - 1, "seed of the negatives"),
+    ("seed", 1, 0, 2**32 - 1, "seed of weights, hashes and order"),
+    ("threads", 1, 1, 1024, "threads"),
+    ("export-every", 0, 0, 2**31, "steps between embedding snapshots; 0: none"),
+)
+
+
+def parse_arguments(models):
+    parser = Parser(description="Train one CTR model on a data bundle and export it.")
+    parser.add_argument("--bundle", required=True, type=pathlib.Path, metavar="DIR")
+    parser.add_argument("--model", required=True, choices=models, metavar="NAME",
+                        help=", ".join(models))
+    parser.add_argument("--out", required=True, type=pathlib.Path, metavar="DIR",
+                        help="folder to make; must not exist")
+    parser.add_argument("--rate", type=float, default=3e-3,
+                        help="Adam's learning rate (default: %(default)s)")
+    parser.add_argument("--init", type=float, default=0.1,
+                        help="standard deviation of new embeddings (default: %(default)s)")
+    for name, default, _, _, text in COUNTS:
+        parser.add_argument(f"--{name}", type=int, default=default, metavar="N",
+                            help=f"{text} (default: %(default)s)")
+    options = parser.parse_args()
+    for name, _, low, high, _ in COUNTS:
+        check_range(f"--{name}", getattr(options, name.replace("-", "_")), low, high)
+    check_range("--rate", options.rate, 1e-8, 1)
+    check_range("--init", options.init, 1e-8, 10)
+    if options.dim % options.heads or options.dim % 4:
+        raise BadInput(f"--dim is {options.dim} (expected a multiple of 4 and of --heads)")
+    if options.buckets % 2:
+        raise BadInput(f"--buckets is {options.buckets} (expected an even number)")
+    return options
+
+
+def main():
+    try:
+        import numpy as np
+        import torch
+    except ImportError as error:
+        raise BadInput(f"{error} (scripts/setup.sh train)") from error
+    from ctr import data, export, train
+    from ctr.units import MODELS
+
+    options = parse_arguments(MODELS)
+    torch.set_num_threads(options.threads)
+    torch.use_deterministic_algorithms(True)
+    export.StagedFolder(options.out)  # before the work, not after
+    bundle = data.load_bundle(options.bundle, options.data_seed, options.negatives)
+    if options.model == "sim_hard" and not bundle.has_categories:
+        raise BadInput(f"{options.bundle}: no item_categories.npy, which sim_hard needs")
+    started = time.monotonic()
+    model, report = train.fit(bundle, options)
+    report["train_seconds"] = round(time.monotonic() - started, 3)
+    rows = np.flatnonzero(bundle.samples[:, data.SPLIT] == data.TEST)
+    logits = train.predict(model, bundle, rows, options)
+    report["test"] = train.quality(bundle.samples[rows], logits)
+    report["options"] = {name: str(value) if isinstance(value, pathlib.Path) else value
+                         for name, value in vars(options).items()}
+    export.export(options.out, model, bundle, options, rows, logits, report)
+    if sys.stdout.isatty():
+        print(f"{options.model}: AUC {report['test']['auc']:.4f}, "
+              f"GAUC {report['test']['gauc']:.4f}, log loss {report['test']['log_loss']:.4f}")
+
+
+if __name__ == "__main__":
+    run("train_ctr.py", main)
