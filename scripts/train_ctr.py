@@ -29,7 +29,7 @@ COUNTS = (
     ("patience", 1, 1, 1000, "epochs without a better validation AUC before it stops"),
     ("aux-epochs", 1, 0, 1000, "passes that train the index of sim_soft"),
     ("group", 64, 1, 4096, "samples of one user that share a window in training"),
-    ("cost", 400000, 1, 2**30, "behaviours times candidates of a batch, about"),
+    ("cost", 200000, 1, 2**30, "behaviours times candidates of a batch, about"),
     ("negatives", 1, 1, 100, "negatives for each positive, where samples are derived"),
     ("data-seed", 1, 0, 2**32 - 1, "seed of the negatives"),
     ("seed", 1, 0, 2**32 - 1, "seed of weights, hashes and order"),
@@ -45,10 +45,15 @@ def parse_arguments(models):
                         help=", ".join(models))
     parser.add_argument("--out", required=True, type=pathlib.Path, metavar="DIR",
                         help="folder to make; must not exist")
-    parser.add_argument("--rate", type=float, default=3e-3,
-                        help="Adam's learning rate (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=0.02,
+                        help="Adam's learning rate at the start; it falls to 0 (default: %(default)s)")
     parser.add_argument("--init", type=float, default=0.1,
                         help="standard deviation of new embeddings (default: %(default)s)")
+    parser.add_argument("--decay", type=float, default=0.1,
+                        help="L2 penalty on user embeddings (default: %(default)s)")
+    parser.add_argument("--warm-up", type=float, default=0.4, metavar="SHARE",
+                        help="of training in which eta, twin and reformer_lsh attend to all "
+                        "behaviours (default: %(default)s)")
     for name, default, _, _, text in COUNTS:
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N",
                             help=f"{text} (default: %(default)s)")
@@ -56,6 +61,8 @@ def parse_arguments(models):
     for name, _, low, high, _ in COUNTS:
         check_range(f"--{name}", getattr(options, name.replace("-", "_")), low, high)
     check_range("--rate", options.rate, 1e-8, 1)
+    check_range("--decay", options.decay, 0, 1e6)
+    check_range("--warm-up", options.warm_up, 0, 1)
     check_range("--init", options.init, 1e-8, 10)
     if options.dim % options.heads or options.dim % 4:
         raise BadInput(f"--dim is {options.dim} (expected a multiple of 4 and of --heads)")

@@ -115,11 +115,13 @@ def logit(model, table, categories, weights, settings, user, history, candidate)
     recent = table[history[max(0, len(history) - settings["short_length"]):]]
     s = attention(weights, "short", settings["heads"], c, recent)
     features = [weights["user_embeddings"][user], c, s, c * s]
+    wide = weights["wide"][0] * (c @ s)
     if model != "none":
         g = long_term(model, table, categories, weights, settings, history, candidate)
         features += [g, c * g]
+        wide += weights["wide"][1] * (c @ g)
     y = np.concatenate(features)
     for layer in range(3):
         y = y @ weights[f"mlp_{layer}_weight"] + weights[f"mlp_{layer}_bias"]
         y = np.maximum(y, 0) if layer < 2 else y
-    return float(y[0])
+    return float(y[0] + wide)

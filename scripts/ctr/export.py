@@ -57,7 +57,7 @@ def write_json(path, value):
 
 def weights_of(model):
     """All arrays of the manifest by name; matrices are [inputs, outputs]: y = x W + b."""
-    arrays = {"user_embeddings": model.users}
+    arrays = {"user_embeddings": model.users, "wide": model.wide}
     arrays.update({f"short_{n}": getattr(model.short, n) for n in ATTENTION})
     if hasattr(model.long, "attention"):
         arrays.update({f"long_{n}": getattr(model.long.attention, n) for n in ATTENTION})

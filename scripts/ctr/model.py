@@ -28,11 +28,12 @@ class CtrModel(nn.Module):
             torch.randn(len(categories), options.dim - category_dim) * options.init)
         self.category_ids = nn.Parameter(
             torch.randn(int(categories.max()) + 1, category_dim) * options.init)
-        self.users = nn.Parameter(torch.randn(num_users, options.dim) * options.init)
+        self.users = nn.Parameter(torch.zeros(num_users, options.dim))
         self.register_buffer("item_categories", torch.from_numpy(categories))
         self.short = TargetAttention(options.dim, options.heads)
         self.has_long = unit is not None
         self.long = unit if unit is not None else nn.Identity()
+        self.wide = nn.Parameter(torch.ones(2 if unit is not None else 1))
         features = (6 if unit is not None else 4) * options.dim
         self.mlp = nn.Sequential(
             nn.Linear(features, HIDDEN[0]), nn.ReLU(), nn.Linear(HIDDEN[0], HIDDEN[1]), nn.ReLU(),
@@ -62,9 +63,11 @@ class CtrModel(nn.Module):
         short = self.short.gathered(targets, rows, newest.clamp(min=0), newest >= 0)
         user = nn.functional.embedding(users, self.users).unsqueeze(1).expand_as(targets)
         features = [user, targets, short, targets * short]
+        wide = self.wide[0] * (targets * short).sum(dim=2)
         penalty = torch.zeros(())
         if self.has_long:
             valid = torch.arange(window.size(1)) < ends.unsqueeze(2)
             long, penalty = self.long(rows, window, valid, targets, candidates)
             features = features + [long, targets * long]
-        return self.mlp(torch.cat(features, dim=2)).squeeze(2), penalty
+            wide = wide + self.wide[1] * (targets * long).sum(dim=2)
+        return self.mlp(torch.cat(features, dim=2)).squeeze(2) + wide, penalty

@@ -60,6 +60,7 @@ def quality(samples, logits):
 def predict(model, bundle, rows, options):
     """Logits float32 of samples `rows`, each with exactly its last max_history behaviours."""
     model.eval()
+    model.long.warming_up = False
     model.refresh()
     logits = np.full(len(bundle.samples), np.nan, np.float32)
     groups = data.exact_groups(bundle.samples, rows, options.max_history, options.group)
@@ -116,12 +117,15 @@ def build(bundle, options, progress):
     return model
 
 
-def step_loss(model, batch):
+def step_loss(model, batch, decay):
     logits, penalty = run(model, batch)
     real = torch.from_numpy(batch.real)
+    users = torch.from_numpy(batch.users).repeat_interleave(real.sum(dim=1))
+    # A user has few samples: its embedding would learn them by heart.
+    penalty = PENALTY_WEIGHT * penalty + decay * model.users[users].square().sum(dim=1).mean()
     loss = torch.nn.functional.binary_cross_entropy_with_logits(
         logits[real], torch.from_numpy(batch.labels)[real])
-    return loss + PENALTY_WEIGHT * penalty
+    return loss + penalty
 
 
 def fit(bundle, options, on_step=None, progress=None):
@@ -144,13 +148,18 @@ def fit(bundle, options, on_step=None, progress=None):
                                       random)
         parts = data.batches(groups, options.cost, random)
         for number, part in enumerate(parts):
+            # The rate falls in a straight line to 0 at the end of the last epoch.
+            share = (epoch + number / len(parts)) / options.epochs
+            optimizer.param_groups[0]["lr"] = options.rate * (1 - share)
             if on_step and step == 0:
                 on_step(step, model)
             batch = data.make_batch(bundle, part)
             model.train()
             model.refresh()
+            if getattr(model.long, "OWN", False):
+                model.long.warming_up = share < options.warm_up
             optimizer.zero_grad()
-            loss = step_loss(model, batch)
+            loss = step_loss(model, batch, options.decay)
             loss.backward()
             optimizer.step()
             total += loss.item()

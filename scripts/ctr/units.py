@@ -66,10 +66,17 @@ class FullAttention(Unit):
 
 
 class Retrieval(Unit):
-    """Attention over the K behaviours of the best score, newest first among equals."""
+    """Attention over the K behaviours of the best score, newest first among equals.
+
+    A unit that retrieves by what it learns begins with attention over all behaviours (warming_up):
+    what is never retrieved gets no gradient, so that items which start far from their like would
+    stay there.
+    """
+    OWN = False  # retrieves by the model's own embeddings
 
     def __init__(self, options):
         super().__init__()
+        self.warming_up = False
         self.k = options.k
         self.attention = TargetAttention(options.dim, options.heads)
 
@@ -80,6 +87,8 @@ class Retrieval(Unit):
     def forward(self, rows: torch.Tensor, window: torch.Tensor, valid: torch.Tensor,
                 targets: torch.Tensor, candidates: torch.Tensor
                 ) -> Tuple[torch.Tensor, torch.Tensor]:
+        if self.warming_up:
+            return self.attention.masked(targets, rows, valid), torch.zeros(())
         scores = self.scores(window, candidates)
         valid = valid & (scores > -math.inf)
         positions, found = top_k(scores.to(torch.float64), valid, self.k)
@@ -114,6 +123,7 @@ class SimSoft(Retrieval):
 
 
 class Eta(Retrieval):
+    OWN = True
     def __init__(self, options, random):
         super().__init__(options)
         planes = random.standard_normal((options.dim, options.bits)).astype(np.float32)
@@ -133,6 +143,7 @@ class Eta(Retrieval):
 
 class Twin(Retrieval):
     """Scores are the attention's own, summed over heads: (c W_q) . (x W_k), in int8."""
+    OWN = True
 
     def __init__(self, options):
         super().__init__(options)
@@ -153,6 +164,7 @@ class Twin(Retrieval):
 
 class ReformerLsh(Retrieval):
     """Scores are the number of rounds in which candidate and behaviour share a bucket, 1 or more."""
+    OWN = True
 
     def __init__(self, options, random):
         super().__init__(options)
