@@ -10,7 +10,8 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from ctr.errors import BadInput, Parser, check_range, run  # noqa: E402
+from ctr import MODELS  # noqa: E402
+from ctr.errors import BadInput, Parser, check_range, run, set_threads  # noqa: E402
 
 # Name, default, lowest, highest, help.
 COUNTS = (
@@ -34,15 +35,15 @@ COUNTS = (
     ("data-seed", 1, 0, 2**32 - 1, "seed of the negatives"),
     ("seed", 1, 0, 2**32 - 1, "seed of weights, hashes and order"),
     ("threads", 1, 1, 1024, "threads"),
-    ("export-every", 0, 0, 2**31, "steps between embedding snapshots; 0: none"),
+    ("export-every", 0, 0, 2**31, "steps between exported snapshots; 0: none"),
 )
 
 
-def parse_arguments(models):
+def parse_arguments():
     parser = Parser(description="Train one CTR model on a data bundle and export it.")
     parser.add_argument("--bundle", required=True, type=pathlib.Path, metavar="DIR")
-    parser.add_argument("--model", required=True, choices=models, metavar="NAME",
-                        help=", ".join(models))
+    parser.add_argument("--model", required=True, choices=MODELS, metavar="NAME",
+                        help=", ".join(MODELS))
     parser.add_argument("--out", required=True, type=pathlib.Path, metavar="DIR",
                         help="folder to make; must not exist")
     parser.add_argument("--rate", type=float, default=0.02,
@@ -72,30 +73,36 @@ def parse_arguments(models):
 
 
 def main():
+    options = parse_arguments()
+    set_threads(options.threads)
     try:
         import numpy as np
         import torch
     except ImportError as error:
         raise BadInput(f"{error} (scripts/setup.sh train)") from error
     from ctr import data, export, train
-    from ctr.units import MODELS
 
-    options = parse_arguments(MODELS)
     torch.set_num_threads(options.threads)
     torch.use_deterministic_algorithms(True)
-    export.StagedFolder(options.out)  # before the work, not after
-    bundle = data.load_bundle(options.bundle, options.data_seed, options.negatives)
-    if options.model == "sim_hard" and not bundle.has_categories:
-        raise BadInput(f"{options.bundle}: no item_categories.npy, which sim_hard needs")
-    started = time.monotonic()
-    model, report = train.fit(bundle, options)
-    report["train_seconds"] = round(time.monotonic() - started, 3)
-    rows = np.flatnonzero(bundle.samples[:, data.SPLIT] == data.TEST)
-    logits = train.predict(model, bundle, rows, options)
-    report["test"] = train.quality(bundle.samples[rows], logits)
-    report["options"] = {name: str(value) if isinstance(value, pathlib.Path) else value
-                         for name, value in vars(options).items()}
-    export.export(options.out, model, bundle, options, rows, logits, report)
+    with export.StagedFolder(options.out) as folder:
+        bundle = data.load_bundle(options.bundle, options.data_seed, options.negatives)
+        if options.model == "sim_hard" and not bundle.has_categories:
+            raise BadInput(f"{options.bundle}: no item_categories.npy, which sim_hard needs")
+        rows = np.flatnonzero(bundle.samples[:, data.SPLIT] == data.TEST)
+
+        def snapshot(step, model):
+            if options.export_every and step % options.export_every == 0:
+                path = folder / "snapshots" / f"step_{step:06}"
+                path.mkdir(parents=True)
+                export.write_model(path, model, bundle, options, rows, {"steps": step})
+
+        started = time.monotonic()
+        model, report = train.fit(bundle, options, snapshot)
+        report["train_seconds"] = round(time.monotonic() - started, 3)
+        report["options"] = {name: str(value) if isinstance(value, pathlib.Path) else value
+                             for name, value in vars(options).items()}
+        report = export.write_model(folder, model, bundle, options, rows, report)
+        export.write_script(folder / "model.pt", model)
     if sys.stdout.isatty():
         print(f"{options.model}: AUC {report['test']['auc']:.4f}, "
               f"GAUC {report['test']['gauc']:.4f}, log loss {report['test']['log_loss']:.4f}")

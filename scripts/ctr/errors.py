@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the training scripts fail: one line on stderr and exit code 2."""
 import argparse
+import os
 import signal
 import sys
 
@@ -19,6 +20,12 @@ class Parser(argparse.ArgumentParser):
 def check_range(name, value, low, high):
     if not low <= value <= high:
         raise BadInput(f"{name} is {value} (expected {low} to {high})")
+
+
+def set_threads(count):
+    """Before NumPy and PyTorch are imported: OpenBLAS has threads of its own, which PyTorch's
+    set_num_threads does not reach."""
+    os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(count)
 
 
 def run(name, main):

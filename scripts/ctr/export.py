@@ -9,7 +9,7 @@ import tempfile
 import numpy as np
 import torch
 
-from ctr import data
+from ctr import data, train
 from ctr.errors import BadInput
 
 FORMAT, VERSION = "eta-ctr", 1
@@ -20,7 +20,10 @@ MIMN = ("memory", "sharpness", "usage", "write", "write_bias", "gates", "induce"
 
 
 class StagedFolder:
-    """A temporary folder beside `path`, renamed to it at the end, or removed on failure."""
+    """A temporary folder beside `path`, renamed to it at the end, or removed on failure.
+
+    Refuses a `path` that exists or has no parent at once, before there is work to lose.
+    """
 
     def __init__(self, path):
         self.path = pathlib.Path(path)
@@ -124,26 +127,31 @@ def save_arrays(folder, arrays):
     return entries
 
 
-def export(out, model, bundle, options, rows, logits, report):
-    """Writes the folder of a model, whole or not at all. `logits` are those of samples `rows`."""
+def write_model(folder, model, bundle, options, rows, report):
+    """Writes an exported model into an existing, empty folder: predicts samples `rows` and adds
+    their quality to `report`."""
+    logits = train.predict(model, bundle, rows, options)
+    report = {**report, "test": train.quality(bundle.samples[rows], logits)}
     made_by = f"scripts/train_ctr.py model={options.model} seed={options.seed}"
-    with StagedFolder(out) as folder:
-        (folder / "weights").mkdir()
-        (folder / "test").mkdir()
-        manifest = {
-            "format": FORMAT, "version": VERSION, "model": options.model, "made_by": made_by,
-            "seed": options.seed, "items": bundle.num_items, "users": bundle.num_users,
-            "settings": settings_of(model, options),
-            "weights": save_arrays(folder / "weights", weights_of(model)),
-            "test": save_arrays(folder / "test", {
-                "samples": serving_rows(bundle, rows, options.max_history),
-                "logits": logits.astype(np.float32)}),
-            "metrics": report["test"],
-        }
-        export_bundle(folder / "bundle", model, bundle, made_by)
-        torch.jit.script(model.eval()).save(str(folder / "model.pt"))
-        write_json(folder / "report.json", report)
-        write_json(folder / "manifest.json", manifest)
+    (folder / "weights").mkdir()
+    (folder / "test").mkdir()
+    manifest = {
+        "format": FORMAT, "version": VERSION, "model": options.model, "made_by": made_by,
+        "seed": options.seed, "items": bundle.num_items, "users": bundle.num_users,
+        "settings": settings_of(model, options),
+        "weights": save_arrays(folder / "weights", weights_of(model)),
+        "test": save_arrays(folder / "test", {
+            "samples": serving_rows(bundle, rows, options.max_history), "logits": logits}),
+        "metrics": report["test"],
+    }
+    export_bundle(folder / "bundle", model, bundle, made_by)
+    write_json(folder / "report.json", report)
+    write_json(folder / "manifest.json", manifest)
+    return report
+
+
+def write_script(path, model):
+    torch.jit.script(model.eval()).save(str(path))
 
 
 def load(folder):
@@ -157,8 +165,12 @@ def load(folder):
             manifest.get("version") != VERSION):
         raise BadInput(f"{folder / 'manifest.json'}: not {FORMAT} version {VERSION}")
     arrays = {}
-    for part in ("weights", "test"):
-        for name, entry in manifest[part].items():
-            arrays[name] = data.load_array(folder / part, f"{name}.npy", entry["dtype"],
-                                           entry["shape"])
+    try:
+        entries = [(part, name, np.dtype(entry["dtype"]), list(entry["shape"]))
+                   for part in ("weights", "test") for name, entry in manifest[part].items()]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BadInput(f"{folder / 'manifest.json'}: weights or test are not as described: "
+                       f"{error}") from error
+    for part, name, dtype, shape in entries:
+        arrays[name] = data.load_array(folder / part, f"{name}.npy", dtype, shape)
     return manifest, arrays

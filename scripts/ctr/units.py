@@ -16,8 +16,6 @@ from torch import nn
 
 from ctr.attention import TargetAttention, softmax_or_zero, top_k
 
-NO_PENALTY = 0.0
-
 
 def signs_of(table: torch.Tensor, hyperplanes: torch.Tensor) -> torch.Tensor:
     """+1 where a bit is 1 (projection > 0), else -1."""
@@ -284,11 +282,6 @@ class Mimn(Unit):
         induced = torch.tanh(new + torch.cat([memory, reset * state], dim=2) @ self.induce)
         state = state + w * update * (induced - state)
         return memory, state, used + weights
-
-
-RETRIEVING = ("sim_hard", "sim_soft", "eta", "twin", "reformer_lsh")
-MODELS = ("none", "avg_pool", "full_attention", "sim_hard", "sim_soft", "eta", "mimn", "sdim",
-          "reformer_lsh", "twin")
 
 
 def make_unit(options, categories, index, random):

@@ -1,0 +1,91 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Times the TorchScript forward pass of an exported model (docs/models.md): requests of one user
+with B candidates. Prints one JSON object; times are microseconds per request.
+
+Codes, integer tables and the item table are ready before the clock starts, as in serving, and the
+history is read once for all candidates. Histories and candidates are drawn from the behaviours of
+the model's bundle, another one for each request.
+"""
+import json
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from ctr.errors import BadInput, Parser, check_range, run, set_threads  # noqa: E402
+
+COUNTS = (
+    ("candidates", 256, 1, 100000, "candidates of a request"),
+    ("length", 1024, 1, 100000, "behaviours of the history"),
+    ("threads", 1, 1, 1024, "threads"),
+    ("requests", 200, 1, 10**6, "requests that are timed"),
+    ("warm-up", 20, 1, 10**6, "requests before that"),
+    ("seed", 1, 0, 2**32 - 1, "seed of histories and candidates"),
+)
+
+
+def parse_arguments():
+    parser = Parser(description="Time the TorchScript forward pass of an exported model.")
+    parser.add_argument("--model", required=True, type=pathlib.Path, metavar="DIR",
+                        help="folder that scripts/train_ctr.py wrote")
+    for name, default, _, _, text in COUNTS:
+        parser.add_argument(f"--{name}", type=int, default=default, metavar="N",
+                            help=f"{text} (default: %(default)s)")
+    options = parser.parse_args()
+    for name, _, low, high, _ in COUNTS:
+        check_range(f"--{name}", getattr(options, name.replace("-", "_")), low, high)
+    return options
+
+
+def requests(behaviours, users, options, count):
+    """Arguments of the model's forward pass, `count` of them."""
+    import numpy as np
+    import torch
+
+    random = np.random.RandomState(options.seed)
+    ends = torch.full((1, options.candidates), options.length)
+    for _ in range(count):
+        drawn = behaviours[random.randint(len(behaviours),
+                                          size=options.length + options.candidates)]
+        drawn = torch.from_numpy(drawn.astype(np.int64)).unsqueeze(0)
+        yield (torch.tensor([random.randint(users)]), drawn[:, :options.length], ends,
+               drawn[:, options.length:])
+
+
+def main():
+    options = parse_arguments()
+    set_threads(options.threads)
+    try:
+        import numpy as np
+        import torch
+    except ImportError as error:
+        raise BadInput(f"{error} (scripts/setup.sh train)") from error
+    from ctr import export
+
+    torch.set_num_threads(options.threads)
+    manifest, _ = export.load(options.model)
+    path = options.model / "model.pt"
+    try:
+        model = torch.jit.load(str(path)).eval()
+    except (RuntimeError, ValueError) as error:
+        raise BadInput(f"{path}: not TorchScript: {str(error).splitlines()[0]}") from error
+    behaviours = np.load(options.model / "bundle" / "history_items.npy")
+    times = []
+    with torch.inference_mode():
+        for arguments in requests(behaviours, manifest["users"], options,
+                                  options.warm_up + options.requests):
+            started = time.perf_counter_ns()
+            model(*arguments)
+            times.append((time.perf_counter_ns() - started) / 1000)
+    times = times[options.warm_up:]
+    p50, p99 = np.percentile(times, [50, 99])
+    print(json.dumps({
+        "model": manifest["model"], "torch": torch.__version__, "threads": options.threads,
+        "candidates": options.candidates, "length": options.length, "requests": options.requests,
+        "settings": manifest["settings"], "p50_us": round(p50, 1), "p99_us": round(p99, 1),
+        "candidates_per_s": round(options.candidates * 1e6 / np.mean(times), 1)}))
+
+
+if __name__ == "__main__":
+    run("torch_latency.py", main)
