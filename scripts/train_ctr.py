@@ -27,7 +27,7 @@ COUNTS = (
     ("buckets", 32, 2, 4096, "buckets of a round of reformer_lsh, an even number"),
     ("slots", 4, 1, 64, "memory slots of mimn"),
     ("epochs", 4, 0, 1000, "passes over the training samples, at most"),
-    ("patience", 1, 1, 1000, "epochs without a better validation AUC before it stops"),
+    ("patience", 2, 1, 1000, "epochs without a better validation AUC before it stops"),
     ("aux-epochs", 1, 0, 1000, "passes that train the index of sim_soft"),
     ("group", 64, 1, 4096, "samples of one user that share a window in training"),
     ("cost", 200000, 1, 2**30, "behaviours times candidates of a batch, about"),

@@ -210,8 +210,8 @@ class Training(Trained):
         found = {}
         for name in ("none", "full_attention"):
             bundle, options, _ = self.fitted("none")
-            options = options_of(self.big(), name, "--epochs", 3, "--max-history", 64, "--cost",
-                                 20000)
+            options = options_of(self.big(), name, "--epochs", 4, "--max-history", 64, "--cost",
+                                 8000)
             bundle = data.load_bundle(self.big(), 1)
             rows = np.flatnonzero(bundle.samples[:, data.SPLIT] == data.TEST)
             model, _ = train.fit(bundle, options)
