@@ -94,6 +94,38 @@ class Export(Trained):
                                            manifest["settings"], user, history, item)
             self.assertAlmostEqual(float(arrays["logits"][row]), expected, delta=1e-5)
 
+    def test_empty_history(self):
+        for name in ("none", "avg_pool", "full_attention", "eta", "sdim", "mimn"):
+            with self.subTest(name):
+                bundle, options, model = self.fitted(name)
+                rows = np.array([3, 30])
+                bundle.samples[rows, data.END] = 0
+                logits = train.predict(model, bundle, rows, options)
+                weights = export.weights_of(model)
+                for row, logit in zip(bundle.samples[rows], logits):
+                    expected = ctr_reference.logit(
+                        name, model.table.numpy(), bundle.categories, weights,
+                        export.settings_of(model, options), row[data.USER],
+                        np.zeros(0, int), row[data.ITEM])
+                    self.assertAlmostEqual(float(logit), expected, delta=1e-5)
+
+    def test_exported_tables_follow_from_the_item_table(self):
+        _, _, model = self.fitted("twin")
+        weights, table = export.weights_of(model), model.table.numpy().astype(float)
+        for side, matrix in (("twin_queries", "long_query"), ("twin_keys", "long_key")):
+            exact = table @ weights[matrix].astype(float)
+            exact *= 127 / np.abs(exact).max()
+            self.assertEqual(np.abs(weights[side].astype(int)).max(), 127)
+            self.assertLess(np.abs(weights[side] - exact).max(), 0.501)
+        _, _, model = self.fitted("reformer_lsh")
+        weights, table = export.weights_of(model), model.table.numpy().astype(float)
+        for r in range(3):
+            turned = table @ weights["rotations"][r].astype(float)
+            scores = np.concatenate([turned, -turned], axis=1)
+            chosen = np.take_along_axis(scores, weights["item_buckets"][:, r:r + 1], axis=1)[:, 0]
+            self.assertLess((scores.max(axis=1) - chosen).max(), 1e-5)
+        self.assertGreater(len(np.unique(weights["item_buckets"])), 3)
+
     def test_exported_codes_are_those_of_the_exported_table(self):
         bundle, options, model = self.fitted("eta")
         rows = np.flatnonzero(bundle.samples[:, data.SPLIT] == data.TEST)
