@@ -9,12 +9,13 @@ side of the topic. A candidate of an interest is clicked with probability --high
 category; an item the user has met is never a candidate.
 
 Everything else is noise that tells nothing: topics that are never the user's candidates fill the
-rest of the past and all of the recent behaviours; no user sees one topic twice among the candidates, so
-that knowing a user's clicks does not help; all items are equally often candidates, on average.
-So who cannot see the long past has AUC 0.5, who sees only the candidate's category misses the
-cross-category half, and the best possible AUC is that of the true probabilities. planted.json has it
-(`bayes_auc`: of the test samples as labelled; `bayes_auc_expected`: over all labellings), and the
-best AUC for one who matches only within categories (`same_category_auc`).
+rest of the past and all of the recent behaviours; no user sees one topic twice among the
+candidates, so that knowing a user's clicks does not help; all items are equally often candidates,
+on average. So who cannot see the long past has AUC 0.5, who matches only within categories misses
+the cross-category half, and the best possible AUC is that of the true probabilities.
+
+planted.json has it (`bayes_auc`: of the test samples as labelled; `bayes_auc_expected`: over all
+labellings), and the best for one who matches only within categories (`same_category_auc`).
 """
 import pathlib
 import sys

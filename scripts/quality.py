@@ -38,6 +38,9 @@ LEVEL = 0.05
 # Rows are half as wide as in serving benchmarks, so that all cells take under an hour.
 COMMON = ("--dim", "32")
 SETTINGS = {"movielens": ("--max-history", "256"), "planted": ()}
+# MIMN writes behaviour by behaviour, in hundreds of small steps: larger batches and fewer epochs
+# keep it within a few minutes.
+OF_MODEL = {"mimn": ("--cost", "800000", "--epochs", "2")}
 
 
 def parse_arguments():
@@ -96,7 +99,7 @@ def train_cell(options, cell):
     report = options.results / "cells" / f"{cell_name(*cell)}.json"
     if report.exists():
         return
-    arguments = [*COMMON, *SETTINGS[data], *options.extra.split()]
+    arguments = [*COMMON, *SETTINGS[data], *OF_MODEL.get(model, ()), *options.extra.split()]
     if bits:
         arguments += ["--bits", str(bits), "--k", str(k)]
     with tempfile.TemporaryDirectory(prefix=".cell-", dir=options.results) as folder:
@@ -295,7 +298,8 @@ def draw_sweep(path, sweep, tables):
                           key=lambda r: r[along])
             values = [r["auc"] for r in rows]
             axis.errorbar([r[along] for r in rows], values,
-                          [[r["auc"] - r["low"] for r in rows], [r["high"] - r["auc"] for r in rows]],
+                          [[r["auc"] - r["low"] for r in rows],
+                           [r["high"] - r["auc"] for r in rows]],
                           marker="o", color="C0", label=f"eta, {other} = {fixed}")
             for row in tables[data]:
                 if row["model"] in (BASE, "none"):

@@ -47,7 +47,8 @@ def parse_arguments():
     parser.add_argument("--out", required=True, type=pathlib.Path, metavar="DIR",
                         help="folder to make; must not exist")
     parser.add_argument("--rate", type=float, default=0.02,
-                        help="Adam's learning rate at the start; it falls to 0 (default: %(default)s)")
+                        help="Adam's learning rate at the start; it falls to 0 "
+                        "(default: %(default)s)")
     parser.add_argument("--init", type=float, default=0.1,
                         help="standard deviation of new embeddings (default: %(default)s)")
     parser.add_argument("--decay", type=float, default=0.1,

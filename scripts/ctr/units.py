@@ -161,7 +161,7 @@ class Twin(Retrieval):
 
 
 class ReformerLsh(Retrieval):
-    """Scores are the number of rounds in which candidate and behaviour share a bucket, 1 or more."""
+    """Scores are the number of rounds in which both share a bucket, 1 or more."""
     OWN = True
 
     def __init__(self, options, random):
