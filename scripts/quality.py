@@ -97,11 +97,13 @@ def sweep_settings():
 def train_cell(options, cell):
     data, model, seed, bits, k = cell
     report = options.results / "cells" / f"{cell_name(*cell)}.json"
-    if report.exists():
-        return
     arguments = [*COMMON, *SETTINGS[data], *OF_MODEL.get(model, ()), *options.extra.split()]
     if bits:
         arguments += ["--bits", str(bits), "--k", str(k)]
+    if report.exists():
+        if json.loads(report.read_text())["arguments"] != arguments:
+            raise BadInput(f"{report}: made with other arguments (remove it to train it anew)")
+        return
     with tempfile.TemporaryDirectory(prefix=".cell-", dir=options.results) as folder:
         out = pathlib.Path(folder) / "model"
         command = [sys.executable, str(pathlib.Path(__file__).with_name("train_ctr.py")),
@@ -112,13 +114,13 @@ def train_cell(options, cell):
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise BadInput(f"{report.stem}: {reason}")
-        text = (out / "report.json").read_text()
+        finished = json.loads((out / "report.json").read_text())
         kept = options.results / "models" / cell_name(*cell)
         if seed == 1 and not bits:
             shutil.rmtree(kept, ignore_errors=True)
             out.rename(kept)
         part = pathlib.Path(folder) / "report.json"
-        part.write_text(text)
+        part.write_text(json.dumps({**finished, "arguments": arguments}, indent=2) + "\n")
         part.rename(report)
 
 

@@ -84,6 +84,9 @@ class EndToEnd(unittest.TestCase):
             self.assertAlmostEqual(float(rows[1]["auc"]), sum(reports) / 2)
             self.assertTrue((folder / "results/models/planted-none-s1/manifest.json").exists())
             self.assertFalse(list((folder / "results").glob(".cell-*")))
+            other = self.run_quality(*arguments[:-1], "--dim 12 --epochs 1")
+            self.assertEqual(other.returncode, 2)
+            self.assertIn("other arguments", other.stderr)
             before = [cell.stat().st_mtime_ns for cell in cells]
             cells[1].unlink()
             self.assertEqual(self.run_quality(*arguments).returncode, 0)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ctr.attention import TargetAttention, softmax_or_zero, top_k
+from ctr.attention import TargetAttention, top_k
 
 
 def signs_of(table: torch.Tensor, hyperplanes: torch.Tensor) -> torch.Tensor:
