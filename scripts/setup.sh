@@ -5,7 +5,7 @@
 #   scripts/setup.sh [build] [data] [fetch] [format] [plot] [train] [arm]
 #
 #   build   compiler, CMake and the libraries (also the baselines' and the tests')
-#   data    Python with NumPy and SciPy, for the importers
+#   data    Python with NumPy, SciPy and h5py, for the importers
 #   fetch   what scripts/fetch_movielens.sh downloads and unpacks with
 #   format  the pinned clang-format, and git
 #   plot    Python with Matplotlib, for pictures of results
@@ -19,7 +19,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 BUILD=(g++ cmake ninja-build libhwy-dev libfaiss-dev libopenblas-dev libbenchmark-dev libgtest-dev
   libcli11-dev nlohmann-json3-dev)
-DATA=(python3 python3-numpy python3-scipy)
+DATA=(python3 python3-numpy python3-scipy python3-h5py)
 FETCH=(ca-certificates curl unzip)
 FORMAT=(clang-format-14 git)
 PLOT=(python3 python3-numpy python3-matplotlib)
