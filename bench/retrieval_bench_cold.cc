@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <fstream>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "bench/retrieval_bench_quality.h"
@@ -73,13 +74,14 @@ class Ring {
     while (this->copies() < copies) AddCopy();
   }
 
-  void Answer(size_t pass, size_t begin, size_t size, size_t k, bool is_timed) {
+  // Pass 0 is not timed.
+  void Answer(size_t pass, size_t begin, size_t size, size_t k) {
     const size_t first = pass % copies() * requests_.size();
     batch_.clear();
     for (size_t r = begin; r < begin + size; ++r) {
       batch_.push_back({histories_[first + r].get(), requests_[r].candidates});
     }
-    contender_.Answer(batch_, k, is_timed);
+    contender_.Answer(batch_, k, pass > 0 ? std::optional(pass - 1) : std::nullopt);
   }
 
  private:
@@ -177,7 +179,7 @@ ColdReport MeasureCold(std::vector<Contender>& contenders, const DataSet& data,
       const size_t size = std::min(report.turn, requests.size() - begin);
       for (size_t i = 0; i < rings.size(); ++i) {
         if (pass > 0) flusher.Flush();
-        rings[(i + rotation) % rings.size()].Answer(pass, begin, size, options.k, pass > 0);
+        rings[(i + rotation) % rings.size()].Answer(pass, begin, size, options.k);
       }
       for (size_t r = 0; pass == 0 && r < size; ++r) {
         quality.Add(requests[begin + r], r, contenders);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <array>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "baselines/methods.h"
@@ -12,6 +14,13 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json OrNull(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+
+// A JSON number has 53 bits only.
+std::string Hex(uint64_t value) {
+  std::array<char, 17> text;
+  std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(value));
+  return text.data();
+}
 
 Json GeneratorJson(const GeneratorOptions& g) {
   return {{"seed", g.seed},
@@ -144,7 +153,10 @@ Json RowJson(const Row& row) {
           {"vs_exact", OrNull(row.vs_exact)},
           {"table_bytes", row.table_bytes},
           {"latency_samples", row.samples},
-          {"requests_with_recall", row.requests_with_recall}};
+          {"requests_with_recall", row.requests_with_recall},
+          {"repeat_p50_us", row.repeat_p50_us},
+          {"recall_histogram", row.recall_histogram},
+          {"positions_digest", Hex(row.positions_digest)}};
 }
 
 Json DefinitionsJson() {
@@ -156,6 +168,11 @@ Json DefinitionsJson() {
   definitions["vs_exact"] = "p50_us of the method exact / p50_us: larger is faster";
   definitions["table_bytes"] = "memory of the method that all users share";
   definitions["latency_samples"] = "requests x repeats, of which the percentiles are";
+  definitions["repeat_p50_us"] = "median latency of each repeat of all requests, in microseconds";
+  definitions["recall_histogram"] =
+      "requests by recall, in equal bins from 0 to 1; each has its lower edge, the last also 1";
+  definitions["positions_digest"] =
+      "equal where the same positions were returned for every candidate, in whatever order";
   definitions["requests_with_recall"] = "requests with a history, of which the recall means are";
   return definitions;
 }

@@ -47,15 +47,18 @@ std::vector<std::unique_ptr<PreparedHistory>> Contender::Prepare(
   return prepared;
 }
 
-void Contender::Answer(std::span<const Request> batch, size_t k, bool is_timed) {
+void Contender::Answer(std::span<const Request> batch, size_t k, std::optional<size_t> repeat) {
   const auto start = Clock::now();
   driver_.Run(batch, k, result_);
-  if (!is_timed) return;
+  if (!repeat) return;
+  measurements_.repeat_latencies.resize(
+      std::max(measurements_.repeat_latencies.size(), *repeat + 1));
   measurements_.retrieve_seconds += SecondsSince(start);
   measurements_.candidates += result_.offsets.back();
   for (size_t r = 0; r < batch.size(); ++r) {
     const double seconds = result_.seconds[r];
     measurements_.latencies.push_back(seconds);
+    measurements_.repeat_latencies[*repeat].push_back(seconds);
     measurements_.latencies_per_candidate.push_back(
         seconds / static_cast<double>(batch[r].candidates.size()));
   }
@@ -67,8 +70,8 @@ void Contender::Run(std::span<const UserRequest> requests, size_t k, size_t repe
   for (size_t r = 0; r < requests.size(); ++r) {
     batch.push_back({prepared[r].get(), requests[r].candidates});
   }
-  Answer(batch, k, false);
-  for (size_t i = 0; i < repeats; ++i) Answer(batch, k, true);
+  Answer(batch, k, std::nullopt);
+  for (size_t i = 0; i < repeats; ++i) Answer(batch, k, i);
 }
 
 std::vector<Contender> MakeContenders(const Options& options, const DataSet& data,

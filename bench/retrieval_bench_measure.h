@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,8 +22,9 @@ struct Measurements {
   // Seconds; one per request and repeat.
   std::vector<double> latencies;
   std::vector<double> latencies_per_candidate;
-  double retrieve_seconds = 0;  // wall time of all timed runs
-  size_t candidates = 0;        // answered in that time
+  std::vector<std::vector<double>> repeat_latencies;  // the same, apart by repeat
+  double retrieve_seconds = 0;                        // wall time of all timed runs
+  size_t candidates = 0;                              // answered in that time
   double build_seconds = 0;
   size_t builds = 0;
   size_t prepared_bytes = 0;
@@ -30,6 +33,8 @@ struct Measurements {
   std::vector<double> recall;
   std::vector<double> recall_ties;
   std::vector<double> attention_mass;
+  // Of all positions that were returned, whatever their order within a candidate.
+  uint64_t positions_digest = 0;
 };
 
 // One method in the race.
@@ -45,8 +50,8 @@ class Contender {
 
   // Prepares the histories of the requests and adds the time to the measurements.
   std::vector<std::unique_ptr<PreparedHistory>> Prepare(std::span<const UserRequest> requests);
-  // Answers a batch; the latencies are kept if `is_timed`.
-  void Answer(std::span<const Request> batch, size_t k, bool is_timed);
+  // Answers a batch; the latencies are kept if this is a `repeat`, numbered from 0.
+  void Answer(std::span<const Request> batch, size_t k, std::optional<size_t> repeat);
   // Prepares the histories, answers once untimed, then `repeats` times timed.
   void Run(std::span<const UserRequest> requests, size_t k, size_t repeats);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/retrieval_bench_quality.h"
 
+#include <cstdint>
 #include <span>
 
 #include "bench/retrieval_bench_measure.h"
@@ -35,6 +36,21 @@ struct QualitySum {
   }
 };
 
+// The finalizer of MurmurHash3 (Appleby): every bit of the input changes about half of the output.
+uint64_t Mix(uint64_t word) {
+  word = (word ^ word >> 33) * 0xFF51AFD7ED558CCDu;
+  word = (word ^ word >> 33) * 0xC4CEB9FE1A85EC53u;
+  return word ^ word >> 33;
+}
+
+// A sum, so that the order of the positions has no part in it.
+uint64_t PositionsDigest(uint64_t request, uint64_t candidate, std::span<const int32_t> positions) {
+  const uint64_t place = Mix(request << 32 | candidate);
+  uint64_t sum = 0;
+  for (const int32_t position : positions) sum += Mix(place + static_cast<uint64_t>(position));
+  return sum;
+}
+
 }  // namespace
 
 QualityMeter::QualityMeter(const ItemTable& items, size_t k)
@@ -55,12 +71,15 @@ void QualityMeter::Add(const UserRequest& request, size_t index,
     simd::DotScores(blocks_.data(), n, dim, query, 1, dim, scores_.data(), scores_.size());
     judge_.SetScores(std::span(scores_).first(n));
     for (size_t i = 0; i < contenders.size(); ++i) {
-      sums[i].Add(*judge_.Rate(contenders[i].result().retrieved(index, c)));
+      const auto retrieved = contenders[i].result().retrieved(index, c);
+      sums[i].Add(*judge_.Rate(retrieved));
+      contenders[i].measurements().positions_digest += PositionsDigest(requests_, c, retrieved);
     }
   }
   for (size_t i = 0; i < contenders.size(); ++i) {
     sums[i].AddMeansTo(contenders[i].measurements());
   }
+  ++requests_;
 }
 
 }  // namespace eta::bench

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "bench/retrieval_bench_requests.h"
@@ -28,6 +29,7 @@ class QualityMeter {
   Judge judge_;
   AlignedVector<float> blocks_;
   AlignedVector<float> scores_;
+  uint64_t requests_ = 0;  // with a history, so far
 };
 
 }  // namespace eta::bench

@@ -28,6 +28,9 @@ void FillLatencies(const Measurements& m, Row& row) {
   row.p99_us = 1e6 * Percentile(sorted, 99);
   row.p999_us = 1e6 * Percentile(sorted, 99.9);
   row.samples = sorted.size();
+  for (const std::vector<double>& latencies : m.repeat_latencies) {
+    row.repeat_p50_us.push_back(1e6 * *PercentileOf(latencies, 50));
+  }
   row.p50_ns_per_candidate = 1e9 * *PercentileOf(m.latencies_per_candidate, 50);
   row.candidates_per_s = static_cast<double>(m.candidates) / m.retrieve_seconds;
   row.build_us = 1e6 * m.build_seconds / static_cast<double>(m.builds);
@@ -44,6 +47,12 @@ void FillQuality(const Measurements& m, Row& row) {
   row.recall_ties = MeanOf(m.recall_ties);
   row.attention_mass = MeanOf(m.attention_mass);
   row.requests_with_recall = m.recall.size();
+  row.recall_histogram = {};
+  for (const double recall : m.recall) {
+    const auto bin = static_cast<size_t>(recall * static_cast<double>(kRecallBins));
+    ++row.recall_histogram[std::min(bin, kRecallBins - 1)];
+  }
+  row.positions_digest = m.positions_digest;
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -10,6 +12,8 @@
 #include "bench/retrieval_bench_measure.h"
 
 namespace eta::bench {
+
+inline constexpr size_t kRecallBins = 20;
 
 // One method summed up; the names and meanings are those of kColumns.
 struct Row {
@@ -42,6 +46,9 @@ struct Row {
   size_t table_bytes;                // shared by all users
   size_t samples;                    // latencies
   size_t requests_with_recall;
+  std::vector<double> repeat_p50_us;                 // one per repeat
+  std::array<size_t, kRecallBins> recall_histogram;  // requests by recall; 1 is in the last bin
+  uint64_t positions_digest;                         // of all positions returned
 };
 
 // How many behaviours and candidates the requests have.

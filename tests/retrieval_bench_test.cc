@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -224,6 +225,15 @@ TEST_F(RetrievalBench, WritesAllThatIsNeededToRepeatARun) {
   ASSERT_EQ(json.at("rows").size(), 4);
   EXPECT_EQ(json.at("rows")[0].at("recall"), 1);
   EXPECT_EQ(json.at("rows")[0].at("latency_samples"), 10);
+  for (const auto& row : json.at("rows")) {
+    EXPECT_EQ(row.at("repeat_p50_us").size(), 2);
+    for (const auto& p50 : row.at("repeat_p50_us")) EXPECT_GT(p50, 0);
+    const std::vector<size_t> bins = row.at("recall_histogram");
+    EXPECT_EQ(bins.size(), 20);
+    EXPECT_EQ(std::accumulate(bins.begin(), bins.end(), size_t{0}),
+              row.at("requests_with_recall").get<size_t>());
+  }
+  EXPECT_EQ(json.at("rows")[0].at("recall_histogram").back(), 5);  // exact
   std::istringstream columns(kHeader);
   for (std::string column; std::getline(columns, column, ',');) {
     EXPECT_TRUE(json.at("rows")[0].contains(column)) << column;
@@ -287,6 +297,29 @@ TEST_F(RetrievalBench, CutsHistories) {
 }
 
 constexpr const char* kColdMethods = " --methods exact,eta:64,eta_gather:64,recent --cache cold ";
+
+TEST_F(RetrievalBench, DigestsWhatWasReturned) {
+  const auto digests = [&](const std::string& more) {
+    const auto path = folder_ / "run.json";
+    EXPECT_EQ(Run(Cat(kTiny, kSmallRequests, " --methods exact,scan_i8,eta:64,eta_gather:64 ", more,
+                      " --json ", path.string()))
+                  .exit_code,
+              0);
+    std::vector<std::string> found;
+    const auto json = nlohmann::json::parse(ReadAll(path));
+    for (const auto& row : json.at("rows")) {
+      found.push_back(row.at("positions_digest"));
+    }
+    return found;
+  };
+  const auto first = digests("");
+  ASSERT_EQ(first.size(), 4);
+  EXPECT_EQ(first[2], first[3]);  // the same codes
+  EXPECT_NE(first[0], first[2]);
+  EXPECT_EQ(digests("--threads 2"), first);
+  EXPECT_EQ(digests("--cache cold --llc-mb 1"), first);
+  EXPECT_NE(digests("--seed 2")[2], first[2]);
+}
 
 // The rows of a cold run and what its JSON says of how it was done.
 TEST_F(RetrievalBench, MeasuresColdUsersInTurn) {
