@@ -35,7 +35,7 @@ AlignedVector<float> RandomNormals(size_t n, uint64_t seed);
 void RegisterPerTarget(const std::string& name, std::function<void(benchmark::State&)> body);
 
 // Best time of one call, in seconds, of each of several contenders, taken in turn so that a noisy
-// neighbour hits all of them.
+// neighbour hits all of them. With ETA_KERNEL_BENCH_RIVALS=0 nothing is timed and all are NaN.
 std::vector<double> BestSeconds(std::initializer_list<std::function<void()>> contenders);
 
 // Which share of the active target's FMA peak `kernel` reaches, which does `multiply_adds` a call.

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# How often scripts/compare.py is wrong: kernel_bench against itself (A/A) and against itself with a
+# planted slowdown (A/B). Installs what is missing and builds.
+#
+#   scripts/ab_test.sh [--aa N] [--ab N] [--bench PATH] [ARGUMENT...]
+#
+#   --aa N         comparisons of a binary with itself, default 200; at most 2 % may be called different
+#   --ab N         comparisons with one kernel slowed down by 5 %, default 100; 95 % must be caught
+#   --bench PATH   a kernel_bench to use instead of building one
+#   ARGUMENT...    given to scripts/ab_test.py, such as --rounds N; its --help lists them
+#
+# The exit code is 0 if both hold, 1 if not. docs/measurement.md says what was found.
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+bench=
+arguments=()
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    -h | --help)
+      print_help
+      exit
+      ;;
+    --bench)
+      [[ -n ${2:-} ]] || die "$1 needs a path"
+      bench=$2
+      shift
+      ;;
+    *) arguments+=("$1") ;;
+  esac
+  shift
+done
+[[ -z $bench || -x $bench ]] || die "--bench $bench: there is no such program"
+"$ROOT/scripts/setup.sh" build data
+if [[ -z $bench ]]; then
+  configure release
+  build release kernel_bench
+  bench="$ROOT/build/release/bench/kernel_bench"
+fi
+"$PYTHON" "$ROOT/scripts/ab_test.py" --bench "$bench" "${arguments[@]}"

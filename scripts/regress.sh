@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Has a change made a kernel slower, or retrieval return something else? Builds another commit beside
+# this source tree, runs both interleaved on this machine and compares them.
+#
+#   scripts/regress.sh BASE_REV [--filter REGEX] [--rounds N] [--threshold SHARE] [--markdown]
+#
+#   BASE_REV           commit to compare with, such as origin/main
+#   --filter REGEX     rows of kernel_bench, default a handful at 64 bits and L = 1,024; only those of
+#                      the best SIMD target are run
+#   --rounds N         runs of each side, alternating A B, B A, ..., default 12
+#   --threshold SHARE  slowdown from which a row fails, default 0.15
+#   --markdown         tables for a pull request
+#
+# A slowdown beyond the threshold fails only if two more series of rounds confirm it. What
+# retrieval_bench returns on generated data is compared exactly. Exit code: 0 fine, 1 a regression, 2
+# bad input. The other commit is built in a temporary folder, which is removed at the end.
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+base=
+filter='^hamming_(distances|topk_any)/bits:(64|256)/L:1024/|^dot_topk_any/L:1024/dim:64/B:256/'
+rounds=12
+threshold=0.15
+markdown=()
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    -h | --help)
+      print_help
+      exit
+      ;;
+    --filter | --rounds | --threshold)
+      [[ -n ${2:-} ]] || die "$1 needs a value"
+      case $1 in
+        --filter) filter=$2 ;;
+        --rounds) rounds=$2 ;;
+        --threshold) threshold=$2 ;;
+      esac
+      shift
+      ;;
+    --markdown) markdown=(--markdown) ;;
+    -*) die "unknown argument '$1'; see scripts/regress.sh --help" ;;
+    *)
+      [[ -z $base ]] || die "two commits named, $base and $1"
+      base=$1
+      ;;
+  esac
+  shift
+done
+[[ -n $base ]] || die "which commit to compare with? see scripts/regress.sh --help"
+[[ $rounds =~ ^[1-9][0-9]{0,2}$ && $rounds -ge 8 ]] || die "--rounds $rounds: not from 8 to 999"
+revision="$(git -C "$ROOT" rev-parse --verify --quiet "$base^{commit}")" ||
+  die "$base: there is no such commit"
+
+"$ROOT/scripts/setup.sh" build data
+scratch="$(mktemp -d)"
+finish() {
+  git -C "$ROOT" worktree remove --force "$scratch/source" 2>/dev/null || true
+  rm -rf "$scratch"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+git -C "$ROOT" worktree add --quiet --detach "$scratch/source" "$revision"
+say "Building $base (${revision:0:12}) ..."
+# As configured here, launcher and compiler included, so that only the sources differ.
+configure release
+cached() { sed -n "s/^$1:[A-Z]*=//p" "$ROOT/build/release/CMakeCache.txt"; }
+(cmake -S "$scratch/source" -B "$scratch/base" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+  -DBUILD_TESTING=OFF -DCMAKE_CXX_COMPILER="$(cached CMAKE_CXX_COMPILER)" \
+  -DCMAKE_CXX_FLAGS="$(cached CMAKE_CXX_FLAGS)" \
+  -DCMAKE_CXX_COMPILER_LAUNCHER="$(cached CMAKE_CXX_COMPILER_LAUNCHER)" &&
+  cmake --build "$scratch/base" -j "$JOBS" --target kernel_bench retrieval_bench) \
+  >"$scratch/log" 2>&1 || {
+  tail -n 40 "$scratch/log" >&2
+  die "$base does not build"
+}
+build release kernel_bench retrieval_bench
+
+declare -A bin=([base]="$scratch/base/bench" [new]="$ROOT/build/release/bench")
+target="$("${bin[new]}/kernel_bench" --benchmark_list_tests --benchmark_filter='^limit_fma/' |
+  sed -n '1s|.*/||p')"
+export ETA_SIMD_TARGET=$target ETA_KERNEL_BENCH_RIVALS=0
+
+# series NAME REGEX: rounds of both sides, into $scratch/NAME/{base,new}.
+series() {
+  local round side order
+  mkdir -p "$scratch/$1/base" "$scratch/$1/new"
+  for ((round = 0; round < rounds; ++round)); do
+    order=(base new)
+    ((round % 2 == 0)) || order=(new base)
+    for side in "${order[@]}"; do
+      [[ ! -t 2 ]] || printf '\r\033[K%s: round %d of %d' "$1" $((round + 1)) "$rounds" >&2
+      "${bin[$side]}/kernel_bench" --benchmark_filter="$2" --benchmark_format=json \
+        --benchmark_repetitions=40 --benchmark_min_time=0.0005 \
+        --benchmark_enable_random_interleaving=true 2>"$scratch/log" \
+        >"$scratch/$1/$side/$(printf '%03d' "$round").json" || {
+        cat "$scratch/log" >&2
+        die "kernel_bench of the $side side failed"
+      }
+    done
+  done
+  [[ ! -t 2 ]] || printf '\r\033[K' >&2
+}
+
+compare() { "$PYTHON" "$ROOT/scripts/compare.py" --threshold "$threshold" "$@"; }
+
+# The rows of a side that fail by their speed, as one regular expression.
+slow_rows() {
+  compare "$scratch/$1/base" "$scratch/$1/new" --list-slow |
+    sed 's/[][\.*^$+?(){}|]/\\&/g; s/^/^/; s/$/$/' | paste -sd '|'
+}
+
+failed=0
+for side in base new; do
+  mkdir -p "$scratch/exact"
+  "${bin[$side]}/retrieval_bench" --quiet --users 50 --items 20000 --requests 20 --repeats 1 \
+    --json "$scratch/exact/$side.json" --csv /dev/null
+done
+printf 'What is returned:\n'
+compare "$scratch/exact/base.json" "$scratch/exact/new.json" "${markdown[@]}" || failed=$?
+[[ $failed -ne 2 ]] || exit 2
+
+printf '\nSpeed of %s against %s, %s:\n' "$(git -C "$ROOT" rev-parse --short=12 HEAD)" \
+  "${revision:0:12}" "$target"
+series first "$filter"
+code=0
+compare "$scratch/first/base" "$scratch/first/new" "${markdown[@]}" || code=$?
+[[ $code -ne 2 ]] || exit 2
+if [[ $code -eq 1 ]]; then
+  slow="$(slow_rows first || true)"
+  [[ -n $slow ]] || failed=1 # a check against the scalar twin, not the speed
+  for name in second third; do
+    [[ -n $slow ]] || break
+    printf '\nRun again, to confirm:\n'
+    series "$name" "$slow"
+    compare "$scratch/$name/base" "$scratch/$name/new" "${markdown[@]}" || true
+    slow="$(slow_rows "$name" || true)"
+  done
+  [[ -z $slow ]] || failed=1
+fi
+if [[ $failed -eq 0 ]]; then printf '\nNo regression.\n'; else printf '\nA regression.\n'; fi
+exit "$failed"
