@@ -5,7 +5,7 @@
 #
 #   scripts/ab_test.sh [--aa N] [--ab N] [--bench PATH] [ARGUMENT...]
 #
-#   --aa N         comparisons of a binary with itself, default 200; at most 2 % may be called different
+#   --aa N         comparisons of a binary with itself, default 200; at most 2 % may differ
 #   --ab N         comparisons with one kernel slowed down by 5 %, default 100; 95 % must be caught
 #   --bench PATH   a kernel_bench to use instead of building one
 #   ARGUMENT...    given to scripts/ab_test.py, such as --rounds N; its --help lists them

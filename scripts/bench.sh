@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing, builds, and compares the retrieval methods: recall against latency.
+# Installs what is missing, builds, compares the retrieval methods, recall against latency, and
+# makes a page of the results.
 #
 #   scripts/bench.sh [--data BUNDLE | --movielens DIR] [--output DIR] [--quick] [-- ARGUMENT...]
 #
@@ -55,7 +56,7 @@ if [[ -n $movielens ]]; then
 fi
 [[ -z $output || ! -e $output/results.csv ]] || die "--output $output: there are results in it"
 
-purposes=(build)
+purposes=(build plot)
 [[ -z $movielens ]] || purposes+=(data)
 "$ROOT/scripts/setup.sh" "${purposes[@]}"
 configure release
@@ -95,4 +96,10 @@ if [[ ! -e $output/results.csv ]]; then # it failed, or printed its help
   exit "$code"
 fi
 say "Results are in $output: table.txt, results.csv, results.json"
+if report="$("$PYTHON" "$ROOT/scripts/report.py" "$output" 2>"$output/.report.log")"; then
+  say "The report is $report"
+else
+  say "No report: $(tail -n 1 "$output/.report.log")"
+fi
+rm -f "$output/.report.log"
 exit "$code"

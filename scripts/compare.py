@@ -3,14 +3,14 @@
 """Compares two measurements row by row: kernel_bench (--benchmark_format=json, with repetitions) or
 retrieval_bench (--json).
 
-  compare.py OLD.json NEW.json       samples are the repetitions (repeats) of each run
-  compare.py OLD_FOLDER NEW_FOLDER   a file per round in each, paired by order of name; a sample is
-                                     the fastest repetition of each
+  compare.py OLD.json NEW.json      samples are the repetitions (repeats) of each run
+  compare.py OLD_FOLDER NEW_FOLDER  a file per round in each, paired by order of name; a sample is
+                                    the fastest repetition of each
 
 A row says by how much the time changed (new / old), the 95 % bootstrap interval of that, how likely
-so much is by chance (p of the Mann-Whitney test), and a verdict: faster, slower, same (the interval lies
-within 5 %) or undecided. docs/measurement.md tells more. Recall, attention mass, positions returned and checks against the scalar twin must not
-change at all.
+so much is by chance (p of the Mann-Whitney test), and a verdict: faster, slower, same (the interval
+lies within 5 %) or undecided; docs/measurement.md tells more. Recall, attention mass, positions
+returned and checks against the scalar twin must not change at all.
 
 Exit code: 0 fine, 1 a row is slower by more than the threshold or returns something else, 2 bad
 input."""

@@ -3,11 +3,12 @@
 # How much more N threads answer than one: for batches of users, and for one request whose 1,000
 # candidates are split.
 #
-#   scripts/thread_scaling.sh [--threads N] [--pairs N] [--bench PATH] [ARGUMENT...]
+#   scripts/thread_scaling.sh [--threads N] [--pairs N] [--bench PATH] [--csv FILE] [ARGUMENT...]
 #
 #   --threads N    threads to compare with one, default 2
 #   --pairs N      runs of each, alternating, default 7; the median of the ratios is printed
 #   --bench PATH   a retrieval_bench to use instead of building one
+#   --csv FILE     file for the ratios too, which scripts/report.py draws
 #   ARGUMENT...    given to retrieval_bench, such as --methods exact,eta:64 or --k 100
 #
 # Runs alternate, so that a machine that becomes slower or busier does so for both sides alike; a
@@ -17,6 +18,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 threads=2
 pairs=7
 bench=
+csv=
 arguments=()
 while [[ $# -gt 0 ]]; do
   case $1 in
@@ -24,12 +26,13 @@ while [[ $# -gt 0 ]]; do
       print_help
       exit
       ;;
-    --threads | --pairs | --bench)
+    --threads | --pairs | --bench | --csv)
       [[ -n ${2:-} ]] || die "$1 needs a value"
       case $1 in
         --threads) threads=$2 ;;
         --pairs) pairs=$2 ;;
         --bench) bench=$2 ;;
+        --csv) csv=$2 ;;
       esac
       shift
       ;;
@@ -49,6 +52,7 @@ fi
 
 scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
+echo case,method,threads,median,least,largest >"$scratch/ratios.csv"
 
 # throughput THREADS ARGUMENT...: lines "method candidates_per_s". The third column from the end is
 # what counts; targets, further to the left, may hold commas.
@@ -70,11 +74,13 @@ measure() {
     paste -d' ' "$scratch/one" "$scratch/many" |
       awk '{ printf "%d %s %.4f\n", NR, $1, $4 / $2 }' >>"$scratch/ratios"
   done
-  sort -k1,1n -k3,3n "$scratch/ratios" | awk -v name="$name" '
+  sort -k1,1n -k3,3n "$scratch/ratios" | awk -v name="$name" -v threads="$threads" \
+    -v csv="$scratch/ratios.csv" '
     function show() {
       if (n == 0) return
       median = n % 2 ? r[(n + 1) / 2] : (r[n / 2] + r[n / 2 + 1]) / 2
       printf "%-38s %-16s %6.2fx   %.2f to %.2f\n", name, method, median, r[1], r[n]
+      printf "\"%s\",%s,%d,%.4f,%.4f,%.4f\n", name, method, threads, median, r[1], r[n] >>csv
     }
     $1 != group { show(); n = 0; group = $1; method = $2 }
     { r[++n] = $3 }
@@ -87,3 +93,4 @@ measure "(a) batches of users, B = 256" --split users --users 128 --length 1032 
   --repeats 5 "${methods[@]}" "${arguments[@]}"
 measure "(b) one request of B = 1,000, split" --split candidates --users 8 --length 1032 \
   --requests 8 --repeats 20 --b 1000 "${methods[@]}" "${arguments[@]}"
+[[ -z $csv ]] || cp "$scratch/ratios.csv" "$csv"

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the import and conversion scripts share: command line, logs, embeddings, bundles, vectors."""
+"""What import and conversion scripts share: command line, logs, embeddings, bundles, vectors."""

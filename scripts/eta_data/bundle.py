@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads and writes data bundles (docs/architecture.md); a new folder or file is whole or not there."""
+"""Reads and writes data bundles (docs/architecture.md). What is new is whole, or not there."""
 import contextlib
 import json
 import os
@@ -12,7 +12,7 @@ from eta_data.command import BadInput
 
 @contextlib.contextmanager
 def staged(output, is_folder):
-    """A path beside `output` that becomes `output` when the block ends, and is removed if it fails."""
+    """A path beside `output` that becomes it when the block ends, and is removed if that fails."""
     temporary = output.absolute().parent / f".{output.name}.tmp-{os.getpid()}"
     if is_folder:
         temporary.mkdir()

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the results say in words: the fastest method for a recall, the best one for a latency."""
+RECALLS = (0.8, 0.9, 0.95, 0.99)
+
+
+def setting_key(row):
+    return tuple(row[key] for key in ("file", "data", "l_mean", "b", "k", "threads", "cache"))
+
+
+def groups(rows):
+    """Rows by run and setting, those of one table together."""
+    found = {}
+    for row in rows:
+        if row["recall_ties"] is not None:
+            found.setdefault(setting_key(row), []).append(row)
+    return found
+
+
+def main_group(rows):
+    """The setting with most methods, the first of these; None without rows."""
+    return max(groups(rows).values(), key=len, default=None)
+
+
+def setting_text(row):
+    threads = "1 thread" if row["threads"] == 1 else f"{row['threads']:.0f} threads"
+    return (f"{row['data']}: L = {row['l_mean']:,.0f}, B = {row['b']:,.0f}, K = {row['k']:.0f}, "
+            f"{threads}, {row['cache']} cache")
+
+
+def microseconds(value):
+    return f"{value:,.0f} us" if value >= 100 else f"{value:.3g} us"
+
+
+def budgets(rows):
+    """The three largest round latencies in which not all can be found."""
+    low = min(row["p50_us"] for row in rows)
+    most = max(row["recall_ties"] for row in rows)
+    high = min(row["p50_us"] for row in rows if row["recall_ties"] == most)
+    round_ones = [digit * 10.0**power for power in range(-2, 9) for digit in (1, 2, 5)]
+    return [value for value in round_ones if low < value < high][-3:]
+
+
+def joined(names):
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def winners_by_recall(rows):
+    """Sentences; recalls with the same winner are told together."""
+    told = {}
+    for recall in RECALLS:
+        fit = [row for row in rows if row["recall_ties"] >= recall]
+        best = min(fit, key=lambda row: row["p50_us"], default=None)
+        told.setdefault(best and best["method"], (best, []))[1].append(f"{recall:g}")
+    for best, recalls in told.values():
+        if best is None:
+            yield f"no method reaches a recall of {recalls[0]}"
+        else:
+            span = recalls[0] if len(recalls) == 1 else f"{recalls[0]} to {recalls[-1]}"
+            yield (f"for a recall of {span} {best['method']} is the fastest "
+                   f"({microseconds(best['p50_us'])} per request, recall "
+                   f"{best['recall_ties']:.2f})")
+
+
+def winners_by_latency(rows):
+    for budget in budgets(rows):
+        best = max((row for row in rows if row["p50_us"] <= budget),
+                   key=lambda row: (row["recall_ties"], -row["p50_us"]))
+        yield f"in {microseconds(budget)} {best['method']} finds most ({best['recall_ties']:.2f})"
+
+
+def winners_at_equal_recall(choices):
+    """One sentence on the tables of equal_recall.sh."""
+    wins, total = {}, 0
+    for choice in choices:
+        if choice["is_winner"]:
+            wins[choice["family"]] = wins.get(choice["family"], 0) + 1
+            total += 1
+    ranked = sorted(wins.items(), key=lambda item: -item[1])
+    parts = [f"{family} in {count}" for family, count in ranked]
+    return f"At equal recall, of {total} cells of length, recall and cache, won {joined(parts)}."
+
+
+def summary(results):
+    """Paragraphs of text."""
+    paragraphs = []
+    rows = main_group(results.rows)
+    if rows:
+        by_recall, by_latency = list(winners_by_recall(rows)), list(winners_by_latency(rows))
+        text = f"On {setting_text(rows[0])}: {'; '.join(by_recall)}."
+        if by_latency:
+            text += f" By time per request (median): {'; '.join(by_latency)}."
+        text += " Recall is that of the exact top K, ties forgiven."
+        paragraphs.append(text)
+    if any(choice["is_winner"] for choice in results.choices):
+        paragraphs.append(winners_at_equal_recall(results.choices))
+    if not paragraphs:
+        paragraphs.append("There are no requests among these results, so no method can be named "
+                          "the winner.")
+    return paragraphs
