@@ -79,7 +79,7 @@ def parse_options(arguments):
     add("--aa", type=int, default=200, help="A/A comparisons (default: %(default)s)")
     add("--ab", type=int, default=100, help="A/B comparisons (default: %(default)s)")
     add("--slowdown", type=int, default=5, help="percent, planted in A/B (default: %(default)s)")
-    add("--rounds", type=int, default=12, help="of each comparison (default: %(default)s)")
+    add("--rounds", type=int, default=16, help="of each comparison (default: %(default)s)")
     add("--repetitions", type=int, default=40, help="of each process (default: %(default)s)")
     add("--min-time", type=float, default=0.0005, help="seconds of one (default: %(default)s)")
     add("--json", type=Path, help="file for all comparisons")

@@ -229,6 +229,13 @@ def table(lines, is_markdown):
                      for line in [HEAD, *lines])
 
 
+def report_returned(rows):
+    """Only what must not change, whatever the times are."""
+    lines = [f"{row.name}: {change}" for row in rows for change in row.changed]
+    return "\n".join(lines + [f"{sum(not row.changed for row in rows)} of {len(rows)} rows return "
+                              "the same"])
+
+
 def report(rows, missing, rounds, options):
     lines = [fields_of(row, options.threshold) for row in rows]
     text = [table(lines, options.markdown), ""]
@@ -280,6 +287,7 @@ def parse_options(arguments):
         help="slowdown from which a row fails (default: %(default)s)")
     add("--filter", type=regex, default="", help="only rows whose name it finds")
     add("--markdown", action="store_true", help="a table for a pull request")
+    add("--returned", action="store_true", help="only what is returned; times do not matter")
     add("--list-slow", action="store_true",
         help="print the names only of the rows that fail by their speed")
     return parser.parse_args(arguments)
@@ -292,7 +300,10 @@ def main(arguments):
     if not rows:
         raise BadInput(f"{options.old} and {options.new} have no rows in common")
     failed = [row for row in rows if row.fails(options.threshold)]
-    if options.list_slow:
+    if options.returned:
+        failed = [row for row in rows if row.changed]
+        print(report_returned(rows))
+    elif options.list_slow:
         print("\n".join(row.name for row in failed if not row.changed))
     else:
         print(report(rows, missing, len(old), options))

@@ -8,7 +8,7 @@
 #   BASE_REV           commit to compare with, such as origin/main
 #   --filter REGEX     rows of kernel_bench, default a handful at 64 bits and L = 1,024; only those of
 #                      the best SIMD target are run
-#   --rounds N         runs of each side, alternating A B, B A, ..., default 12
+#   --rounds N         runs of each side, alternating A B, B A, ..., default 16
 #   --threshold SHARE  slowdown from which a row fails, default 0.15
 #   --markdown         tables for a pull request
 #
@@ -19,7 +19,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 base=
 filter='^hamming_(distances|topk_any)/bits:(64|256)/L:1024/|^dot_topk_any/L:1024/dim:64/B:256/'
-rounds=12
+rounds=16
 threshold=0.15
 markdown=()
 while [[ $# -gt 0 ]]; do
@@ -115,10 +115,11 @@ failed=0
 for side in base new; do
   mkdir -p "$scratch/exact"
   "${bin[$side]}/retrieval_bench" --quiet --users 50 --items 20000 --requests 20 --repeats 1 \
-    --json "$scratch/exact/$side.json" --csv /dev/null
+    --methods exact,eta:64,eta:100,eta:256,eta:64+rerank:4,scan_i8 \
+    --json "$scratch/exact/$side.json" --csv /dev/null >/dev/null
 done
 printf 'What is returned:\n'
-compare "$scratch/exact/base.json" "$scratch/exact/new.json" "${markdown[@]}" || failed=$?
+compare "$scratch/exact/base.json" "$scratch/exact/new.json" --returned || failed=$?
 [[ $failed -ne 2 ]] || exit 2
 
 printf '\nSpeed of %s against %s, %s:\n' "$(git -C "$ROOT" rev-parse --short=12 HEAD)" \

@@ -133,6 +133,12 @@ class Compare(unittest.TestCase):
         code, text = self.compare_runs(REQUESTS, REQUESTS)
         self.assertEqual(code, 0)
         self.assertIn("same", text)
+        self.assertEqual(self.compare_runs(REQUESTS, changed, "--returned")[0], 1)
+        slow = copy.deepcopy(REQUESTS)
+        slow["rows"][0]["repeat_p50_us"] = [70.0 + 0.01 * i for i in range(9)]
+        self.assertEqual(self.compare_runs(REQUESTS, slow)[0], 1)
+        self.assertEqual(self.compare_runs(REQUESTS, slow, "--returned"),
+                         (0, "1 of 1 rows return the same\n"))
         older = copy.deepcopy(REQUESTS)
         del older["rows"][0]["positions_digest"]  # a version that had none
         self.assertEqual(self.compare_runs(older, REQUESTS)[0], 0)
