@@ -282,6 +282,9 @@ size_t AsymTopK(const uint8_t* blocks, size_t n, size_t code_bytes, const int8_t
   HWY_DASSERT(n <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
   const size_t count = std::min(k, n);
   if (count == 0 || num_queries == 0) return count;
+  if (WroteAllPositions(n, num_queries, k, order, result.distances != nullptr, result.positions)) {
+    return count;
+  }
   HWY_DYNAMIC_DISPATCH(TopKByPenalty)
   ({blocks, n, code_bytes, nullptr, num_queries, 0, k, ties, order, scratch, result},
    {weights, weight_stride});

@@ -139,6 +139,9 @@ size_t DotTopK(const float* blocks, size_t n, size_t dim, const float* queries, 
   HWY_DASSERT(n <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
   const size_t count = std::min(k, n);
   if (count == 0 || num_queries == 0) return count;
+  if (WroteAllPositions(n, num_queries, k, order, result.scores != nullptr, result.positions)) {
+    return count;
+  }
   const DotTopKArguments args = {blocks, n,    dim,   queries, num_queries, query_stride,
                                  k,      ties, order, scratch, result};
   HWY_DYNAMIC_DISPATCH(TopKByScore)(args);

@@ -225,6 +225,10 @@ size_t DotI8TopK(const I8Rows& rows, const I8Queries& queries, size_t k, TieOrde
   HWY_DASSERT(rows.n <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
   const size_t count = std::min(k, rows.n);
   if (count == 0 || queries.count == 0) return count;
+  if (WroteAllPositions(rows.n, queries.count, k, order, result.scores != nullptr,
+                        result.positions)) {
+    return count;
+  }
   HWY_DYNAMIC_DISPATCH(I8TopKByScore)(rows, queries, {k, ties, order, scratch, result});
   return count;
 }

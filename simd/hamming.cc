@@ -69,6 +69,9 @@ size_t HammingTopK(const uint8_t* blocks, size_t n, size_t code_bytes, const uin
   HWY_DASSERT(n <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
   const size_t count = std::min(k, n);
   if (count == 0 || num_queries == 0) return count;
+  if (WroteAllPositions(n, num_queries, k, order, result.distances != nullptr, result.positions)) {
+    return count;
+  }
   const HammingTopKArguments args = {blocks, n,    code_bytes, queries, num_queries, query_stride,
                                      k,      ties, order,      scratch, result};
   HWY_DYNAMIC_DISPATCH(TopK)(args);
