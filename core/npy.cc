@@ -34,6 +34,10 @@ constexpr std::string_view kDescr = "";
 template <>
 constexpr std::string_view kDescr<float> = "<f4";
 template <>
+constexpr std::string_view kDescr<int8_t> = "|i1";
+template <>
+constexpr std::string_view kDescr<uint8_t> = "|u1";
+template <>
 constexpr std::string_view kDescr<int32_t> = "<i4";
 template <>
 constexpr std::string_view kDescr<int64_t> = "<i8";
@@ -46,7 +50,7 @@ struct Wanted {
 };
 
 struct Layout {
-  uint64_t shape[2] = {1, 1};
+  uint64_t shape[3] = {1, 1, 1};
   size_t count = 0;  // elements
   size_t data_offset = 0;
 };
@@ -218,12 +222,15 @@ std::pair<size_t, size_t> LocateHeader(Bytes prefix, uint64_t file_size, std::st
 void SetShape(const std::vector<uint64_t>& shape, std::string_view file, Layout& layout) {
   constexpr uint64_t kMaxCount = std::numeric_limits<size_t>::max() / sizeof(int64_t);
   std::copy(shape.begin(), shape.end(), layout.shape);
-  const auto [rows, cols] = layout.shape;
-  if (cols != 0 && rows > kMaxCount / cols) {
-    Fail(file, "shape is impossibly large", Cat(rows, " x ", cols), "at most ", kMaxCount,
-         " values");
+  layout.count = 1;
+  std::string text;
+  for (const uint64_t size : shape) {
+    text += Cat(text.empty() ? "" : " x ", size);
+    if (size != 0 && layout.count > kMaxCount / size) {
+      Fail(file, "shape is impossibly large", text, "at most ", kMaxCount, " values");
+    }
+    layout.count *= size;
   }
-  layout.count = rows * cols;
 }
 
 // Checks everything but the data. `prefix` is the start of the file: all of it, or enough for the
@@ -346,6 +353,19 @@ Matrix<T> ReadNpyMatrix(const std::filesystem::path& file) {
 }
 
 template <class T>
+Matrix<T> ReadNpyStack(const std::filesystem::path& file, const std::array<size_t, 3>& shape) {
+  Matrix<T> matrix;
+  const Layout layout = ReadInto<T>(file, 3, matrix.values);
+  if (!std::ranges::equal(layout.shape, shape)) {
+    const auto text = [](const auto& s) { return Cat(s[0], " x ", s[1], " x ", s[2]); };
+    Fail(file.string(), "wrong shape", text(layout.shape), text(shape));
+  }
+  matrix.rows = shape[0] * shape[1];
+  matrix.cols = shape[2];
+  return matrix;
+}
+
+template <class T>
 std::vector<T> ParseNpyVector(std::span<const std::byte> bytes, std::string_view name) {
   std::vector<T> values;
   ParseInto<T>(bytes, name, 1, values);
@@ -377,12 +397,16 @@ void WriteNpyMatrix(const std::filesystem::path& file, const Matrix<T>& matrix) 
 #define ETA_INSTANTIATE_NPY(T)                                                             \
   template std::vector<T> ReadNpyVector<T>(const std::filesystem::path&);                  \
   template Matrix<T> ReadNpyMatrix<T>(const std::filesystem::path&);                       \
+  template Matrix<T> ReadNpyStack<T>(const std::filesystem::path&,                         \
+                                     const std::array<size_t, 3>&);                        \
   template std::vector<T> ParseNpyVector<T>(std::span<const std::byte>, std::string_view); \
   template Matrix<T> ParseNpyMatrix<T>(std::span<const std::byte>, std::string_view);      \
   template void WriteNpyVector<T>(const std::filesystem::path&, std::span<const T>);       \
   template void WriteNpyMatrix<T>(const std::filesystem::path&, const Matrix<T>&)
 
 ETA_INSTANTIATE_NPY(float);
+ETA_INSTANTIATE_NPY(int8_t);
+ETA_INSTANTIATE_NPY(uint8_t);
 ETA_INSTANTIATE_NPY(int32_t);
 ETA_INSTANTIATE_NPY(int64_t);
 #undef ETA_INSTANTIATE_NPY

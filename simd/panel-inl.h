@@ -89,20 +89,29 @@ HWY_INLINE hn::Vec<D> FusedMulAdd(D, hn::Vec<D> a, hn::Vec<D> b, hn::Vec<D> c) {
 
 #endif
 
-// For r < kRows calls emit(r, sum0, sum1), the products of x row r with the two vectors of panel
-// columns that start at `panel`. x row r starts at x + r * x_stride.
-template <size_t kRows, class Emit>
-HWY_INLINE void TileProduct(PanelTag d, const float* HWY_RESTRICT x, size_t x_stride, size_t dim,
-                            const float* HWY_RESTRICT panel, Emit emit) {
+// Two vectors of columns of a matrix: their elements of row i start at first + i * stride and
+// second + i * stride.
+struct ColumnPair {
+  const float* first;
+  const float* second;
+  size_t stride;
+};
+
+// For r < kRows calls emit(r, sum0, sum1), the products of x row r with two vectors of columns. x
+// row r starts at x + r * x_stride.
+template <size_t kRows, class D, class Emit>
+HWY_INLINE void TileProduct(D d, const float* HWY_RESTRICT x, size_t x_stride, size_t dim,
+                            const ColumnPair& columns, Emit emit) {
   static_assert(kRows >= 1 && kRows <= kTileRows);
-  const size_t N = hn::Lanes(d);
+  const float* HWY_RESTRICT first = columns.first;
+  const float* HWY_RESTRICT second = columns.second;
   // Named, not an array: SVE vectors have no size at compile time.
   auto a0 = hn::Zero(d), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0;
   auto b0 = a0, b1 = a0, b2 = a0, b3 = a0, b4 = a0, b5 = a0;
   for (size_t i = 0; i < dim; ++i) {
-    const auto p0 = hn::LoadU(d, panel + i * 64);
-    const auto p1 = hn::LoadU(d, panel + i * 64 + N);
-    const auto step = [&](size_t r, PanelVector& a, PanelVector& b) HWY_ATTR {
+    const auto p0 = hn::LoadU(d, first + i * columns.stride);
+    const auto p1 = hn::LoadU(d, second + i * columns.stride);
+    const auto step = [&](size_t r, hn::Vec<D>& a, hn::Vec<D>& b) HWY_ATTR {
       const auto xr = hn::Set(d, x[r * x_stride + i]);
       a = FusedMulAdd(d, xr, p0, a);
       b = FusedMulAdd(d, xr, p1, b);
@@ -123,23 +132,30 @@ HWY_INLINE void TileProduct(PanelTag d, const float* HWY_RESTRICT x, size_t x_st
 }
 
 // TileProduct for a number of rows known at run time, 1 to kTileRows.
+template <class D, class Emit>
+HWY_INLINE void TileProductOf(size_t rows, D d, const float* x, size_t x_stride, size_t dim,
+                              const ColumnPair& columns, Emit emit) {
+  switch (rows) {
+    case 6:
+      return TileProduct<6>(d, x, x_stride, dim, columns, emit);
+    case 5:
+      return TileProduct<5>(d, x, x_stride, dim, columns, emit);
+    case 4:
+      return TileProduct<4>(d, x, x_stride, dim, columns, emit);
+    case 3:
+      return TileProduct<3>(d, x, x_stride, dim, columns, emit);
+    case 2:
+      return TileProduct<2>(d, x, x_stride, dim, columns, emit);
+    default:
+      return TileProduct<1>(d, x, x_stride, dim, columns, emit);
+  }
+}
+
+// The same for the two vectors of a panel's columns that start at `panel`.
 template <class Emit>
 HWY_INLINE void TileProductOf(size_t rows, PanelTag d, const float* x, size_t x_stride, size_t dim,
                               const float* panel, Emit emit) {
-  switch (rows) {
-    case 6:
-      return TileProduct<6>(d, x, x_stride, dim, panel, emit);
-    case 5:
-      return TileProduct<5>(d, x, x_stride, dim, panel, emit);
-    case 4:
-      return TileProduct<4>(d, x, x_stride, dim, panel, emit);
-    case 3:
-      return TileProduct<3>(d, x, x_stride, dim, panel, emit);
-    case 2:
-      return TileProduct<2>(d, x, x_stride, dim, panel, emit);
-    default:
-      return TileProduct<1>(d, x, x_stride, dim, panel, emit);
-  }
+  TileProductOf(rows, d, x, x_stride, dim, ColumnPair{panel, panel + hn::Lanes(d), 64}, emit);
 }
 
 }  // namespace eta::simd::HWY_NAMESPACE
