@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Serves a trained CTR model (docs/models.md): logits of many candidates of one user in one call.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "core/aligned.h"
+#include "core/ctr_export.h"
+#include "core/ctr_layers.h"
+#include "core/ctr_unit.h"
+
+namespace eta {
+
+// What serving holds of one user. Made by CtrModel::NewUser with room for the longest history;
+// Prepare fills it, again and again, and allocates nothing.
+class CtrUser {
+ public:
+  size_t length() const { return length_; }  // behaviours of the history
+  // Memory that this user's history takes, whatever room there is: what Score reads.
+  size_t bytes() const;
+
+ private:
+  friend class CtrModel;
+  size_t length_ = 0;
+  AlignedVector<float> bias_;  // of the first layer, with the user's embedding already multiplied in
+  ProjectedHistory short_term_;
+  std::unique_ptr<LongTermUnit::User> unit_;
+};
+
+// Working memory of one thread.
+class CtrScratch {
+ private:
+  friend class CtrModel;
+  AttentionWork attention_;
+  std::unique_ptr<LongTermUnit::Work> unit_;
+  AlignedVector<float> rows_;      // of the short-term behaviours
+  AlignedVector<float> features_;  // of a chunk of candidates
+  AlignedVector<float> hidden_[2];
+  AlignedVector<float> wide_;
+};
+
+// A const CtrModel may be used by any number of threads, each with a CtrScratch of its own.
+class CtrModel {
+ public:
+  // Packs the weights. `model` must outlive this, since the item table is read in place.
+  explicit CtrModel(const CtrExport& model);
+
+  CtrUser NewUser() const;
+  CtrScratch NewScratch() const;
+
+  // Takes in a user's behaviours, oldest first. An empty history is legal. Throws
+  // std::invalid_argument when the user or an item id is out of range or the history is longer than
+  // max_history. Neither this nor Score allocates.
+  void Prepare(size_t user, std::span<const int32_t> history, CtrScratch& scratch,
+               CtrUser& prepared) const;
+
+  // logits[b] of candidate b. Equal to core/reference/ctr.h up to rounding. Throws
+  // std::invalid_argument when a candidate is out of range or the sizes differ.
+  void Score(const CtrUser& user, std::span<const int32_t> candidates, CtrScratch& scratch,
+             std::span<float> logits) const;
+
+  const CtrSettings& settings() const { return model_.settings; }
+  CtrUnit unit() const { return model_.unit; }
+
+ private:
+  void ScoreChunk(const CtrUser& user, std::span<const int32_t> candidates, CtrScratch& scratch,
+                  float* logits) const;
+
+  const CtrExport& model_;
+  ProjectedAttention short_term_;
+  std::unique_ptr<LongTermUnit> unit_;  // null for kNone
+  size_t features_;                     // without the user's
+  Layer user_layer_;                    // the first layer's rows of the user's features
+  Layer layers_[3];
+};
+
+}  // namespace eta
