@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a CTR model costs and what it is worth: quality on the test samples and latency of requests,
+// for each exported model, from the C++ forward pass.
+#include <algorithm>
+#include <exception>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bench/ctr_bench_measure.h"
+#include "bench/ctr_bench_options.h"
+#include "bench/ctr_bench_report.h"
+#include "bench/retrieval_bench_environment.h"
+#include "bench/retrieval_bench_output.h"
+#include "core/check.h"
+#include "core/simd_env.h"
+#include "simd/target.h"
+
+namespace eta::bench {
+namespace {
+
+constexpr int kMismatch = 1;  // and what is unexpected
+constexpr int kBadInput = 2;
+
+std::string ApplyTarget(const CtrOptions& options) {
+  if (options.target.empty()) return ApplyTargetFromEnvironment();
+  ForceTargetOrThrow(options.target);
+  return simd::TargetName(simd::ActiveTarget());
+}
+
+int Run(int argc, char** argv) {
+  const std::optional<CtrOptions> options = ParseCtrOptions(argc, argv);
+  if (!options) return 0;
+  const std::string target = ApplyTarget(*options);
+  for (const std::string& file : {options->csv, options->json}) {
+    if (!file.empty()) CheckWritable(file);
+  }
+  const Environment environment = ReadEnvironment();
+  std::optional<Progress> progress(true);
+  std::vector<CtrContender> contenders;
+  for (const std::string& folder : options->models) {
+    progress->Show("reading and checking " + folder);
+    contenders.push_back(ReadContender(folder));
+  }
+  const bool agrees =
+      std::ranges::all_of(contenders, [](const auto& c) { return c.check.agrees(); });
+  if (options->check_only || !agrees) {
+    progress.reset();
+    std::cout << CheckText(contenders) << std::flush;
+    return agrees ? 0 : kMismatch;
+  }
+  CtrReport report{*options, contenders, ReadTorchRows(*options), target, environment};
+  MeasureContenders(*options, contenders, [&](const std::string& text) { progress->Show(text); });
+  progress.reset();
+  std::cout << "requests of " << options->candidates << " candidates and a history of "
+            << options->length << ", one thread, target " << target << ", " << environment.cpu
+            << "\nrequest: prepare (from item ids to what is held of a user), then score\n\n"
+            << CtrTableText(report) << std::flush;
+  if (!options->csv.empty()) WriteWholeFile(options->csv, CtrCsvText(report));
+  if (!options->json.empty()) WriteWholeFile(options->json, CtrJsonText(report));
+  return 0;
+}
+
+int Fail(int exit_code, const char* message) {
+  std::cerr << "ctr_bench: " << message << '\n';
+  return exit_code;
+}
+
+}  // namespace
+}  // namespace eta::bench
+
+int main(int argc, char** argv) {
+  using namespace eta::bench;
+  try {
+    return Run(argc, argv);
+  } catch (const std::invalid_argument& error) {
+    return Fail(kBadInput, error.what());
+  } catch (const eta::DataError& error) {
+    return Fail(kBadInput, error.what());
+  } catch (const std::bad_alloc&) {
+    return Fail(kMismatch, "not enough memory");
+  } catch (const std::exception& error) {
+    return Fail(kMismatch, error.what());
+  }
+}

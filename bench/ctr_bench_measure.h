@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bench/ctr_bench_options.h"
+#include "core/ctr_check.h"
+#include "core/ctr_export.h"
+#include "core/ctr_model.h"
+
+namespace eta::bench {
+
+// A model under test and what was measured of it. Times in seconds, one entry a request.
+struct CtrContender {
+  std::string folder;
+  std::unique_ptr<CtrExport> data;
+  std::unique_ptr<CtrModel> model;
+  CtrCheck check;
+
+  std::vector<double> prepare_seconds;  // from item ids to what Score reads
+  std::vector<double> score_seconds;
+  double user_bytes = 0;  // mean
+
+  std::vector<double> request_seconds() const;  // both together
+};
+
+// Reads a folder and checks the logits of its test samples. Throws DataError.
+CtrContender ReadContender(const std::string& folder);
+
+// Times requests of all models, in rounds by turns. `progress` is told what is going on. Throws
+// std::invalid_argument when the length is above a model's max_history.
+void MeasureContenders(const CtrOptions& options, std::vector<CtrContender>& contenders,
+                       const std::function<void(const std::string&)>& progress);
+
+}  // namespace eta::bench

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace eta::bench {
+
+struct CtrOptions {
+  std::vector<std::string> models;  // folders
+  bool check_only = false;
+  size_t candidates = 256;
+  size_t length = 1024;
+  size_t requests = 200;  // of each model
+  size_t rounds = 5;      // in which the models take turns
+  uint64_t seed = 1;
+  std::string torch;   // JSON lines of scripts/torch_latency.py
+  std::string target;  // empty: the best one, or ETA_SIMD_TARGET
+  std::string csv;
+  std::string json;
+  std::vector<std::string> command_line;
+};
+
+// Reads the command line. Nothing when help was asked for and printed. Throws std::invalid_argument,
+// one line, on anything that is wrong.
+std::optional<CtrOptions> ParseCtrOptions(int argc, char** argv);
+
+}  // namespace eta::bench
