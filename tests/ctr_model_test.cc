@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// core/ctr_model.h against the scalar forward pass, for every unit on every target.
+#include "core/ctr_model.h"
+
+#include <cstdlib>
+#include <new>
+
+#include "core/reference/ctr.h"
+#include "tests/ctr_test_util.h"
+
+namespace {
+
+// Counts what the program allocates: Prepare and Score must not.
+size_t allocations = 0;
+
+void* Allocate(size_t size, size_t alignment) {
+  ++allocations;
+  void* p = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  if (p == nullptr) throw std::bad_alloc();
+  return p;
+}
+
+}  // namespace
+
+void* operator new(size_t size) { return Allocate(size, alignof(std::max_align_t)); }
+void* operator new(size_t size, std::align_val_t alignment) {
+  return Allocate(size, static_cast<size_t>(alignment));
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, size_t) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, size_t, std::align_val_t) noexcept { std::free(p); }
+
+namespace eta::test {
+namespace {
+
+constexpr size_t kItems = 60;
+constexpr double kTolerance = 1e-4;
+
+std::vector<int32_t> RandomItems(Rng& rng, size_t count) {
+  std::vector<int32_t> items(count);
+  for (int32_t& item : items) item = static_cast<int32_t>(Below(rng, kItems));
+  return items;
+}
+
+// One user and one scratch for all requests, long and short by turns: nothing may be left over.
+void ExpectAsReference(const CtrExport& data) {
+  SCOPED_TRACE(::testing::Message() << CtrUnitName(data.unit) << " dim=" << data.settings.dim
+                                    << " heads=" << data.settings.heads);
+  const CtrModel model(data);
+  CtrUser user = model.NewUser();
+  CtrScratch scratch = model.NewScratch();
+  Rng rng(data.settings.dim);
+  double largest = 0;
+  for (const size_t length : {90, 0, 1, 4, 5, 6, 11, 12, 13, 64, 65, 90}) {
+    for (const size_t count : {size_t{1}, length == 64 ? 140 : size_t{7}}) {
+      const auto history = RandomItems(rng, length), candidates = RandomItems(rng, count);
+      const size_t user_id = Below(rng, data.users());
+      std::vector<float> logits(count);
+      const size_t before = allocations;
+      model.Prepare(user_id, history, scratch, user);
+      model.Score(user, candidates, scratch, logits);
+      EXPECT_EQ(allocations, before);
+      EXPECT_EQ(user.length(), length);
+      EXPECT_GT(user.bytes(), 0u);
+      for (size_t b = 0; b < count; ++b) {
+        const double expected = reference::CtrLogit(data, user_id, history, candidates[b]);
+        ASSERT_NEAR(logits[b], expected, kTolerance) << "length " << length << " candidate " << b;
+        largest = std::max(largest, std::abs(expected));
+      }
+    }
+  }
+  EXPECT_GT(largest, 0.5);  // else the tolerance would hide everything
+}
+
+class CtrModelTest : public TargetTest {};
+ETA_FOR_EVERY_TARGET(CtrModelTest);
+
+TEST_P(CtrModelTest, EveryUnitScoresAsTheReference) {
+  for (const CtrUnit unit : kAllUnits) {
+    for (const auto& [dim, heads] : {std::pair<size_t, size_t>{20, 5}, {6, 1}, {32, 2}}) {
+      ExpectAsReference(ModelMaker(unit, SomeSettings(dim, heads), kItems, dim).Make());
+    }
+  }
+}
+
+TEST(CtrModel, ScoresEveryUnitAsTheReferenceWithTheUsualSettings) {
+  for (const CtrUnit unit : kAllUnits) {
+    CtrSettings settings = SomeSettings(64, 4);
+    settings.k = 64;
+    settings.bits = unit == CtrUnit::kSdim ? 48 : 128;
+    settings.hashes = 16;
+    settings.short_length = 16;
+    ExpectAsReference(ModelMaker(unit, settings, kItems, 3).Make());
+  }
+}
+
+// A unit that were ignored, or given the wrong behaviours, would pass the tests above if its share
+// of a logit were small.
+TEST(CtrModel, LogitsDependOnTheLongPast) {
+  for (const CtrUnit unit : kAllUnits) {
+    const CtrExport data = ModelMaker(unit, SomeSettings(20, 5), kItems, 1).Make();
+    const CtrModel model(data);
+    CtrUser user = model.NewUser();
+    CtrScratch scratch = model.NewScratch();
+    Rng rng(4);
+    auto history = RandomItems(rng, 60);
+    const auto candidates = RandomItems(rng, 30);
+    std::vector<float> one(30), other(30);
+    model.Prepare(1, history, scratch, user);
+    model.Score(user, candidates, scratch, one);
+    for (size_t l = 0; l < 55; ++l) history[l] = (history[l] + 7) % static_cast<int32_t>(kItems);
+    model.Prepare(1, history, scratch, user);
+    model.Score(user, candidates, scratch, other);
+    double change = 0;
+    for (size_t b = 0; b < one.size(); ++b) {
+      change = std::max(change, std::abs(static_cast<double>(one[b]) - other[b]));
+    }
+    if (unit == CtrUnit::kNone) {
+      EXPECT_EQ(change, 0);
+    } else {
+      EXPECT_GT(change, 0.02) << CtrUnitName(unit);
+    }
+  }
+}
+
+TEST(CtrModel, ChecksItsArguments) {
+  const CtrExport data = ModelMaker(CtrUnit::kEta, SomeSettings(20, 5), kItems, 1).Make();
+  const CtrModel model(data);
+  CtrUser user = model.NewUser();
+  CtrScratch scratch = model.NewScratch();
+  const std::vector<int32_t> good = {1, 2}, negative = {-1}, beyond = {kItems};
+  const std::vector<int32_t> too_long(data.settings.max_history + 1);
+  std::vector<float> logits(1);
+  EXPECT_THROW(model.Prepare(data.users(), good, scratch, user), std::invalid_argument);
+  for (const auto& history : {negative, beyond, too_long}) {
+    EXPECT_THROW(model.Prepare(0, history, scratch, user), std::invalid_argument);
+  }
+  model.Prepare(0, good, scratch, user);
+  EXPECT_THROW(model.Score(user, negative, scratch, logits), std::invalid_argument);
+  EXPECT_THROW(model.Score(user, beyond, scratch, logits), std::invalid_argument);
+  EXPECT_THROW(model.Score(user, good, scratch, logits), std::invalid_argument);
+  model.Score(user, {}, scratch, {});
+}
+
+}  // namespace
+}  // namespace eta::test
