@@ -44,8 +44,10 @@ CtrCheck CheckCtrModel(const CtrExport& model, const CtrModel& served) {
   std::vector<int32_t> labels, users;
   for (size_t i = 0; i < samples.size(); ++i) {
     const double difference = std::abs(static_cast<double>(check.logits[i]) - model.logits[i]);
-    // Written so that a NaN stays.
-    if (!(difference <= check.largest_difference)) check.largest_difference = difference;
+    // A NaN is the largest of all, and stays.
+    if (std::isnan(difference) || difference > check.largest_difference) {
+      check.largest_difference = difference;
+    }
     labels.push_back(samples[i].label);
     users.push_back(samples[i].user);
   }
