@@ -3,6 +3,7 @@
 // for each exported model, from the C++ forward pass.
 #include <algorithm>
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <optional>
 #include <string>
@@ -50,8 +51,11 @@ int Run(int argc, char** argv) {
     std::cout << CheckText(contenders) << std::flush;
     return agrees ? 0 : kMismatch;
   }
-  CtrReport report{*options, contenders, ReadTorchRows(*options), target, environment};
+  // A pipe is read afterwards only: what feeds it may run PyTorch, and not at the same time.
+  if (std::filesystem::is_regular_file(options->torch)) ReadTorchRows(*options);
   MeasureContenders(*options, contenders, [&](const std::string& text) { progress->Show(text); });
+  progress->Show("reading PyTorch's times");
+  const CtrReport report{*options, contenders, ReadTorchRows(*options), target, environment};
   progress.reset();
   std::cout << "requests of " << options->candidates << " candidates and a history of "
             << options->length << ", one thread, target " << target << ", " << environment.cpu
