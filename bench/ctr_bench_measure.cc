@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/ctr_bench_measure.h"
 
+#include <time.h>
+
 #include <chrono>
 #include <cmath>
 
@@ -12,11 +14,20 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// Processor time of this thread: does not count what others take meanwhile.
+double CpuSeconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
 // Requests of one model: the n-th of each is the same draw.
 class Requests {
  public:
   Requests(const CtrExport& data, const CtrOptions& options)
-      : data_(data), random_(options.seed), history_(options.length),
+      : data_(data),
+        random_(options.seed),
+        history_(options.length),
         candidates_(options.candidates) {}
 
   void Next() {
@@ -56,17 +67,20 @@ struct Runner {
 
   void Run(bool is_timed) {
     requests.Next();
+    const double cpu_start = CpuSeconds();
     const auto start = Clock::now();
     contender.model->Prepare(requests.user(), requests.history(), scratch, user);
     const auto middle = Clock::now();
     contender.model->Score(user, requests.candidates(), scratch, logits);
     const auto end = Clock::now();
+    const double cpu_seconds = CpuSeconds() - cpu_start;
     for (const float logit : logits) {
       if (!std::isfinite(logit)) throw std::runtime_error("a logit is not finite");
     }
     if (!is_timed) return;
     contender.prepare_seconds.push_back(std::chrono::duration<double>(middle - start).count());
     contender.score_seconds.push_back(std::chrono::duration<double>(end - middle).count());
+    contender.cpu_seconds += cpu_seconds;
     const auto n = static_cast<double>(contender.score_seconds.size());
     contender.user_bytes += (static_cast<double>(user.bytes()) - contender.user_bytes) / n;
   }

@@ -23,7 +23,8 @@ struct CtrContender {
 
   std::vector<double> prepare_seconds;  // from item ids to what Score reads
   std::vector<double> score_seconds;
-  double user_bytes = 0;  // mean
+  double cpu_seconds = 0;  // of this thread, in all of these requests
+  double user_bytes = 0;   // mean
 
   std::vector<double> request_seconds() const;  // both together
 };

@@ -33,7 +33,8 @@ std::optional<CtrOptions> ParseCtrOptions(int argc, char** argv) {
   o.command_line.assign(argv, argv + argc);
   CLI::App app(
       "Quality and latency of CTR models that scripts/train_ctr.py exported (docs/models.md).\n"
-      "Predicts each model's test samples, compares the logits with the exported ones (exit code 1\n"
+      "Predicts each model's test samples, compares the logits with the exported ones (exit code "
+      "1\n"
       "where they differ by more than 1e-4), then times requests of one user on one thread.");
   app.add_option("MODEL", o.models, "folders of exported models")->required();
   app.add_flag("--check", o.check_only, "compare only, do not time");

@@ -24,8 +24,8 @@ struct CtrOptions {
   std::vector<std::string> command_line;
 };
 
-// Reads the command line. Nothing when help was asked for and printed. Throws std::invalid_argument,
-// one line, on anything that is wrong.
+// Reads the command line. Nothing when help was asked for and printed. Throws
+// std::invalid_argument, one line, on anything that is wrong.
 std::optional<CtrOptions> ParseCtrOptions(int argc, char** argv);
 
 }  // namespace eta::bench

@@ -21,7 +21,7 @@ struct Row {
   std::optional<double> auc, gauc, log_loss, difference;
   double p50_us, p99_us;
   std::optional<double> prepare_us, score_us, user_bytes;
-  double candidates_per_s;
+  double candidates_per_s;  // of processor time; PyTorch's: of time
   std::optional<double> versus_torch, versus_full;
 };
 
@@ -44,7 +44,8 @@ Row RowOf(const CtrContender& contender, size_t candidates) {
   row.prepare_us = PercentileUs(contender.prepare_seconds, 50);
   row.score_us = PercentileUs(contender.score_seconds, 50);
   row.user_bytes = contender.user_bytes;
-  row.candidates_per_s = static_cast<double>(candidates) / Mean(seconds);
+  row.candidates_per_s =
+      static_cast<double>(candidates * seconds.size()) / contender.cpu_seconds;
   return row;
 }
 
@@ -96,11 +97,13 @@ constexpr Column kColumns[] = {
     {"request_p99_us", {"request", "p99 us"}, [](const Row& r) { return Number(r.p99_us, 1); }},
     {"prepare_p50_us", {"prepare", "p50 us"}, [](const Row& r) { return Number(r.prepare_us, 1); }},
     {"score_p50_us", {"score", "p50 us"}, [](const Row& r) { return Number(r.score_us, 1); }},
-    {"candidates_per_s",
-     {"candidates", "per second"},
+    {"candidates_per_core_s",
+     {"candidates", "per core s"},
      [](const Row& r) { return Number(r.candidates_per_s, 0); }},
     {"bytes_per_user", {"bytes per", "user"}, [](const Row& r) { return Number(r.user_bytes, 0); }},
-    {"speed_vs_torch", {"speed vs", "PyTorch"}, [](const Row& r) { return Number(r.versus_torch, 1); }},
+    {"speed_vs_torch",
+     {"speed vs", "PyTorch"},
+     [](const Row& r) { return Number(r.versus_torch, 1); }},
     {"speed_vs_full_attention",
      {"vs full", "attention"},
      [](const Row& r) { return Number(r.versus_full, 2); }},
@@ -155,7 +158,8 @@ std::vector<TorchRow> ReadTorchRows(const CtrOptions& options) {
 }
 
 std::string CheckText(const std::vector<CtrContender>& contenders) {
-  std::string text = "model              samples  largest logit difference       AUC  exported AUC\n";
+  std::string text =
+      "model              samples  largest logit difference       AUC  exported AUC\n";
   for (const CtrContender& contender : contenders) {
     const CtrCheck& check = contender.check;
     char line[160];
@@ -214,22 +218,24 @@ std::string CtrJsonText(const CtrReport& report) {
     if (row.difference) entry["largest_logit_difference"] = *row.difference;
     rows.push_back(std::move(entry));
   }
-  const Json json = {
-      {"program", "ctr_bench"},
-      {"version", kProjectVersion},
-      {"revision", kGitRevision},
-      {"command_line", o.command_line},
-      {"target", report.target},
-      {"threads", 1},
-      {"candidates", o.candidates},
-      {"length", o.length},
-      {"requests", o.requests},
-      {"rounds", o.rounds},
-      {"seed", o.seed},
-      {"environment",
-       {{"date", e.date}, {"cpu", e.cpu}, {"usable_cpus", e.usable_cpus}, {"kernel", e.kernel},
-        {"load_average", e.load_average}}},
-      {"rows", std::move(rows)}};
+  const Json json = {{"program", "ctr_bench"},
+                     {"version", kProjectVersion},
+                     {"revision", kGitRevision},
+                     {"command_line", o.command_line},
+                     {"target", report.target},
+                     {"threads", 1},
+                     {"candidates", o.candidates},
+                     {"length", o.length},
+                     {"requests", o.requests},
+                     {"rounds", o.rounds},
+                     {"seed", o.seed},
+                     {"environment",
+                      {{"date", e.date},
+                       {"cpu", e.cpu},
+                       {"usable_cpus", e.usable_cpus},
+                       {"kernel", e.kernel},
+                       {"load_average", e.load_average}}},
+                     {"rows", std::move(rows)}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

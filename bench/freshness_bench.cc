@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an old index costs. Reads the snapshots of one training run (train_ctr.py --export-every) and
-// retrieves for the test samples of each: ETA with the codes of the current embeddings, SIM soft with
-// an index of earlier ones. The ranking model is the snapshot's own in both cases, so that recall and
-// AUC differ by the retrieval alone.
+// What an old index costs. Reads the snapshots of one training run (train_ctr.py --export-every)
+// and retrieves for the test samples of each: ETA with the codes of the current embeddings, SIM
+// soft with an index of earlier ones. The ranking model is the snapshot's own in both cases, so
+// that recall and AUC differ by the retrieval alone.
 #include <exception>
 #include <iostream>
 #include <optional>

@@ -53,8 +53,8 @@ std::vector<Snapshot> FindSnapshots(const std::string& folder) {
 CtrExport ReadEtaSnapshot(const fs::path& folder, const CtrExport* first) {
   CtrExport model = ReadCtrExport(folder);
   if (model.unit != CtrUnit::kEta) {
-    throw DataError(Cat(folder.string(), ": a model of kind ", CtrUnitName(model.unit),
-                        " (expected eta)"));
+    throw DataError(
+        Cat(folder.string(), ": a model of kind ", CtrUnitName(model.unit), " (expected eta)"));
   }
   if (first != nullptr &&
       (model.items() != first->items() || model.settings.dim != first->settings.dim ||
@@ -76,7 +76,8 @@ Matrix<int8_t> QuantizedTable(const Matrix<float>& table) {
   return index;
 }
 
-// Exact top-K of the current embeddings for a choice of test samples; what retrievals are judged by.
+// Exact top-K of the current embeddings for a choice of test samples; what retrievals are judged
+// by.
 class Exact {
  public:
   Exact(const CtrExport& model, size_t max_samples) : model_(model) {
@@ -106,8 +107,9 @@ class Exact {
       scores.resize(simd::PaddedRows(window.size()));
       simd::GatherFloatBlocks(table.values.data(), dim, dim, window.data(), window.size(),
                               blocks.data());
-      simd::DotScores(blocks.data(), window.size(), dim, table.row(static_cast<size_t>(sample.item)),
-                      1, dim, scores.data(), scores.size());
+      simd::DotScores(blocks.data(), window.size(), dim,
+                      table.row(static_cast<size_t>(sample.item)), 1, dim, scores.data(),
+                      scores.size());
       judge.SetScores({scores.data(), window.size()});
       std::vector<int32_t> positions;
       for (const size_t p : reference::RetrievedPositions(retrieving, window, sample.item)) {
@@ -181,8 +183,8 @@ std::vector<FreshnessRow> MeasureFreshness(
     other.unit = CtrUnit::kSimSoft;
     for (Index& index : indexes) {
       // Due once R steps have passed since the last, at the first snapshot after that.
-      const bool due = index.table.rows == 0 ||
-                       (index.every != 0 && snapshot.step - index.step >= index.every);
+      const bool due =
+          index.table.rows == 0 || (index.every != 0 && snapshot.step - index.step >= index.every);
       if (due) {
         index.table = QuantizedTable(current.bundle.items.embeddings);
         index.step = snapshot.step;
@@ -206,8 +208,8 @@ FreshnessCosts MeasureCosts(const FreshnessOptions& options) {
   const Hyperplanes hyperplanes = Hyperplanes::FromMatrix(model.hyperplanes);
   std::vector<uint8_t> codes(kItems * hyperplanes.code_bytes());
   FreshnessCosts costs{.dim = model.settings.dim, .bits = model.settings.bits};
-  costs.rehash_ms = MillisecondsPerMillion(
-      kItems, [&] { hyperplanes.Encode(items.embeddings.values, codes); });
+  costs.rehash_ms =
+      MillisecondsPerMillion(kItems, [&] { hyperplanes.Encode(items.embeddings.values, codes); });
   std::vector<int8_t> index(kItems * costs.dim);
   std::vector<float> scales(kItems);
   costs.rebuild_ms = MillisecondsPerMillion(kItems, [&] {

@@ -18,16 +18,16 @@ struct FreshnessOptions {
   std::vector<std::string> command_line;
 };
 
-// Reads the command line. Nothing when help was asked for and printed. Throws std::invalid_argument,
-// one line, on anything that is wrong.
+// Reads the command line. Nothing when help was asked for and printed. Throws
+// std::invalid_argument, one line, on anything that is wrong.
 std::optional<FreshnessOptions> ParseFreshnessOptions(int argc, char** argv);
 
 // One method at one snapshot.
 struct FreshnessRow {
-  std::string method;  // eta, eta:stale, sim_soft:stale, sim_soft:R, sim_soft:fresh
-  size_t step = 0;     // of the snapshot
-  size_t index_step = 0;  // whose embeddings the codes or the index are of
-  std::optional<double> recall{};       // mean recall@K by position
+  std::string method;              // eta, eta:stale, sim_soft:stale, sim_soft:R, sim_soft:fresh
+  size_t step = 0;                 // of the snapshot
+  size_t index_step = 0;           // whose embeddings the codes or the index are of
+  std::optional<double> recall{};  // mean recall@K by position
   std::optional<double> recall_ties{};  // with ties forgiven
   std::optional<double> auc{}, gauc{}, log_loss{};
 };
@@ -40,7 +40,7 @@ std::vector<FreshnessRow> MeasureFreshness(const FreshnessOptions& options,
 struct FreshnessCosts {
   size_t dim = 0;
   size_t bits = 0;
-  double rehash_ms = 0;  // SimHash codes of all items
+  double rehash_ms = 0;   // SimHash codes of all items
   double rebuild_ms = 0;  // SIM soft's index: the table quantised to int8, the least an index takes
 };
 FreshnessCosts MeasureCosts(const FreshnessOptions& options);

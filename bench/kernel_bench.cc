@@ -114,6 +114,7 @@ int main(int argc, char** argv) {
     eta::bench::RegisterDot();
     eta::bench::RegisterDotI8();
     eta::bench::RegisterRerank();
+    eta::bench::RegisterAttention();
     benchmark::RunSpecifiedBenchmarks();
     benchmark::Shutdown();
     return 0;

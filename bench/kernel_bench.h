@@ -50,5 +50,6 @@ void RegisterBlocks();
 void RegisterDot();
 void RegisterDotI8();
 void RegisterRerank();
+void RegisterAttention();
 
 }  // namespace eta::bench

@@ -16,7 +16,7 @@ inline constexpr double kAucTolerance = 1e-4;
 // Our predictions of an export's test samples beside those of the training program.
 struct CtrCheck {
   std::vector<float> logits;
-  double largest_difference = 0;  // of logits
+  double largest_difference = 0;              // of logits
   std::optional<double> auc, gauc, log_loss;  // ours
   std::optional<double> exported_auc;         // of the exported logits
 

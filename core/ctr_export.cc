@@ -18,8 +18,9 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-constexpr const char* kUnitNames[] = {"none", "avg_pool", "full_attention", "sim_hard",
-                                      "sim_soft", "eta", "mimn", "sdim", "reformer_lsh", "twin"};
+constexpr const char* kUnitNames[] = {"none",         "avg_pool", "full_attention", "sim_hard",
+                                      "sim_soft",     "eta",      "mimn",           "sdim",
+                                      "reformer_lsh", "twin"};
 constexpr size_t kHidden[] = {200, 80};  // of the MLP
 constexpr std::uintmax_t kMaxManifestBytes = 1 << 20;
 
@@ -322,9 +323,8 @@ class Reader {
     s.buckets = Setting("buckets", 4096);
     if (s.buckets % 2 != 0) Fail(manifest_file_, "\"buckets\" is ", s.buckets, ", an odd number");
     const std::array<size_t, 3> shape = {s.rounds, s.dim, s.buckets / 2};
-    const Matrix<float> rotations =
-        ReadNpyStack<float>(Entry<float>("weights", "rotations", {shape[0], shape[1], shape[2]}),
-                            shape);
+    const Matrix<float> rotations = ReadNpyStack<float>(
+        Entry<float>("weights", "rotations", {shape[0], shape[1], shape[2]}), shape);
     CheckFinite(rotations.values, folder_ / "weights" / "rotations.npy");
     model_.item_buckets = Table<int32_t>("weights", "item_buckets", model_.items(), s.rounds);
     for (size_t item = 0; item < model_.items(); ++item) {

@@ -78,15 +78,15 @@ struct CtrExport {
   Matrix<float> user_embeddings;  // users x dim
   AttentionWeights short_term;
   AttentionWeights long_term;
-  std::vector<float> wide;                       // 2, or 1 without a unit
-  std::array<Matrix<float>, 3> mlp_weight;       // 6 dim x 200 (4 dim without a unit), 200 x 80,
-                                                 // 80 x 1
-  std::array<std::vector<float>, 3> mlp_bias;    // 200, 80, 1
-  Matrix<float> hyperplanes;                     // dim x bits: eta, sdim
-  Matrix<uint8_t> item_codes;                    // items x ceil(bits / 8): eta, sdim
-  Matrix<int8_t> scan_queries, scan_keys;        // items x dim: sim_soft (equal), twin
-  Matrix<int32_t> item_buckets;                  // items x rounds: reformer_lsh
-  Matrix<float> sdim_value;                      // dim x dim
+  std::vector<float> wide;                     // 2, or 1 without a unit
+  std::array<Matrix<float>, 3> mlp_weight;     // 6 dim x 200 (4 dim without a unit), 200 x 80,
+                                               // 80 x 1
+  std::array<std::vector<float>, 3> mlp_bias;  // 200, 80, 1
+  Matrix<float> hyperplanes;                   // dim x bits: eta, sdim
+  Matrix<uint8_t> item_codes;                  // items x ceil(bits / 8): eta, sdim
+  Matrix<int8_t> scan_queries, scan_keys;      // items x dim: sim_soft (equal), twin
+  Matrix<int32_t> item_buckets;                // items x rounds: reformer_lsh
+  Matrix<float> sdim_value;                    // dim x dim
   MimnWeights mimn;
 
   std::vector<CtrSample> samples;  // of the test split

@@ -25,7 +25,8 @@ class CtrUser {
  private:
   friend class CtrModel;
   size_t length_ = 0;
-  AlignedVector<float> bias_;  // of the first layer, with the user's embedding already multiplied in
+  AlignedVector<float>
+      bias_;  // of the first layer, with the user's embedding already multiplied in
   ProjectedHistory short_term_;
   std::unique_ptr<LongTermUnit::User> unit_;
 };

@@ -35,8 +35,12 @@ class RetrievingUnit : public LongTermUnit {
     const auto& history = static_cast<const Retrievable&>(user);
     Retrieve(history, candidates, memory);
     const size_t dim = model_.settings.dim;
-    const simd::ChosenRows rows = {model_.bundle.items.embeddings.values.data(), dim, dim,
-                                   memory.positions.data(), memory.counts.data(), k_};
+    const simd::ChosenRows rows = {model_.bundle.items.embeddings.values.data(),
+                                   dim,
+                                   dim,
+                                   memory.positions.data(),
+                                   memory.counts.data(),
+                                   k_};
     attention_.Attend(targets, rows, memory.attention, out, out_stride);
   }
 
@@ -105,8 +109,7 @@ class EtaUnit : public RetrievingUnit {
  protected:
   void DoPrepare(Retrievable& user, RetrievingWork&) const override {
     simd::GatherCodeBlocks(model_.item_codes.values.data(), code_bytes_, code_bytes_,
-                           user.items.data(), user.length,
-                           static_cast<Codes&>(user).blocks.data());
+                           user.items.data(), user.length, static_cast<Codes&>(user).blocks.data());
   }
 
   void Retrieve(const Retrievable& user, std::span<const int32_t> candidates,
@@ -135,8 +138,8 @@ class EtaUnit : public RetrievingUnit {
   size_t code_bytes_;
 };
 
-// SIM soft and TWIN. The tables have one factor each, which does not change an order: all scales are
-// 1, and scores are whole numbers.
+// SIM soft and TWIN. The tables have one factor each, which does not change an order: all scales
+// are 1, and scores are whole numbers.
 class ScanUnit : public RetrievingUnit {
  public:
   explicit ScanUnit(const CtrExport& model)
@@ -175,10 +178,10 @@ class ScanUnit : public RetrievingUnit {
       std::copy_n(model_.scan_queries.row(static_cast<size_t>(candidates[b])), dim,
                   queries + b * dim);
     }
-    const size_t count = simd::DotI8TopK(
-        {blocks.blocks.data(), blocks.scales.data(), user.length, dim},
-        {queries, ones_.data(), candidates.size(), dim}, k_, TieOrder::kNewestFirst,
-        ResultOrder::kAny, work.scratch.data(), {work.positions.data(), nullptr});
+    const size_t count =
+        simd::DotI8TopK({blocks.blocks.data(), blocks.scales.data(), user.length, dim},
+                        {queries, ones_.data(), candidates.size(), dim}, k_, TieOrder::kNewestFirst,
+                        ResultOrder::kAny, work.scratch.data(), {work.positions.data(), nullptr});
     TakeItems(user, candidates.size(), count, work);
   }
 

@@ -394,14 +394,13 @@ void WriteNpyMatrix(const std::filesystem::path& file, const Matrix<T>& matrix) 
             std::as_bytes(std::span(matrix.values)));
 }
 
-#define ETA_INSTANTIATE_NPY(T)                                                             \
-  template std::vector<T> ReadNpyVector<T>(const std::filesystem::path&);                  \
-  template Matrix<T> ReadNpyMatrix<T>(const std::filesystem::path&);                       \
-  template Matrix<T> ReadNpyStack<T>(const std::filesystem::path&,                         \
-                                     const std::array<size_t, 3>&);                        \
-  template std::vector<T> ParseNpyVector<T>(std::span<const std::byte>, std::string_view); \
-  template Matrix<T> ParseNpyMatrix<T>(std::span<const std::byte>, std::string_view);      \
-  template void WriteNpyVector<T>(const std::filesystem::path&, std::span<const T>);       \
+#define ETA_INSTANTIATE_NPY(T)                                                                    \
+  template std::vector<T> ReadNpyVector<T>(const std::filesystem::path&);                         \
+  template Matrix<T> ReadNpyMatrix<T>(const std::filesystem::path&);                              \
+  template Matrix<T> ReadNpyStack<T>(const std::filesystem::path&, const std::array<size_t, 3>&); \
+  template std::vector<T> ParseNpyVector<T>(std::span<const std::byte>, std::string_view);        \
+  template Matrix<T> ParseNpyMatrix<T>(std::span<const std::byte>, std::string_view);             \
+  template void WriteNpyVector<T>(const std::filesystem::path&, std::span<const T>);              \
   template void WriteNpyMatrix<T>(const std::filesystem::path&, const Matrix<T>&)
 
 ETA_INSTANTIATE_NPY(float);

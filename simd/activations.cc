@@ -30,8 +30,8 @@ void SoftmaxInPlace(float* values, size_t n) {
     return e;
   });
   const float factor = 1.0f / sum;
-  TransformInPlace(values, n, 0.0f, [factor](auto d, auto x)
-                                        HWY_ATTR { return hn::Mul(x, hn::Set(d, factor)); });
+  TransformInPlace(values, n, 0.0f,
+                   [factor](auto d, auto x) HWY_ATTR { return hn::Mul(x, hn::Set(d, factor)); });
 }
 
 void SigmoidInPlace(float* values, size_t n) {

@@ -253,15 +253,16 @@ HWY_EXPORT(AttendToAll);
 size_t AttendRowsScratchBytes(size_t max_count, size_t dim, size_t heads) {
   const size_t padded = PaddedColumns(dim);
   const size_t rows = PaddedColumns(max_count);
-  return 64 + sizeof(float) * (heads * padded + PaddedColumns(heads) + heads * rows + rows * padded);
+  return 64 +
+         sizeof(float) * (heads * padded + PaddedColumns(heads) + heads * rows + rows * padded);
 }
 
 void AttendRows(const ChosenRows& rows, const float* queries, size_t num_queries, size_t heads,
                 size_t query_stride, void* scratch, float* sums, size_t sum_stride) {
   HWY_DASSERT(rows.dim >= 1 && heads >= 1 && rows.stride >= rows.dim);
   HWY_DASSERT(query_stride >= rows.dim && sum_stride >= rows.dim);
-  const AttendRowsArguments args = {rows,         queries, num_queries, heads,
-                                    query_stride, AlignedFloats(scratch), sums, sum_stride};
+  const AttendRowsArguments args = {
+      rows, queries, num_queries, heads, query_stride, AlignedFloats(scratch), sums, sum_stride};
   HWY_DYNAMIC_DISPATCH(AttendToRows)(args);
 }
 
@@ -279,8 +280,8 @@ size_t AttendAllScratchBytes(size_t n) { return 64 + sizeof(float) * 6 * PaddedC
 void AttendAll(const ProjectedRows& rows, const float* queries, size_t num_queries,
                size_t query_stride, void* scratch, float* out, size_t out_stride) {
   HWY_DASSERT(rows.heads >= 1 && rows.part >= 1);
-  const AttendAllArguments args = {rows, queries, num_queries, query_stride,
-                                   AlignedFloats(scratch), out, out_stride};
+  const AttendAllArguments args = {
+      rows, queries, num_queries, query_stride, AlignedFloats(scratch), out, out_stride};
   HWY_DYNAMIC_DISPATCH(AttendToAll)(args);
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Multi-head target attention (ETA, arXiv 2108.04468, section 3.1), in two forms. With head h owning
-// `part` columns of the projections, scores q_h . k_hl and out_h = sum_l softmax_l(scores) v_hl:
+// Multi-head target attention (ETA, arXiv 2108.04468, section 3.1), in two forms. With head h
+// owning `part` columns of the projections, scores q_h . k_hl and out_h = sum_l softmax_l(scores)
+// v_hl:
 //
-// AttendRows: each query has rows of its own, chosen from a table. Keys and values are not computed:
-// the query comes folded through the key matrix (q_h key[:, h]^T), so that a score is its product
-// with the raw row, and the sum is of raw rows, to be multiplied by value[:, h] afterwards. A row is
-// fetched once from the table, for both.
+// AttendRows: each query has rows of its own, chosen from a table. Keys and values are not
+// computed: the query comes folded through the key matrix (q_h key[:, h]^T), so that a score is its
+// product with the raw row, and the sum is of raw rows, to be multiplied by value[:, h] afterwards.
+// A row is fetched once from the table, for both.
 //
 // AttendAll: all queries attend to the same n rows, whose keys and values were computed once.
 #pragma once
@@ -32,8 +33,8 @@ struct ChosenRows {
 size_t AttendRowsScratchBytes(size_t max_count, size_t dim, size_t heads);
 
 // For query b and head h, with q = queries + (b * heads + h) * query_stride (dim floats):
-// sums[(b * heads + h) * sum_stride + d] = sum_j a_j row_j[d], a = softmax_j(q . row_j). All 0 where
-// counts[b] is 0. Results agree across targets within rounding. Values must be finite.
+// sums[(b * heads + h) * sum_stride + d] = sum_j a_j row_j[d], a = softmax_j(q . row_j). All 0
+// where counts[b] is 0. Results agree across targets within rounding. Values must be finite.
 // Preconditions: dim, heads >= 1; counts >= 0; every id names a row; strides >= dim.
 void AttendRows(const ChosenRows& rows, const float* queries, size_t num_queries, size_t heads,
                 size_t query_stride, void* scratch, float* sums, size_t sum_stride);

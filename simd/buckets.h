@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counts shared hash buckets (Reformer's LSH, arXiv 2001.04451). Bucket planes: the buckets of round
-// r of n behaviours lie at planes + r * PaddedRows(n).
+// Counts shared hash buckets (Reformer's LSH, arXiv 2001.04451). Bucket planes: the buckets of
+// round r of n behaviours lie at planes + r * PaddedRows(n).
 #pragma once
 
 #include <cstddef>

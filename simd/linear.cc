@@ -107,8 +107,7 @@ void PackLinear(const float* weight, size_t in, size_t out, size_t row_stride, s
 void Linear(const float* x, size_t rows, size_t in, size_t x_stride, const float* packed,
             const float* bias, size_t out, Activation activation, float* y, size_t y_stride) {
   HWY_DASSERT(in >= 1 && out >= 1 && x_stride >= in && y_stride >= out);
-  const LinearArguments args = {x,    rows, in,         x_stride, packed,
-                                bias, out,  activation, y,        y_stride};
+  const LinearArguments args = {x, rows, in, x_stride, packed, bias, out, activation, y, y_stride};
   HWY_DYNAMIC_DISPATCH(RunLinear)(args);
 }
 

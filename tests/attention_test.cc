@@ -107,8 +107,8 @@ TEST_P(AttentionTest, RowsOfNoQuery) {
 }
 
 void ExpectAttendAll(size_t n, size_t heads, size_t part, size_t queries, float scale) {
-  SCOPED_TRACE(::testing::Message() << "n=" << n << " heads=" << heads << " part=" << part
-                                    << " queries=" << queries);
+  SCOPED_TRACE(::testing::Message()
+               << "n=" << n << " heads=" << heads << " part=" << part << " queries=" << queries);
   Rng rng(n + heads * 1000 + part);
   const size_t dim = heads * part, gap = n % 3;
   const auto bell = [&] { return BellFloat(rng); };

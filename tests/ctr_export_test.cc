@@ -128,25 +128,36 @@ TEST(CtrExport, RefusesValuesOutOfRange) {
   const auto refused = [](CtrUnit unit, const std::function<void(CtrExport&)>& change,
                           const char* text) { Exported(unit, change).ExpectRefused(text); };
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  refused(CtrUnit::kNone, [=](CtrExport& m) { m.mlp_bias[1][3] = nan; }, "value 3 is nan");
-  refused(CtrUnit::kNone, [=](CtrExport& m) { m.short_term.key.values[5] = INFINITY; }, "is inf");
-  refused(CtrUnit::kNone, [=](CtrExport& m) { m.logits[2] = nan; }, "logits.npy: value 2");
-  refused(CtrUnit::kTwin, [](CtrExport& m) { m.scan_keys.values[7] = -128; }, "value 7 is -128");
-  refused(CtrUnit::kSimHard, [](CtrExport& m) { m.bundle.items.categories.clear(); },
-          "which sim_hard needs");
-  refused(CtrUnit::kNone, [](CtrExport& m) { m.samples[1].user = 5; }, "user of sample 1");
-  refused(CtrUnit::kNone, [](CtrExport& m) { m.samples[1].item = -1; }, "item of sample 1");
-  refused(CtrUnit::kNone, [](CtrExport& m) { m.samples[1].label = 2; }, "label of sample 1");
-  refused(CtrUnit::kNone, [](CtrExport& m) { m.samples[1].history_end = 999; }, "history_end");
-  refused(CtrUnit::kNone, [](CtrExport& m) { m.samples[1].history_begin = -1; }, "history_begin");
-  refused(CtrUnit::kNone,
-          [](CtrExport& m) {
-            m.samples[1].history_begin = 0;
-            m.samples[1].history_end = 91;
-            m.bundle.histories.items.resize(m.bundle.histories.items.size() + 90);
-            for (size_t u = 2; u < 6; ++u) m.bundle.histories.offsets[u] += 90;
-          },
-          "history_begin of sample 1");  // longer than max_history
+  refused(
+      CtrUnit::kNone, [=](CtrExport& m) { m.mlp_bias[1][3] = nan; }, "value 3 is nan");
+  refused(
+      CtrUnit::kNone, [=](CtrExport& m) { m.short_term.key.values[5] = INFINITY; }, "is inf");
+  refused(
+      CtrUnit::kNone, [=](CtrExport& m) { m.logits[2] = nan; }, "logits.npy: value 2");
+  refused(
+      CtrUnit::kTwin, [](CtrExport& m) { m.scan_keys.values[7] = -128; }, "value 7 is -128");
+  refused(
+      CtrUnit::kSimHard, [](CtrExport& m) { m.bundle.items.categories.clear(); },
+      "which sim_hard needs");
+  refused(
+      CtrUnit::kNone, [](CtrExport& m) { m.samples[1].user = 5; }, "user of sample 1");
+  refused(
+      CtrUnit::kNone, [](CtrExport& m) { m.samples[1].item = -1; }, "item of sample 1");
+  refused(
+      CtrUnit::kNone, [](CtrExport& m) { m.samples[1].label = 2; }, "label of sample 1");
+  refused(
+      CtrUnit::kNone, [](CtrExport& m) { m.samples[1].history_end = 999; }, "history_end");
+  refused(
+      CtrUnit::kNone, [](CtrExport& m) { m.samples[1].history_begin = -1; }, "history_begin");
+  refused(
+      CtrUnit::kNone,
+      [](CtrExport& m) {
+        m.samples[1].history_begin = 0;
+        m.samples[1].history_end = 91;
+        m.bundle.histories.items.resize(m.bundle.histories.items.size() + 90);
+        for (size_t u = 2; u < 6; ++u) m.bundle.histories.offsets[u] += 90;
+      },
+      "history_begin of sample 1");  // longer than max_history
 }
 
 TEST(CtrExport, RefusesCodesAndBucketsThatDoNotFollow) {

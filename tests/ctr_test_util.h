@@ -20,8 +20,8 @@
 namespace eta::test {
 
 inline constexpr CtrUnit kAllUnits[] = {
-    CtrUnit::kNone, CtrUnit::kAvgPool, CtrUnit::kFullAttention, CtrUnit::kSimHard,
-    CtrUnit::kSimSoft, CtrUnit::kEta, CtrUnit::kMimn, CtrUnit::kSdim,
+    CtrUnit::kNone,        CtrUnit::kAvgPool, CtrUnit::kFullAttention, CtrUnit::kSimHard,
+    CtrUnit::kSimSoft,     CtrUnit::kEta,     CtrUnit::kMimn,          CtrUnit::kSdim,
     CtrUnit::kReformerLsh, CtrUnit::kTwin};
 
 // Makes the parts of a model; large weights, so that a slip shows in the logits.
@@ -159,15 +159,23 @@ class ModelMaker {
 
 // Settings of every unit at once: numbers that a unit does not have are not looked at.
 inline CtrSettings SomeSettings(size_t dim, size_t heads) {
-  return {.dim = dim, .heads = heads, .short_length = 5, .max_history = 90, .k = 12, .bits = 21,
-          .hashes = 7, .hash_width = 3, .rounds = 4, .buckets = 6, .slots = 3};
+  return {.dim = dim,
+          .heads = heads,
+          .short_length = 5,
+          .max_history = 90,
+          .k = 12,
+          .bits = 21,
+          .hashes = 7,
+          .hash_width = 3,
+          .rounds = 4,
+          .buckets = 6,
+          .slots = 3};
 }
 
 // Writes what scripts/train_ctr.py would. Call Write once; the arrays may be changed before.
 class ExportWriter {
  public:
-  ExportWriter(const CtrExport& model, const Matrix<float>& rotations,
-               std::filesystem::path folder)
+  ExportWriter(const CtrExport& model, const Matrix<float>& rotations, std::filesystem::path folder)
       : model_(model), folder_(std::move(folder)) {
     std::filesystem::create_directories(folder_ / "weights");
     std::filesystem::create_directories(folder_ / "test");

@@ -46,8 +46,7 @@ double CtrLogit(const CtrExport& model, size_t user, std::span<const int32_t> hi
                 int32_t candidate) {
   const Vector c = ItemRow(model, candidate);
   const size_t newest = std::min(model.settings.short_length, history.size());
-  const Vector s =
-      Attend(model, model.short_term, c, ItemRows(model, history.last(newest)));
+  const Vector s = Attend(model, model.short_term, c, ItemRows(model, history.last(newest)));
   const float* embedding = model.user_embeddings.row(user);
   Vector features(embedding, embedding + model.settings.dim);
   Append(features, c);
