@@ -57,6 +57,10 @@ int Run(int argc, char** argv) {
   progress->Show("reading PyTorch's times");
   const CtrReport report{*options, contenders, ReadTorchRows(*options), target, environment};
   progress.reset();
+  if (environment.load_average > 1.0) {
+    std::cerr << "note: load average " << environment.load_average
+              << " at the start; latencies hold what other programs took\n";
+  }
   std::cout << "requests of " << options->candidates << " candidates and a history of "
             << options->length << ", one thread, target " << target << ", " << environment.cpu
             << "\nrequest: prepare (from item ids to what is held of a user), then score\n\n"

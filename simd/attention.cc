@@ -79,13 +79,15 @@ HWY_INLINE FourVector FoldToFour(ScoreVector s) {
 #endif
 }
 
-// The sums over lanes of four vectors, in order.
+// The sums over lanes of four vectors, in order: within blocks of 4 lanes first.
 HWY_INLINE FourVector SumOfEach(ScoreVector s0, ScoreVector s1, ScoreVector s2, ScoreVector s3) {
-  const FourTag d;
-  const auto t0 = FoldToFour(s0), t1 = FoldToFour(s1), t2 = FoldToFour(s2), t3 = FoldToFour(s3);
-  const auto a = hn::Add(hn::InterleaveLower(d, t0, t1), hn::InterleaveUpper(d, t0, t1));
-  const auto b = hn::Add(hn::InterleaveLower(d, t2, t3), hn::InterleaveUpper(d, t2, t3));
-  return hn::Add(hn::ConcatLowerLower(d, b, a), hn::ConcatUpperUpper(d, b, a));
+  const ScoreTag d;
+  const hn::Repartition<uint64_t, ScoreTag> pairs;
+  const auto a = hn::Add(hn::InterleaveLower(d, s0, s1), hn::InterleaveUpper(d, s0, s1));
+  const auto b = hn::Add(hn::InterleaveLower(d, s2, s3), hn::InterleaveUpper(d, s2, s3));
+  const auto even = hn::InterleaveLower(pairs, hn::BitCast(pairs, a), hn::BitCast(pairs, b));
+  const auto odd = hn::InterleaveUpper(pairs, hn::BitCast(pairs, a), hn::BitCast(pairs, b));
+  return FoldToFour(hn::Add(hn::BitCast(d, even), hn::BitCast(d, odd)));
 }
 
 // Scores of four rows with two queries of `padded` floats, a multiple of 16 (kHeads 1: with one).

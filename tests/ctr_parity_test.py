@@ -84,7 +84,7 @@ class Parity(unittest.TestCase):
         done = bench(self.folder / "eta", self.folder / "full_attention", "--requests", 3,
                      "--length", 30, "--candidates", 70, "--csv", csv, "--json",
                      self.folder / "rows.json")
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(done.returncode, 0, done.stderr)
         rows = [line.split(",") for line in csv.read_text().splitlines()]
         self.assertEqual([row[0] for row in rows], ["model", "eta", "full_attention"])
         self.assertGreater(float(rows[1][rows[0].index("request_p50_us")]), 0)
