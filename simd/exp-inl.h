@@ -27,7 +27,11 @@ namespace hn = hwy::HWY_NAMESPACE;
 template <class D>
 HWY_INLINE hn::Vec<D> FastExp(D d, hn::Vec<D> x) {
   const hn::RebindToSigned<D> di;
-  const auto n = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504f)));
+  // In a float of 1.5 2^23 and a little the last bit counts ones: the sum is rounded to a whole
+  // number, which its lowest bits hold.
+  const auto shifter = hn::Set(d, 0x1.8p23f);
+  const auto shifted = hn::MulAdd(x, hn::Set(d, 1.44269504f), shifter);
+  const auto n = hn::Sub(shifted, shifter);
   auto r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);
   r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r);
   // Of least largest relative error on the interval, with exp(0) = 1 kept: 9.2e-8 before rounding.
@@ -38,7 +42,7 @@ HWY_INLINE hn::Vec<D> FastExp(D d, hn::Vec<D> x) {
   p = hn::MulAdd(p, r, hn::Set(d, 0x1.fffff6p-1f));
   p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
   const auto power =
-      hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(di, n), hn::Set(di, 127))));
+      hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::BitCast(di, shifted), hn::Set(di, 127))));
   return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, kExpLowest)), hn::Mul(p, power));
 }
 
