@@ -6,7 +6,7 @@
 
 namespace eta::simd {
 
-// Relative error of Exp; measured at 1.9e-7 at most on every target (tests/activations_test.cc).
+// Relative error of Exp; 1.8e-7 at most on AVX2, SSE4 and EMU128, every 211th float.
 inline constexpr float kExpError = 2.5e-7f;
 // Below it Exp is 0: the smallest normal floats are near.
 inline constexpr float kExpLowest = -87.33f;
