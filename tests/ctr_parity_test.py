@@ -1,12 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Trains a tiny model of every kind and has ctr_bench compare its logits with PyTorch's.
+"""Trains a tiny model of every kind and has ctr_bench compare its logits with PyTorch's; runs
+freshness_bench on two of them.
 
-  ctr_parity_test.py CTR_BENCH
+  ctr_parity_test.py CTR_BENCH FRESHNESS_BENCH
 
 Exit code 77: PyTorch or NumPy is missing."""
+import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,7 +31,7 @@ PLANTED = ("--users", "40", "--topics", "12", "--side", "3", "--categories", "4"
 TINY = ("--epochs", "2", "--dim", "20", "--heads", "5", "--max-history", "40", "--short", "5",
         "--k", "6", "--bits", "21", "--hashes", "5", "--rounds", "3", "--buckets", "6", "--slots",
         "3", "--group", "4", "--cost", "4000", "--rate", "0.05")
-BENCH = None
+BENCH = FRESHNESS = None
 
 
 def python(script, *arguments):
@@ -96,7 +99,44 @@ class Parity(unittest.TestCase):
             self.assertEqual(done.returncode, 2, arguments)
             self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
 
+    def freshness(self, *arguments):
+        return subprocess.run([FRESHNESS, *map(str, arguments)], text=True, capture_output=True,
+                              check=False)
+
+    def test_freshness_over_two_snapshots(self):
+        series = self.folder / "series"
+        shutil.copytree(self.folder / "eta", series / "step_000000")
+        python("train_ctr.py", "--bundle", self.folder / "planted", "--model", "eta", "--out",
+               series / "step_000010", *TINY, "--seed", 2)
+        report = self.folder / "freshness.json"
+        done = self.freshness(series, "--rebuild", "10,11", "--json", report)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = {(row["method"], row["step"]): row for row in json.loads(report.read_text())["rows"]}
+        index = {key: row["index_step"] for key, row in rows.items()}
+        self.assertEqual({method: index[method, 10] for method, step in index if step == 10},
+                         {"eta": 10, "eta:stale": 0, "sim_soft:stale": 0, "sim_soft:fresh": 10,
+                          "sim_soft:10": 10, "sim_soft:11": 0})
+        self.assertEqual(rows["eta", 0]["recall"], rows["eta:stale", 0]["recall"])
+        # Another seed, so that old embeddings know nothing: about K of the window by chance.
+        self.assertGreater(rows["sim_soft:fresh", 10]["recall_ties"], 0.9)
+        self.assertLess(rows["sim_soft:stale", 10]["recall_ties"], 0.5)
+        self.assertGreater(rows["eta", 10]["recall_ties"],
+                           rows["eta:stale", 10]["recall_ties"] + 0.1)
+        for row in rows.values():
+            self.assertTrue(0 <= row["auc"] <= 1)
+        picture = self.folder / "freshness.png"
+        python("freshness.py", "--json", report, "--out", picture)
+        self.assertEqual(picture.read_bytes()[:4], b"\x89PNG")
+
+    def test_freshness_refuses_other_folders(self):
+        other = self.folder / "other"
+        shutil.copytree(self.folder / "twin", other / "step_000001")
+        for arguments in ((), (self.folder / "eta",), (other,), (self.folder / "nothing",)):
+            done = self.freshness(*arguments)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+
 
 if __name__ == "__main__":
-    BENCH = sys.argv.pop(1)
+    BENCH, FRESHNESS = sys.argv.pop(1), sys.argv.pop(1)
     unittest.main()
