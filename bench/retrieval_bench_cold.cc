@@ -19,7 +19,6 @@ namespace eta::bench {
 namespace {
 
 constexpr size_t kMega = size_t{1} << 20;
-constexpr size_t kTurn = 16;          // at least; lets a method warm up what its users share
 constexpr size_t kObjectBytes = 128;  // of a prepared history beside bytes(), roughly
 
 // The largest cache that sysfs lists for the first CPU; 0 where it lists none.
@@ -165,7 +164,7 @@ ColdReport MeasureCold(std::vector<Contender>& contenders, const DataSet& data,
   ColdReport report{.cache = FindLastLevelCache(options),
                     .memory_limit = MemoryLimit(options),
                     .is_flushed = false,
-                    .turn = std::max(kTurn, BatchSize(options, requests.size())),
+                    .turn = TurnSize(options, requests.size()),
                     .prepared_bytes = 0};
   progress.Show("preparing histories that exceed the cache");
   std::vector<Ring> rings = MakeRings(contenders, requests, report.memory_limit);

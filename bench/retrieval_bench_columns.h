@@ -32,6 +32,10 @@ inline constexpr Column kColumns[] = {
      "share of softmax(score / sqrt(dim)) over the whole history that falls on what was returned; "
      "means as for recall"},
     {"p50_us", "median latency of a request with all its candidates, in microseconds"},
+    {"p50_low_us",
+     "lower end of the 95 % bootstrap interval of the median of repeat_p50_us (in the JSON: median "
+     "latency of each repeat); empty with fewer than 5 repeats"},
+    {"p50_high_us", "its upper end"},
     {"p95_us", "95th percentile; all percentiles are nearest-rank over requests x repeats"},
     {"p99_us", "99th percentile"},
     {"p999_us", "99.9th percentile; the slowest sample when there are fewer than 1,000"},
@@ -39,6 +43,37 @@ inline constexpr Column kColumns[] = {
     {"bytes_per_behaviour",
      "memory of the prepared histories / behaviours; what all users share is not in it"},
     {"build_us", "mean time to prepare the history of one request, in microseconds, one thread"},
+};
+
+// The columns of --load-csv.
+inline constexpr Column kLoadColumns[] = {
+    {"method", "name as given in --methods"},
+    {"bits", "width of a code; 0 where there are no codes"},
+    {"k", "behaviours asked for per candidate (K)"},
+    {"l_mean", "mean history length over the requests"},
+    {"b", "candidates per request, mean over the requests"},
+    {"threads", "workers; each serves one request at a time, whole"},
+    {"limit_ms", "limit of p99 when this was a probe of --slo-ms; empty for --load"},
+    {"kept", "1 when the probe kept the limit and all was served, else 0; empty for --load"},
+    {"rate", "requests per second that were to arrive, by a Poisson process"},
+    {"arrivals", "requests that arrived"},
+    {"unserved",
+     "of these, not begun when the time was over (--load: twice --load-seconds); they count "
+     "with the time they had waited, so percentiles are then lower bounds"},
+    {"late_starts",
+     "requests whose worker was idle and yet began more than 100 us after the intended start: "
+     "the machine's delay, not the method's; it is part of the latency"},
+    {"seconds", "from the start to the last answer"},
+    {"achieved_rate", "requests served / seconds"},
+    {"utilisation", "time in service / (workers x seconds)"},
+    {"service_mean_us", "mean time from the begin of a request to its answer, in microseconds"},
+    {"p50_us",
+     "median latency from the intended start to the answer, in microseconds, nearest rank, "
+     "exact over all arrivals"},
+    {"p90_us", "90th percentile"},
+    {"p99_us", "99th percentile"},
+    {"p999_us", "99.9th percentile; the slowest when fewer than 1,000 requests arrived"},
+    {"max_us", "the slowest"},
 };
 
 }  // namespace eta::bench

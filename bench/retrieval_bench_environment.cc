@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/retrieval_bench_environment.h"
 
-#include <sched.h>
 #include <sys/utsname.h>
 
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <thread>
+
+#include "bench/retrieval_bench_machine.h"
 
 namespace eta::bench {
 namespace {
@@ -41,12 +42,10 @@ std::string FirstLine(const char* path) {
   return std::getline(file, line) && !line.empty() ? line : "unknown";
 }
 
-int UsableCpus() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof(set), &set) != 0) {
-    return static_cast<int>(std::thread::hardware_concurrency());
-  }
-  return CPU_COUNT(&set);
+int CountUsableCpus() {
+  const size_t count = UsableCpus().size();
+  return count > 0 ? static_cast<int>(count)
+                   : static_cast<int>(std::thread::hardware_concurrency());
 }
 
 std::string Kernel() {
@@ -62,8 +61,9 @@ Environment ReadEnvironment() {
   environment.date = Date();
   environment.cpu = CpuModel();
   environment.logical_cpus = static_cast<int>(std::thread::hardware_concurrency());
-  environment.usable_cpus = UsableCpus();
+  environment.usable_cpus = CountUsableCpus();
   environment.governor = FirstLine("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+  environment.mhz_start = CpuMegahertz();
   environment.kernel = Kernel();
   environment.load_average = 0;
   if (getloadavg(&environment.load_average, 1) != 1) environment.load_average = -1;

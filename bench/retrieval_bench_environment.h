@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,13 +11,16 @@ namespace eta::bench {
 // The machine and its settings: what one needs to know to repeat a measurement. A value that cannot
 // be found out is "unknown"; a variable that is not set is "not set".
 struct Environment {
-  std::string date;                                            // UTC, ISO 8601
-  std::string cpu;                                             // model
-  int logical_cpus;                                            // of the machine
-  int usable_cpus;                                             // of this process
-  std::string governor;                                        // clock governor of the first CPU
-  std::string kernel;                                          // operating system
-  double load_average;                                         // of the last minute, at the start
+  std::string date;                 // UTC, ISO 8601
+  std::string cpu;                  // model
+  int logical_cpus;                 // of the machine
+  int usable_cpus;                  // of this process
+  std::string governor;             // clock governor of the first CPU
+  std::optional<double> mhz_start;  // clock speed, mean over CPUs
+  std::optional<double> mhz_end;
+  std::string counters;  // "cycles, instructions", or why they do not count
+  std::string kernel;    // operating system
+  double load_average;   // of the last minute, at the start
   std::vector<std::pair<std::string, std::string>> variables;  // that steer OpenMP and BLAS
 };
 

@@ -2,6 +2,7 @@
 #include "bench/retrieval_bench_help.h"
 
 #include <algorithm>
+#include <span>
 #include <string_view>
 
 #include "bench/retrieval_bench_columns.h"
@@ -29,6 +30,17 @@ std::string Wrap(std::string_view text, size_t width, const std::string& line_st
   return wrapped;
 }
 
+std::string ColumnsText(std::span<const Column> columns) {
+  const std::string indent(kIndent, ' ');
+  std::string text;
+  for (const Column& column : columns) {
+    std::string name = Cat("  ", column.name);
+    name.resize(kIndent, ' ');
+    text += name + Wrap(column.meaning, kWidth - kIndent, indent) + "\n";
+  }
+  return text;
+}
+
 }  // namespace
 
 HelpFormatter::HelpFormatter() { column_width(kIndent); }
@@ -45,14 +57,8 @@ std::string HelpFormatter::make_option_desc(const CLI::Option* option) const {
 }
 
 std::string HelpFooter() {
-  const std::string indent(kIndent, ' ');
-  std::string text = "Columns of the CSV and the JSON, and of the table by shorter names:\n";
-  for (const Column& column : kColumns) {
-    std::string name = Cat("  ", column.name);
-    name.resize(kIndent, ' ');
-    text += name + Wrap(column.meaning, kWidth - kIndent, indent) + "\n";
-  }
-  return text +
+  return "Columns of the CSV and the JSON, and of the table by shorter names:\n" +
+         ColumnsText(kColumns) + "\nColumns of --load-csv:\n" + ColumnsText(kLoadColumns) +
          "\nExit codes: 0 done; 1 unexpected failure; 2 bad arguments or data; 3 a kernel "
          "disagrees "
          "with the\nscalar reference.";

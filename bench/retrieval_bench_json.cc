@@ -6,6 +6,7 @@
 #include "baselines/methods.h"
 #include "bench/retrieval_bench_build_info.h"
 #include "bench/retrieval_bench_columns.h"
+#include "bench/retrieval_bench_load_output.h"
 #include "bench/retrieval_bench_report.h"
 
 namespace eta::bench {
@@ -88,8 +89,10 @@ Json SettingsJson(const Report& report) {
           {"threads", o.threads},
           {"split", SplitName(ResolveSplit(o.split, report.requests.requests, o.threads))},
           {"repeats", o.repeats},
-          {"warm_up_runs", 1},
+          {"pinned", o.pin},
+          {"warm_up_runs", o.is_cold ? Json(1) : Json("1 before each repeat")},
           {"interleaved", true},
+          {"requests_per_turn", TurnSize(o, report.requests.requests)},
           {"cache", o.is_cold ? "cold" : "warm"},
           {"cold", report.cold ? ColdJson(*report.cold) : Json(nullptr)}};
 }
@@ -113,6 +116,9 @@ Json EnvironmentJson(const Report& report) {
           {"logical_cpus", e.logical_cpus},
           {"usable_cpus", e.usable_cpus},
           {"governor", e.governor},
+          {"cpu_mhz_start", OrNull(e.mhz_start)},
+          {"cpu_mhz_end", OrNull(e.mhz_end)},
+          {"counters", e.counters},
           {"load_average", e.load_average},
           {"kernel", e.kernel},
           {"target", report.target},
@@ -142,6 +148,8 @@ Json RowJson(const Row& row) {
           {"recall_ties", OrNull(row.recall_ties)},
           {"attention_mass", OrNull(row.attention_mass)},
           {"p50_us", row.p50_us},
+          {"p50_low_us", OrNull(row.p50_low_us)},
+          {"p50_high_us", OrNull(row.p50_high_us)},
           {"p95_us", row.p95_us},
           {"p99_us", row.p99_us},
           {"p999_us", row.p999_us},
@@ -154,6 +162,10 @@ Json RowJson(const Row& row) {
           {"table_bytes", row.table_bytes},
           {"latency_samples", row.samples},
           {"requests_with_recall", row.requests_with_recall},
+          {"voluntary_switches", row.voluntary_switches},
+          {"involuntary_switches", row.involuntary_switches},
+          {"cycles_per_code", OrNull(row.cycles_per_code)},
+          {"instructions_per_code", OrNull(row.instructions_per_code)},
           {"repeat_p50_us", row.repeat_p50_us},
           {"recall_histogram", row.recall_histogram},
           {"positions_digest", Hex(row.positions_digest)}};
@@ -168,6 +180,13 @@ Json DefinitionsJson() {
   definitions["vs_exact"] = "p50_us of the method exact / p50_us: larger is faster";
   definitions["table_bytes"] = "memory of the method that all users share";
   definitions["latency_samples"] = "requests x repeats, of which the percentiles are";
+  definitions["voluntary_switches"] =
+      "context switches of the process during the timed runs because a thread waited";
+  definitions["involuntary_switches"] = "the same, because another program or thread got the CPU";
+  definitions["cycles_per_code"] =
+      "CPU cycles in user mode during the timed runs / (candidates x behaviours); with one thread "
+      "and where the CPU's counters are open to programs";
+  definitions["instructions_per_code"] = "as cycles_per_code, instructions";
   definitions["repeat_p50_us"] = "median latency of each repeat of all requests, in microseconds";
   definitions["recall_histogram"] =
       "requests by recall, in equal bins from 0 to 1; each has its lower edge, the last also 1";
@@ -190,6 +209,7 @@ std::string JsonText(const Report& report) {
                      {"environment", EnvironmentJson(report)},
                      {"notes", report.notes},
                      {"rows", rows},
+                     {"load", LoadJson(report.load, report.options)},
                      {"definitions", DefinitionsJson()}};
   // File names and bundle texts need not be UTF-8.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

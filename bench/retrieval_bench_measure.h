@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/retrieval_bench_machine.h"
 #include "bench/retrieval_bench_options.h"
 #include "bench/retrieval_bench_output.h"
 #include "bench/retrieval_bench_requests.h"
@@ -25,6 +26,11 @@ struct Measurements {
   std::vector<std::vector<double>> repeat_latencies;  // the same, apart by repeat
   double retrieve_seconds = 0;                        // wall time of all timed runs
   size_t candidates = 0;                              // answered in that time
+  size_t codes = 0;  // candidates x behaviours, summed over all timed requests
+  // During the timed runs.
+  ContextSwitches switches;
+  std::optional<uint64_t> cycles;
+  std::optional<uint64_t> instructions;
   double build_seconds = 0;
   size_t builds = 0;
   size_t prepared_bytes = 0;
@@ -40,7 +46,9 @@ struct Measurements {
 // One method in the race.
 class Contender {
  public:
-  Contender(std::unique_ptr<Retriever> retriever, const BatchOptions& options);
+  // `counters`, if any, must outlive the contender; they count the calling thread only.
+  Contender(std::unique_ptr<Retriever> retriever, const BatchOptions& options,
+            const CpuCounters* counters);
 
   Retriever& retriever() { return *retriever_; }
   const Retriever& retriever() const { return *retriever_; }
@@ -52,30 +60,34 @@ class Contender {
   std::vector<std::unique_ptr<PreparedHistory>> Prepare(std::span<const UserRequest> requests);
   // Answers a batch; the latencies are kept if this is a `repeat`, numbered from 0.
   void Answer(std::span<const Request> batch, size_t k, std::optional<size_t> repeat);
-  // Prepares the histories, answers once untimed, then `repeats` times timed.
-  void Run(std::span<const UserRequest> requests, size_t k, size_t repeats);
 
  private:
   std::unique_ptr<Retriever> retriever_;
   BatchDriver driver_;
   BatchResult result_;
+  const CpuCounters* counters_;
   Measurements measurements_;
 };
 
 // Builds the methods. A method of the default list that the data cannot support is left out with a
 // line in `notes`. Throws std::invalid_argument when a method that was asked for cannot be built.
 std::vector<Contender> MakeContenders(const Options& options, const DataSet& data,
-                                      size_t num_requests, std::vector<std::string>& notes);
+                                      size_t num_requests, const CpuCounters* counters,
+                                      std::vector<std::string>& notes);
 
 // Lets every method calibrate itself on the request with the median history.
 void Calibrate(std::vector<Contender>& contenders, std::span<const UserRequest> requests, size_t k);
 
-// Requests that go through one method at a time.
-size_t BatchSize(const Options& options, size_t num_requests);
+// Requests that a method answers in a row: at least kTurn, so that branch predictors and the
+// nearest caches cannot hold one request, and more where threads share out users.
+size_t TurnSize(const Options& options, size_t num_requests);
 
-// Measures all methods interleaved: every batch of requests goes through all methods before the
-// next one, in an order that rotates, so that drift of clock speed or of other load hits all alike.
-// A batch is one request, or many where threads share out users.
+inline constexpr size_t kTurn = 16;
+
+// Measures all methods interleaved: a turn of requests goes through all methods once per repeat, in
+// an order that rotates, so that drift of clock speed or of other load hits all alike. Right before
+// it is timed the turn is answered once untimed by the same method. Where histories are long a turn
+// has fewer requests, but two or more, to bound the memory that they take.
 void Measure(std::vector<Contender>& contenders, const DataSet& data,
              std::span<const UserRequest> requests, const Options& options, Progress& progress);
 

@@ -6,11 +6,13 @@
 #include <iostream>
 #include <limits>
 #include <memory>
+#include <sstream>
 #include <stdexcept>
 
 #include "baselines/methods.h"
 #include "bench/retrieval_bench_build_info.h"
 #include "bench/retrieval_bench_help.h"
+#include "bench/retrieval_bench_open_loop.h"
 #include "core/check.h"
 
 namespace eta::bench {
@@ -21,6 +23,7 @@ constexpr uint64_t kMaxSeed = std::numeric_limits<uint64_t>::max();
 constexpr uint64_t kMaxK = 1'000'000;
 constexpr uint64_t kMaxCandidates = 1'000'000;
 constexpr uint64_t kMaxRepeats = 1'000'000;
+constexpr double kMaxSeconds = 1e6;
 constexpr uint64_t kMaxMegabytes = 1'000'000'000;
 
 constexpr const char* kDefaultMethods =
@@ -63,6 +66,7 @@ struct RawValues {
   std::string hyperplanes;
   std::string split = "auto";
   std::string cache = "warm";
+  std::string load;
   bool list_methods = false;
 };
 
@@ -156,6 +160,7 @@ void AddMeasuringOptions(CLI::App& app, Options& o, RawValues& raw) {
              "What threads share out: users (throughput), candidates of one request (latency) or "
              "auto (users if there are as many requests as threads)");
   group.Whole("--repeats", o.repeats, 1, kMaxRepeats, "Timed runs of each request and method");
+  group.Flag("--pin", o.pin, "Bind each thread to a CPU of its own");
   group.Text("--cache", raw.cache, "HOW",
              "warm: each request runs once before it is timed; cold: each is of a user whose "
              "prepared history has left all caches");
@@ -169,11 +174,57 @@ void AddMeasuringOptions(CLI::App& app, Options& o, RawValues& raw) {
              "SIMD target to run, such as AVX2; without it ETA_SIMD_TARGET, else the best one");
 }
 
+void AddLoadOptions(CLI::App& app, Options& o, RawValues& raw) {
+  Group group(app, "Load");
+  group.Text("--load", raw.load, "RATE,...",
+             "After the closed loop, let requests arrive at these rates per second (Poisson), "
+             "whether or not earlier ones are answered; --threads workers serve them whole");
+  group.Decimal("--load-seconds", o.load_seconds, kMaxSeconds,
+                "Seconds of arrivals per rate and method; twice that at most until all are served");
+  group.Decimal("--slo-ms", o.slo_ms, kMaxSeconds,
+                "Find, per method, the highest rate that keeps p99 within so many ms; 0: do not");
+  group.Decimal("--slo-seconds", o.slo_seconds, kMaxSeconds,
+                "Seconds that this search may take, per method");
+  group.Text("--load-csv", o.load_csv, "FILE", "Write what --load and --slo-ms measured as CSV");
+}
+
 void AddOutputOptions(CLI::App& app, Options& o) {
   Group group(app, "Output");
   group.Text("--csv", o.csv, "FILE", "Write the rows as CSV");
   group.Text("--json", o.json, "FILE", "Write rows, settings and environment as JSON");
   group.Flag("--quiet", o.quiet, "Print the table only: no header, notes or progress");
+}
+
+std::vector<double> ParseRates(const std::string& list, double seconds) {
+  std::vector<double> rates;
+  std::istringstream parts(list);
+  for (std::string part; std::getline(parts, part, ',');) {
+    double rate = 0;
+    Require(ParseAll(part, rate) && rate > 0, "--load: \"", part,
+            "\" is not a rate above 0 per second");
+    const double arrivals = rate * seconds;
+    Require(arrivals >= kFewestArrivals && arrivals <= static_cast<double>(kMaxArrivals),
+            "--load: ", rate, " per second for ", seconds, " s are ", arrivals, " requests; ",
+            kFewestArrivals, " to ", kMaxArrivals, " are supported");
+    rates.push_back(rate);
+  }
+  return rates;
+}
+
+void ConvertLoad(const CLI::App& app, const RawValues& raw, Options& o) {
+  o.load_rates = ParseRates(raw.load, o.load_seconds);
+  const bool is_loaded = !o.load_rates.empty() || o.slo_ms > 0;
+  for (const char* name : {"--load-seconds", "--load-csv"}) {
+    Require(is_loaded || app.count(name) == 0, name, " needs --load or --slo-ms");
+  }
+  Require(o.slo_ms > 0 || app.count("--slo-seconds") == 0, "--slo-seconds needs --slo-ms");
+  Require(o.load_seconds > 0, "--load-seconds must be above 0");
+  if (!is_loaded) return;
+  Require(!o.is_cold, "--cache cold is for the closed loop alone: leave out --load and --slo-ms");
+  Require(
+      o.split != Split::kCandidates,
+      "--split candidates does not go with --load and --slo-ms: a worker serves whole requests");
+  o.split = Split::kUsers;
 }
 
 void Convert(const CLI::App& app, const RawValues& raw, Options& o) {
@@ -188,10 +239,11 @@ void Convert(const CLI::App& app, const RawValues& raw, Options& o) {
   }
   if (app.count("--hyperplanes") > 0) o.hyperplanes = ParseHyperplaneKind(raw.hyperplanes);
   // An empty text means "not given" further on.
-  for (const char* name : {"--data", "--csv", "--json", "--target"}) {
+  for (const char* name : {"--data", "--csv", "--json", "--target", "--load", "--load-csv"}) {
     Require(app.count(name) == 0 || !app.get_option(name)->as<std::string>().empty(), name,
             " needs a name");
   }
+  ConvertLoad(app, raw, o);
 }
 
 }  // namespace
@@ -208,6 +260,7 @@ std::optional<Options> ParseOptions(int argc, char** argv) {
   AddRequestOptions(app, options);
   AddMethodOptions(app, options, raw);
   AddMeasuringOptions(app, options, raw);
+  AddLoadOptions(app, options, raw);
   AddOutputOptions(app, options);
   app.footer(HelpFooter());
   try {

@@ -37,11 +37,19 @@ struct Options {
   // Measuring.
   int threads = 1;
   Split split = Split::kAuto;
-  size_t repeats = 3;
+  size_t repeats = 9;
+  bool pin = false;    // one CPU per thread
   std::string target;  // empty: the best one, or ETA_SIMD_TARGET
   bool is_cold = false;
   size_t llc_mb = 0;          // size of the last-level cache; 0: ask the system
   size_t cold_memory_mb = 0;  // for the prepared histories; 0: half of the memory
+
+  // Load.
+  std::vector<double> load_rates;  // requests per second; empty: no --load
+  double load_seconds = 5;         // of arrivals, per rate and method
+  double slo_ms = 0;               // limit of p99; 0: no search
+  double slo_seconds = 60;         // of the search, per method
+  std::string load_csv;
 
   // Output.
   std::string csv;
@@ -50,6 +58,9 @@ struct Options {
 
   std::vector<std::string> command_line;
 };
+
+// Fewer expected arrivals in --load-seconds are refused.
+inline constexpr double kFewestArrivals = 20;
 
 // Reads the command line. Nothing when there is no more to do: help, the version or the list of
 // methods has been printed. Throws std::invalid_argument, one line, on anything that is wrong.

@@ -1,50 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/retrieval_bench_report.h"
 
-#include <algorithm>
-#include <cstdio>
-
 #include "baselines/methods.h"
 #include "bench/retrieval_bench_build_info.h"
 #include "bench/retrieval_bench_columns.h"
+#include "bench/retrieval_bench_text.h"
 #include "core/check.h"
 
 namespace eta::bench {
 namespace {
 
-std::string Fixed(double value, int decimals) {
-  char text[400];  // the largest double has 309 digits before its point
-  std::snprintf(text, sizeof(text), "%.*f", decimals, value);
-  return text;
-}
-
-std::string Fixed(const std::optional<double>& value, int decimals, const char* missing) {
-  return value ? Fixed(*value, decimals) : missing;
-}
-
-// Texts in right-aligned columns, the first one left-aligned.
-std::string Align(const std::vector<std::vector<std::string>>& lines) {
-  std::vector<size_t> widths(lines.front().size(), 0);
-  for (const auto& line : lines) {
-    for (size_t c = 0; c < line.size(); ++c) widths[c] = std::max(widths[c], line[c].size());
-  }
-  std::string text;
-  for (const auto& line : lines) {
-    for (size_t c = 0; c < line.size(); ++c) {
-      const std::string padding(widths[c] - line[c].size(), ' ');
-      text += c == 0 ? line[c] + padding : "  " + padding + line[c];
-    }
-    text += '\n';
-  }
-  return text;
-}
-
-// RFC 4180: quoted only where it must be.
-std::string CsvField(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
-  return quoted + '"';
+// "12.0-12.4", with a mark where it is wide.
+std::string IntervalText(const Row& row) {
+  const auto spread = Spread(row);
+  if (!spread) return "-";
+  return Cat(*spread > kWideSpread ? "! " : "", Fixed(*row.p50_low_us, 1), "-",
+             Fixed(*row.p50_high_us, 1));
 }
 
 std::string DataLine(const Report& report) {
@@ -70,7 +41,8 @@ std::string ThreadsLine(const Report& report) {
   const Split split = ResolveSplit(o.split, report.requests.requests, o.threads);
   return Cat(o.threads, o.threads > 1 ? Cat(", sharing out ", SplitName(split)) : "",
              "; every request timed ", o.repeats, o.repeats == 1 ? " time" : " times",
-             report.cold ? "" : " after one untimed run (warm cache)");
+             report.cold ? "" : ", each after an untimed run (warm cache)",
+             o.pin ? "; pinned" : "");
 }
 
 std::string CacheLine(const Report& report) {
@@ -98,18 +70,18 @@ std::string HeaderText(const Report& report) {
 
 std::string TableText(const Report& report) {
   std::vector<std::vector<std::string>> lines{
-      {"method", Cat("recall@", report.options.k), "recall", "recall", "attention", "p50", "p95",
-       "p99", "p99.9", "p50 ns per", "speed vs", "million", "bytes per", "build"},
-      {"", "mean", "p5", "ties", "mass", "us", "us", "us", "us", "candidate", "exact", "cand/s",
-       "behaviour", "us"}};
+      {"method", Cat("recall@", report.options.k), "recall", "recall", "attention", "p50",
+       "95 % of", "p95", "p99", "p99.9", "p50 ns per", "speed vs", "million", "bytes per", "build"},
+      {"", "mean", "p5", "ties", "mass", "us", "p50, us", "us", "us", "us", "candidate", "exact",
+       "cand/s", "behaviour", "us"}};
   for (const Row& row : report.rows) {
-    lines.push_back({row.method, Fixed(row.recall, 4, "-"), Fixed(row.recall_p5, 4, "-"),
-                     Fixed(row.recall_ties, 4, "-"), Fixed(row.attention_mass, 4, "-"),
-                     Fixed(row.p50_us, 1), Fixed(row.p95_us, 1), Fixed(row.p99_us, 1),
-                     Fixed(row.p999_us, 1), Fixed(row.p50_ns_per_candidate, 1),
-                     row.vs_exact ? Fixed(*row.vs_exact, 2) + "x" : "-",
-                     Fixed(row.candidates_per_s / 1e6, 3), Fixed(row.bytes_per_behaviour, 1, "-"),
-                     Fixed(row.build_us, 1)});
+    lines.push_back(
+        {row.method, Fixed(row.recall, 4, "-"), Fixed(row.recall_p5, 4, "-"),
+         Fixed(row.recall_ties, 4, "-"), Fixed(row.attention_mass, 4, "-"), Fixed(row.p50_us, 1),
+         IntervalText(row), Fixed(row.p95_us, 1), Fixed(row.p99_us, 1), Fixed(row.p999_us, 1),
+         Fixed(row.p50_ns_per_candidate, 1), row.vs_exact ? Fixed(*row.vs_exact, 2) + "x" : "-",
+         Fixed(row.candidates_per_s / 1e6, 3), Fixed(row.bytes_per_behaviour, 1, "-"),
+         Fixed(row.build_us, 1)});
   }
   return Align(lines);
 }
@@ -123,8 +95,9 @@ std::string CsvText(std::span<const Row> rows) {
                 Fixed(row.l_mean, 3), ',', row.b, ',', row.threads, ',', CsvField(row.target), ',',
                 row.cache, ',', Fixed(row.recall, 6, ""), ',', Fixed(row.recall_p5, 6, ""), ',',
                 Fixed(row.recall_ties, 6, ""), ',', Fixed(row.attention_mass, 6, ""), ',',
-                Fixed(row.p50_us, 3), ',', Fixed(row.p95_us, 3), ',', Fixed(row.p99_us, 3), ',',
-                Fixed(row.p999_us, 3), ',', Fixed(row.candidates_per_s, 1), ',',
+                Fixed(row.p50_us, 3), ',', Fixed(row.p50_low_us, 3, ""), ',',
+                Fixed(row.p50_high_us, 3, ""), ',', Fixed(row.p95_us, 3), ',', Fixed(row.p99_us, 3),
+                ',', Fixed(row.p999_us, 3), ',', Fixed(row.candidates_per_s, 1), ',',
                 Fixed(row.bytes_per_behaviour, 3, ""), ',', Fixed(row.build_us, 3), '\n');
   }
   return text;

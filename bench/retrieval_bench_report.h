@@ -9,6 +9,7 @@
 
 #include "bench/retrieval_bench_cold.h"
 #include "bench/retrieval_bench_environment.h"
+#include "bench/retrieval_bench_load.h"
 #include "bench/retrieval_bench_options.h"
 #include "bench/retrieval_bench_requests.h"
 #include "bench/retrieval_bench_rows.h"
@@ -22,6 +23,7 @@ struct Report {
   std::string target;  // SIMD target of this project's kernels
   Environment environment;
   std::optional<ColdReport> cold;  // with --cache cold
+  LoadReport load;                 // with --load or --slo-ms
   std::vector<std::string> notes;
   std::vector<Row> rows;
 };

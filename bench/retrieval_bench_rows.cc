@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "bench/retrieval_bench_interval.h"
 #include "core/metrics.h"
 
 namespace eta::bench {
@@ -31,6 +32,10 @@ void FillLatencies(const Measurements& m, Row& row) {
   for (const std::vector<double>& latencies : m.repeat_latencies) {
     row.repeat_p50_us.push_back(1e6 * *PercentileOf(latencies, 50));
   }
+  if (const auto interval = MedianInterval(row.repeat_p50_us)) {
+    row.p50_low_us = interval->low;
+    row.p50_high_us = interval->high;
+  }
   row.p50_ns_per_candidate = 1e9 * *PercentileOf(m.latencies_per_candidate, 50);
   row.candidates_per_s = static_cast<double>(m.candidates) / m.retrieve_seconds;
   row.build_us = 1e6 * m.build_seconds / static_cast<double>(m.builds);
@@ -38,6 +43,18 @@ void FillLatencies(const Measurements& m, Row& row) {
     row.bytes_per_behaviour =
         static_cast<double>(m.prepared_bytes) / static_cast<double>(m.behaviours);
   }
+}
+
+std::optional<double> PerCode(const std::optional<uint64_t>& count, size_t codes) {
+  if (!count || codes == 0) return std::nullopt;
+  return static_cast<double>(*count) / static_cast<double>(codes);
+}
+
+void FillMachine(const Measurements& m, Row& row) {
+  row.voluntary_switches = m.switches.voluntary;
+  row.involuntary_switches = m.switches.involuntary;
+  row.cycles_per_code = PerCode(m.cycles, m.codes);
+  row.instructions_per_code = PerCode(m.instructions, m.codes);
 }
 
 void FillQuality(const Measurements& m, Row& row) {
@@ -76,6 +93,11 @@ RequestSummary SummarizeRequests(std::span<const UserRequest> requests) {
   return summary;
 }
 
+std::optional<double> Spread(const Row& row) {
+  if (!row.p50_low_us || !row.p50_high_us) return std::nullopt;
+  return (*row.p50_high_us - *row.p50_low_us) / row.p50_us;
+}
+
 std::vector<Row> SummarizeMethods(std::span<const Contender> contenders, const DataSet& data,
                                   const RequestSummary& requests, const Options& options) {
   std::vector<Row> rows;
@@ -94,6 +116,7 @@ std::vector<Row> SummarizeMethods(std::span<const Contender> contenders, const D
     row.table_bytes = retriever.table_bytes();
     FillQuality(contender.measurements(), row);
     FillLatencies(contender.measurements(), row);
+    FillMachine(contender.measurements(), row);
   }
   const auto exact = std::ranges::find(rows, "exact", &Row::method);
   if (exact == rows.end()) return rows;

@@ -32,6 +32,9 @@ struct Row {
   std::optional<double> recall_ties;
   std::optional<double> attention_mass;
   double p50_us;
+  // Nothing with few repeats.
+  std::optional<double> p50_low_us;
+  std::optional<double> p50_high_us;
   double p95_us;
   double p99_us;
   double p999_us;
@@ -46,6 +49,10 @@ struct Row {
   size_t table_bytes;                // shared by all users
   size_t samples;                    // latencies
   size_t requests_with_recall;
+  uint64_t voluntary_switches;            // context switches of the process during the timed runs
+  uint64_t involuntary_switches;          // the same, where another program or thread got the CPU
+  std::optional<double> cycles_per_code;  // per candidate and behaviour
+  std::optional<double> instructions_per_code;       // the same
   std::vector<double> repeat_p50_us;                 // one per repeat
   std::array<size_t, kRecallBins> recall_histogram;  // requests by recall; 1 is in the last bin
   uint64_t positions_digest;                         // of all positions returned
@@ -63,6 +70,10 @@ struct RequestSummary {
 };
 
 RequestSummary SummarizeRequests(std::span<const UserRequest> requests);
+
+// Width of the interval of p50_us as a share of it. Above this it deserves a warning.
+std::optional<double> Spread(const Row& row);
+inline constexpr double kWideSpread = 0.1;
 
 std::vector<Row> SummarizeMethods(std::span<const Contender> contenders, const DataSet& data,
                                   const RequestSummary& requests, const Options& options);

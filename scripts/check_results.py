@@ -15,10 +15,11 @@ from collections import defaultdict
 
 TEXTS = ["method", "target", "cache"]
 SHARES = ["recall", "recall_p5", "recall_ties", "attention_mass"]
+OPTIONAL = ["p50_low_us", "p50_high_us"]  # empty with few repeats
 PERCENTILES = ["p50_us", "p95_us", "p99_us", "p999_us"]
 COLUMNS = (
     "method bits dim k l_mean b threads target cache recall recall_p5 recall_ties attention_mass "
-    "p50_us p95_us p99_us p999_us candidates_per_s bytes_per_behaviour build_us"
+    "p50_us p50_low_us p50_high_us p95_us p99_us p999_us candidates_per_s bytes_per_behaviour build_us"
 ).split()
 
 
@@ -38,13 +39,14 @@ def violations(path):
             continue
         row = dict(zip(COLUMNS, values))
         try:
-            row.update((name, float(row[name])) for name in COLUMNS if name not in TEXTS)
+            row.update((name, float(row[name])) for name in COLUMNS
+                       if name not in TEXTS and (row[name] or name not in OPTIONAL))
         except ValueError as error:
             yield f"line {line}: {error}"
             continue
         where = f"line {line} ({row['method']})"
         for name in COLUMNS:
-            if name not in TEXTS and not (math.isfinite(row[name]) and row[name] >= 0):
+            if name not in TEXTS and row[name] != "" and not (math.isfinite(row[name]) and row[name] >= 0):
                 yield f"{where}: {name} = {row[name]}"
         for name in SHARES:
             if row[name] > 1:
@@ -52,6 +54,8 @@ def violations(path):
         times = [row[name] for name in PERCENTILES]
         if times != sorted(times) or times[0] == 0:
             yield f"{where}: the percentiles {times} are not rising"
+        if row["p50_low_us"] != "" and row["p50_low_us"] > row["p50_high_us"]:
+            yield f"{where}: the interval of p50 ends before it begins"
         if row["recall_ties"] < row["recall"]:
             yield f"{where}: forgiving ties lowers recall from {row['recall']}"
         if row["method"] == "exact":

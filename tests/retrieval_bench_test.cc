@@ -23,7 +23,8 @@ namespace {
 
 constexpr const char* kHeader =
     "method,bits,dim,k,l_mean,b,threads,target,cache,recall,recall_p5,recall_ties,attention_mass,"
-    "p50_us,p95_us,p99_us,p999_us,candidates_per_s,bytes_per_behaviour,build_us";
+    "p50_us,p50_low_us,p50_high_us,p95_us,p99_us,p999_us,candidates_per_s,bytes_per_behaviour,"
+    "build_us";
 
 std::string ReadAll(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -294,6 +295,86 @@ TEST_F(RetrievalBench, CutsHistories) {
   EXPECT_EQ(rows[0].at("l_mean"), "64.000");
   EXPECT_EQ(rows[0].at("recall"), "1.000000");
   EXPECT_EQ(rows[0].at("attention_mass"), "1.000000");
+}
+
+TEST_F(RetrievalBench, TellsHowSureTheMedianIs) {
+  const std::string arguments = Cat(kTiny, kSmallRequests, kFewMethods);
+  for (const auto& row : RunForRows(arguments + "--repeats 9")) {
+    EXPECT_GT(std::stod(row.at("p50_low_us")), 0);
+    EXPECT_LE(std::stod(row.at("p50_low_us")), std::stod(row.at("p50_high_us")));
+  }
+  const Rows few = RunForRows(arguments + "--repeats 4");
+  ASSERT_EQ(few.size(), 4);
+  for (const auto& row : few) EXPECT_EQ(row.at("p50_low_us"), "");
+}
+
+TEST_F(RetrievalBench, NotesWhatTheMachineDid) {
+  const auto path = folder_ / "run.json";
+  ASSERT_EQ(Run(Cat(kTiny, kSmallRequests, kFewMethods, " --pin --json ", path.string())).exit_code,
+            0);
+  const auto json = nlohmann::json::parse(ReadAll(path));
+  EXPECT_EQ(json.at("settings").at("pinned"), true);
+  EXPECT_EQ(json.at("settings").at("requests_per_turn"), 16);
+  const auto& environment = json.at("environment");
+  const bool counts = environment.at("counters") == "cycles, instructions";
+  for (const char* key : {"cpu_mhz_start", "cpu_mhz_end"}) {
+    EXPECT_TRUE(environment.at(key).is_null() || environment.at(key) > 0) << key;
+  }
+  for (const auto& row : json.at("rows")) {
+    EXPECT_TRUE(row.at("voluntary_switches").is_number_unsigned());
+    EXPECT_TRUE(row.at("involuntary_switches").is_number_unsigned());
+    for (const char* key : {"cycles_per_code", "instructions_per_code"}) {
+      EXPECT_EQ(row.at(key).is_number(), counts) << key;
+      EXPECT_TRUE(json.at("definitions").contains(key)) << key;
+    }
+  }
+  ExpectBadInput(Cat(kTiny, " --pin --threads 4000"), "--pin");
+}
+
+TEST_F(RetrievalBench, MeasuresUnderLoad) {
+  const auto csv = folder_ / "load.csv";
+  const auto path = folder_ / "run.json";
+  const Outcome outcome =
+      Run(Cat(kTiny, kSmallRequests, " --methods exact,eta:64 --threads 2 --load 200,400 ",
+              "--load-seconds 0.2 --slo-ms 1000 --slo-seconds 0.1 --load-csv ", csv.string(),
+              " --json ", path.string()));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("open loop: Poisson arrivals for 0.2 s, 2 workers"),
+            std::string::npos);
+  EXPECT_NE(outcome.out.find("highest rate that keeps p99 within 1000 ms"), std::string::npos);
+  EXPECT_NE(outcome.out.find("out of time"), std::string::npos) << outcome.out;
+  const auto json = nlohmann::json::parse(ReadAll(path));
+  EXPECT_EQ(json.at("rows").size(), 2);  // the closed loop
+  const auto& load = json.at("load");
+  ASSERT_EQ(load.at("rows").size(), 4);
+  for (const auto& row : load.at("rows")) {
+    EXPECT_GT(row.at("arrivals"), 10);
+    EXPECT_GT(row.at("service_mean_us"), 0);
+    EXPECT_GT(row.at("utilisation"), 0);
+    EXPECT_LE(row.at("p50_us"), row.at("p99_us"));
+    EXPECT_LE(row.at("p999_us"), row.at("max_us"));
+  }
+  EXPECT_EQ(load.at("rows")[0].at("arrivals"), load.at("rows")[1].at("arrivals"));
+  ASSERT_EQ(load.at("slo").size(), 2);
+  EXPECT_EQ(load.at("slo")[0].at("probes").size(), 1);  // the time was too short for more
+  const std::string text = ReadAll(csv);
+  EXPECT_TRUE(text.starts_with("method,bits,k,l_mean,b,threads,limit_ms,kept,rate,")) << text;
+  EXPECT_EQ(std::ranges::count(text, '\n'), 1 + 4 + 2);
+}
+
+TEST_F(RetrievalBench, RejectsBadLoads) {
+  for (const char* rates : {"0", "-1", "x", "nan", "100,,200", "''", "1e99"}) {
+    ExpectBadInput(Cat("--load ", rates), "--load");
+  }
+  ExpectBadInput("--load 1", "5 requests");
+  ExpectBadInput("--load 100 --load-seconds 0", "--load");
+  ExpectBadInput("--slo-ms 1 --load-seconds 0", "--load-seconds");
+  ExpectBadInput("--load-seconds 5", "needs --load");
+  ExpectBadInput("--load-csv x.csv", "needs --load");
+  ExpectBadInput("--load 100 --slo-seconds 9", "needs --slo-ms");
+  ExpectBadInput("--load 100 --cache cold", "--cache cold");
+  ExpectBadInput("--load 100 --split candidates", "--split candidates");
+  ExpectBadInput(Cat("--load 100 --load-csv ", (folder_ / "missing/x").string()), "missing");
 }
 
 constexpr const char* kColdMethods = " --methods exact,eta:64,eta_gather:64,recent --cache cold ";
