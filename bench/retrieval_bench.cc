@@ -6,6 +6,7 @@
 #include <new>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "bench/retrieval_bench_load_output.h"
 #include "bench/retrieval_bench_options.h"
@@ -13,6 +14,7 @@
 #include "bench/retrieval_bench_report.h"
 #include "bench/retrieval_bench_requests.h"
 #include "bench/retrieval_bench_run.h"
+#include "bench/retrieval_bench_sweep_run.h"
 #include "bench/retrieval_bench_verify.h"
 #include "core/check.h"
 
@@ -24,7 +26,8 @@ constexpr int kBadInput = 2;
 constexpr int kMismatch = 3;
 
 void CheckOutputs(const Options& options) {
-  const std::array<const std::string*, 3> files{&options.csv, &options.json, &options.load_csv};
+  const std::array<const std::string*, 4> files{&options.csv, &options.json, &options.load_csv,
+                                                &options.cells};
   for (size_t i = 0; i < files.size(); ++i) {
     if (files[i]->empty()) continue;
     for (size_t j = 0; j < i; ++j) {
@@ -34,12 +37,42 @@ void CheckOutputs(const Options& options) {
   }
 }
 
+void PrintNotes(const std::vector<std::string>& notes) {
+  for (const std::string& note : notes) std::cerr << "note: " << note << '\n';
+}
+
 void Print(const Report& report) {
   if (!report.options.quiet) {
-    for (const std::string& note : report.notes) std::cerr << "note: " << note << '\n';
+    PrintNotes(report.notes);
     std::cout << HeaderText(report);
   }
-  std::cout << TableText(report) << LoadTableText(report.load, report.options) << std::flush;
+  std::cout << TableText(report.rows, report.options.k)
+            << LoadTableText(report.load, report.options) << std::flush;
+}
+
+void RunOnce(const Options& options, const Machine& machine) {
+  std::optional<Progress> progress(!options.quiet);
+  progress->Show(options.data.empty() ? "generating data" : "reading " + options.data);
+  const DataSet data = LoadData(options);
+  const Report report = RunBenchmark(options, data, machine, *progress);
+  progress.reset();
+  // The table first: what was measured must not be lost when the disk has filled up since.
+  Print(report);
+  if (!options.csv.empty()) WriteWholeFile(options.csv, CsvText(report.rows));
+  if (!options.json.empty()) WriteWholeFile(options.json, JsonText(report));
+  if (!options.load_csv.empty()) {
+    WriteWholeFile(options.load_csv, LoadCsvText(report.load, report.requests, options));
+  }
+}
+
+void RunAll(const Options& options, const Machine& machine) {
+  std::optional<Progress> progress(!options.quiet);
+  const SweepReport report = RunSweep(options, machine, *progress);
+  progress.reset();
+  if (!options.quiet) PrintNotes(SweepNotes(report));
+  std::cout << SweepTableText(report) << std::flush;
+  if (!options.csv.empty()) WriteWholeFile(options.csv, SweepCsvText(report));
+  if (!options.json.empty()) WriteWholeFile(options.json, SweepJsonText(report));
 }
 
 int Run(int argc, char** argv) {
@@ -47,17 +80,10 @@ int Run(int argc, char** argv) {
   if (!options) return 0;
   const Machine machine = PrepareMachine(*options);
   CheckOutputs(*options);
-  std::optional<Progress> progress(!options->quiet);
-  progress->Show(options->data.empty() ? "generating data" : "reading " + options->data);
-  const DataSet data = LoadData(*options);
-  const Report report = RunBenchmark(*options, data, machine, *progress);
-  progress.reset();
-  // The table first: what was measured must not be lost when the disk has filled up since.
-  Print(report);
-  if (!options->csv.empty()) WriteWholeFile(options->csv, CsvText(report.rows));
-  if (!options->json.empty()) WriteWholeFile(options->json, JsonText(report));
-  if (!options->load_csv.empty()) {
-    WriteWholeFile(options->load_csv, LoadCsvText(report.load, report.requests, *options));
+  if (options->sweep.empty()) {
+    RunOnce(*options, machine);
+  } else {
+    RunAll(*options, machine);
   }
   return 0;
 }

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <array>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "baselines/methods.h"
@@ -8,6 +6,7 @@
 #include "bench/retrieval_bench_columns.h"
 #include "bench/retrieval_bench_load_output.h"
 #include "bench/retrieval_bench_report.h"
+#include "bench/retrieval_bench_row_json.h"
 
 namespace eta::bench {
 namespace {
@@ -15,13 +14,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json OrNull(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
-
-// A JSON number has 53 bits only.
-std::string Hex(uint64_t value) {
-  std::array<char, 17> text;
-  std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(value));
-  return text.data();
-}
 
 Json GeneratorJson(const GeneratorOptions& g) {
   return {{"seed", g.seed},
@@ -97,18 +89,9 @@ Json SettingsJson(const Report& report) {
           {"cold", report.cold ? ColdJson(*report.cold) : Json(nullptr)}};
 }
 
-Json RequestsJson(const RequestSummary& r) {
-  return {{"requests", r.requests},
-          {"empty_histories", r.empty_histories},
-          {"behaviours_min", r.behaviours_min},
-          {"behaviours_median", r.behaviours_median},
-          {"behaviours_mean", r.l_mean},
-          {"behaviours_max", r.behaviours_max},
-          {"candidates_mean", r.b_mean}};
-}
+}  // namespace
 
-Json EnvironmentJson(const Report& report) {
-  const Environment& e = report.environment;
+Json EnvironmentJson(const Environment& e, const std::string& target) {
   Json variables = Json::object();
   for (const auto& [name, value] : e.variables) variables[name] = value;
   return {{"date", e.date},
@@ -121,7 +104,7 @@ Json EnvironmentJson(const Report& report) {
           {"counters", e.counters},
           {"load_average", e.load_average},
           {"kernel", e.kernel},
-          {"target", report.target},
+          {"target", target},
           {"compiler", kCompiler},
           {"compiler_flags", kCompilerFlags},
           {"build_type", kBuildType},
@@ -131,44 +114,6 @@ Json EnvironmentJson(const Report& report) {
             {"git_revision", kGitRevision},
             {"highway", kHighwayVersion},
             {"faiss", FaissBuild()}}}};
-}
-
-Json RowJson(const Row& row) {
-  return {{"method", row.method},
-          {"bits", row.bits},
-          {"dim", row.dim},
-          {"k", row.k},
-          {"l_mean", row.l_mean},
-          {"b", row.b},
-          {"threads", row.threads},
-          {"target", row.target},
-          {"cache", row.cache},
-          {"recall", OrNull(row.recall)},
-          {"recall_p5", OrNull(row.recall_p5)},
-          {"recall_ties", OrNull(row.recall_ties)},
-          {"attention_mass", OrNull(row.attention_mass)},
-          {"p50_us", row.p50_us},
-          {"p50_low_us", OrNull(row.p50_low_us)},
-          {"p50_high_us", OrNull(row.p50_high_us)},
-          {"p95_us", row.p95_us},
-          {"p99_us", row.p99_us},
-          {"p999_us", row.p999_us},
-          {"candidates_per_s", row.candidates_per_s},
-          {"bytes_per_behaviour", OrNull(row.bytes_per_behaviour)},
-          {"build_us", row.build_us},
-          {"recall_p50", OrNull(row.recall_p50)},
-          {"p50_ns_per_candidate", row.p50_ns_per_candidate},
-          {"vs_exact", OrNull(row.vs_exact)},
-          {"table_bytes", row.table_bytes},
-          {"latency_samples", row.samples},
-          {"requests_with_recall", row.requests_with_recall},
-          {"voluntary_switches", row.voluntary_switches},
-          {"involuntary_switches", row.involuntary_switches},
-          {"cycles_per_code", OrNull(row.cycles_per_code)},
-          {"instructions_per_code", OrNull(row.instructions_per_code)},
-          {"repeat_p50_us", row.repeat_p50_us},
-          {"recall_histogram", row.recall_histogram},
-          {"positions_digest", Hex(row.positions_digest)}};
 }
 
 Json DefinitionsJson() {
@@ -196,8 +141,6 @@ Json DefinitionsJson() {
   return definitions;
 }
 
-}  // namespace
-
 std::string JsonText(const Report& report) {
   Json rows = Json::array();
   for (const Row& row : report.rows) rows.push_back(RowJson(row));
@@ -206,7 +149,7 @@ std::string JsonText(const Report& report) {
                      {"data", DataJson(report)},
                      {"settings", SettingsJson(report)},
                      {"requests", RequestsJson(report.requests)},
-                     {"environment", EnvironmentJson(report)},
+                     {"environment", EnvironmentJson(report.environment, report.target)},
                      {"notes", report.notes},
                      {"rows", rows},
                      {"load", LoadJson(report.load, report.options)},

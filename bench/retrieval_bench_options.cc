@@ -2,6 +2,7 @@
 #include "bench/retrieval_bench_options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <iostream>
 #include <limits>
@@ -18,10 +19,7 @@
 namespace eta::bench {
 namespace {
 
-constexpr uint64_t kMaxCount = std::numeric_limits<int32_t>::max();
 constexpr uint64_t kMaxSeed = std::numeric_limits<uint64_t>::max();
-constexpr uint64_t kMaxK = 1'000'000;
-constexpr uint64_t kMaxCandidates = 1'000'000;
 constexpr uint64_t kMaxRepeats = 1'000'000;
 constexpr double kMaxSeconds = 1e6;
 constexpr uint64_t kMaxMegabytes = 1'000'000'000;
@@ -29,6 +27,8 @@ constexpr uint64_t kMaxMegabytes = 1'000'000'000;
 constexpr const char* kDefaultMethods =
     "exact,eta:64,eta:128,eta:256,faiss_exact,faiss_binary:64,faiss_binary:256,sim_hard,"
     "sim_soft:ivf,sim_soft:hnsw,recent";
+constexpr const char* kDefaultSweptMethods =
+    "exact,eta:{bits},faiss_exact,faiss_binary:{bits},sim_hard,sim_soft:ivf,sim_soft:hnsw,recent";
 
 // True when the whole of `text` is a number that fits T.
 template <class T>
@@ -67,6 +67,7 @@ struct RawValues {
   std::string split = "auto";
   std::string cache = "warm";
   std::string load;
+  std::vector<std::string> sweep;
   bool list_methods = false;
 };
 
@@ -87,6 +88,10 @@ class Group {
   }
   CLI::Option* Text(const char* option, std::string& value, const char* type, const char* text) {
     return app_.add_option(option, value, text)->type_name(type)->group(name_);
+  }
+  void List(const char* option, std::vector<std::string>& values, const char* type,
+            const char* text) {
+    app_.add_option(option, values, text)->type_name(type)->expected(1)->take_all()->group(name_);
   }
   void Flag(const char* option, bool& value, const char* text) {
     app_.add_flag(option, value, text)->group(name_);
@@ -188,6 +193,19 @@ void AddLoadOptions(CLI::App& app, Options& o, RawValues& raw) {
   group.Text("--load-csv", o.load_csv, "FILE", "Write what --load and --slo-ms measured as CSV");
 }
 
+void AddSweepOptions(CLI::App& app, Options& o, RawValues& raw) {
+  Group group(app, "Sweep");
+  group.List(
+      "--sweep", raw.sweep, "NAME=LIST",
+      "Measure all combinations of values of bits, L (history length), k, b, dim or threads, "
+      "such as bits=32,64,128 or L=256:65536:x4; once per name. bits fills in {bits} in "
+      "--methods, such as eta:{bits}");
+  group.Decimal("--time-budget", o.time_budget, kMaxSeconds,
+                "Seconds after which no further combination is begun; 0: no limit");
+  group.Text("--cells", o.cells, "FILE",
+             "Keep finished combinations in this file, and go on from those that it holds");
+}
+
 void AddOutputOptions(CLI::App& app, Options& o) {
   Group group(app, "Output");
   group.Text("--csv", o.csv, "FILE", "Write the rows as CSV");
@@ -227,8 +245,40 @@ void ConvertLoad(const CLI::App& app, const RawValues& raw, Options& o) {
   o.split = Split::kUsers;
 }
 
+// Options whose values a sweep would override.
+const char* OverriddenBy(const std::string& axis, bool is_generated) {
+  if (axis == "L") return is_generated ? "--length" : "--max-history";
+  if (axis == "k") return "--k";
+  if (axis == "b") return "--b";
+  if (axis == "dim") return "--dim";
+  return axis == "threads" ? "--threads" : "--bits";
+}
+
+// Returns the methods with their bits filled in.
+std::string ConvertSweep(const CLI::App& app, const RawValues& raw, Options& o) {
+  for (const char* name : {"--time-budget", "--cells"}) {
+    Require(!raw.sweep.empty() || app.count(name) == 0, name, " needs --sweep");
+  }
+  std::vector<size_t> bits;
+  for (const std::string& text : raw.sweep) {
+    SweepAxis axis = ParseSweep(text);
+    Require(std::ranges::find(o.sweep, axis.name, &SweepAxis::name) == o.sweep.end(), "--sweep ",
+            axis.name, " is given twice");
+    Require(axis.name != "dim" || o.data.empty(), "--sweep dim needs generated data, not --data");
+    const char* overridden = OverriddenBy(axis.name, o.data.empty());
+    Require(axis.name == "bits" || app.count(overridden) == 0, overridden, " and --sweep ",
+            axis.name, " exclude each other");
+    if (axis.name == "bits") bits = axis.values;
+    o.sweep.push_back(std::move(axis));
+  }
+  MakeCells(o.sweep);  // throws when there are too many
+  Require(o.sweep.empty() || (o.load_rates.empty() && o.slo_ms == 0),
+          "--sweep does not go with --load and --slo-ms");
+  const bool is_default = app.count("--methods") == 0;
+  return ExpandBits(is_default && !bits.empty() ? kDefaultSweptMethods : raw.methods, bits);
+}
+
 void Convert(const CLI::App& app, const RawValues& raw, Options& o) {
-  o.methods = SplitMethods(raw.methods);
   o.methods_are_default = app.count("--methods") == 0;
   o.split = ParseSplit(raw.split);
   Require(raw.cache == "warm" || raw.cache == "cold", "cache \"", raw.cache,
@@ -239,11 +289,13 @@ void Convert(const CLI::App& app, const RawValues& raw, Options& o) {
   }
   if (app.count("--hyperplanes") > 0) o.hyperplanes = ParseHyperplaneKind(raw.hyperplanes);
   // An empty text means "not given" further on.
-  for (const char* name : {"--data", "--csv", "--json", "--target", "--load", "--load-csv"}) {
+  for (const char* name :
+       {"--data", "--csv", "--json", "--target", "--load", "--load-csv", "--cells"}) {
     Require(app.count(name) == 0 || !app.get_option(name)->as<std::string>().empty(), name,
             " needs a name");
   }
   ConvertLoad(app, raw, o);
+  o.methods = SplitMethods(ConvertSweep(app, raw, o));
 }
 
 }  // namespace
@@ -261,6 +313,7 @@ std::optional<Options> ParseOptions(int argc, char** argv) {
   AddMethodOptions(app, options, raw);
   AddMeasuringOptions(app, options, raw);
   AddLoadOptions(app, options, raw);
+  AddSweepOptions(app, options, raw);
   AddOutputOptions(app, options);
   app.footer(HelpFooter());
   try {

@@ -4,15 +4,22 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "bench/retrieval_bench_sweep.h"
 #include "core/batch.h"
 #include "core/generator.h"
 #include "core/hyperplanes.h"
 
 namespace eta::bench {
+
+// The largest values that the command line accepts.
+inline constexpr uint64_t kMaxCount = std::numeric_limits<int32_t>::max();
+inline constexpr uint64_t kMaxK = 1'000'000;
+inline constexpr uint64_t kMaxCandidates = 1'000'000;
 
 struct Options {
   // Data.
@@ -50,6 +57,11 @@ struct Options {
   double slo_ms = 0;               // limit of p99; 0: no search
   double slo_seconds = 60;         // of the search, per method
   std::string load_csv;
+
+  // Sweep.
+  std::vector<SweepAxis> sweep;  // empty: no sweep
+  double time_budget = 0;        // seconds; 0: no limit
+  std::string cells;             // file of finished cells
 
   // Output.
   std::string csv;

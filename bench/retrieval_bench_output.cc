@@ -94,7 +94,7 @@ Progress::~Progress() {
 
 void Progress::Show(const std::string& text) {
   if (!is_shown_) return;
-  std::fprintf(stderr, "\r\033[K%s", text.c_str());
+  std::fprintf(stderr, "\r\033[K%s%s", prefix_.c_str(), text.c_str());
   std::fflush(stderr);
 }
 

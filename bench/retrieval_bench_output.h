@@ -23,9 +23,11 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   void Show(const std::string& text);
+  void SetPrefix(const std::string& prefix) { prefix_ = prefix; }  // of all texts from now on
 
  private:
   bool is_shown_;
+  std::string prefix_;
 };
 
 }  // namespace eta::bench

@@ -68,13 +68,13 @@ std::string HeaderText(const Report& report) {
              ThreadsLine(report), CacheLine(report), "\n\n");
 }
 
-std::string TableText(const Report& report) {
+std::string TableText(std::span<const Row> rows, size_t k) {
   std::vector<std::vector<std::string>> lines{
-      {"method", Cat("recall@", report.options.k), "recall", "recall", "attention", "p50",
-       "95 % of", "p95", "p99", "p99.9", "p50 ns per", "speed vs", "million", "bytes per", "build"},
+      {"method", Cat("recall@", k), "recall", "recall", "attention", "p50", "95 % of", "p95", "p99",
+       "p99.9", "p50 ns per", "speed vs", "million", "bytes per", "build"},
       {"", "mean", "p5", "ties", "mass", "us", "p50, us", "us", "us", "us", "candidate", "exact",
        "cand/s", "behaviour", "us"}};
-  for (const Row& row : report.rows) {
+  for (const Row& row : rows) {
     lines.push_back(
         {row.method, Fixed(row.recall, 4, "-"), Fixed(row.recall_p5, 4, "-"),
          Fixed(row.recall_ties, 4, "-"), Fixed(row.attention_mass, 4, "-"), Fixed(row.p50_us, 1),
@@ -86,20 +86,26 @@ std::string TableText(const Report& report) {
   return Align(lines);
 }
 
-std::string CsvText(std::span<const Row> rows) {
+std::string CsvHeader() {
   std::string text;
   for (const Column& column : kColumns) text += Cat(text.empty() ? "" : ",", column.name);
-  text += '\n';
-  for (const Row& row : rows) {
-    text += Cat(CsvField(row.method), ',', row.bits, ',', row.dim, ',', row.k, ',',
-                Fixed(row.l_mean, 3), ',', row.b, ',', row.threads, ',', CsvField(row.target), ',',
-                row.cache, ',', Fixed(row.recall, 6, ""), ',', Fixed(row.recall_p5, 6, ""), ',',
-                Fixed(row.recall_ties, 6, ""), ',', Fixed(row.attention_mass, 6, ""), ',',
-                Fixed(row.p50_us, 3), ',', Fixed(row.p50_low_us, 3, ""), ',',
-                Fixed(row.p50_high_us, 3, ""), ',', Fixed(row.p95_us, 3), ',', Fixed(row.p99_us, 3),
-                ',', Fixed(row.p999_us, 3), ',', Fixed(row.candidates_per_s, 1), ',',
-                Fixed(row.bytes_per_behaviour, 3, ""), ',', Fixed(row.build_us, 3), '\n');
-  }
+  return text;
+}
+
+std::string CsvLine(const Row& row) {
+  return Cat(CsvField(row.method), ',', row.bits, ',', row.dim, ',', row.k, ',',
+             Fixed(row.l_mean, 3), ',', row.b, ',', row.threads, ',', CsvField(row.target), ',',
+             row.cache, ',', Fixed(row.recall, 6, ""), ',', Fixed(row.recall_p5, 6, ""), ',',
+             Fixed(row.recall_ties, 6, ""), ',', Fixed(row.attention_mass, 6, ""), ',',
+             Fixed(row.p50_us, 3), ',', Fixed(row.p50_low_us, 3, ""), ',',
+             Fixed(row.p50_high_us, 3, ""), ',', Fixed(row.p95_us, 3), ',', Fixed(row.p99_us, 3),
+             ',', Fixed(row.p999_us, 3), ',', Fixed(row.candidates_per_s, 1), ',',
+             Fixed(row.bytes_per_behaviour, 3, ""), ',', Fixed(row.build_us, 3));
+}
+
+std::string CsvText(std::span<const Row> rows) {
+  std::string text = CsvHeader() + '\n';
+  for (const Row& row : rows) text += CsvLine(row) + '\n';
   return text;
 }
 

@@ -2,6 +2,7 @@
 // What a run says: a table to read, a CSV to plot, a JSON to repeat it by.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,8 +30,14 @@ struct Report {
 };
 
 std::string HeaderText(const Report& report);
-std::string TableText(const Report& report);
+std::string TableText(std::span<const Row> rows, size_t k);
+std::string CsvHeader();              // without the end of the line
+std::string CsvLine(const Row& row);  // likewise
 std::string CsvText(std::span<const Row> rows);
 std::string JsonText(const Report& report);
+
+// Parts of the JSON.
+nlohmann::ordered_json EnvironmentJson(const Environment& environment, const std::string& target);
+nlohmann::ordered_json DefinitionsJson();
 
 }  // namespace eta::bench
