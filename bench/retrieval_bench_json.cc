@@ -82,7 +82,8 @@ Json SettingsJson(const Report& report) {
           {"split", SplitName(ResolveSplit(o.split, report.requests.requests, o.threads))},
           {"repeats", o.repeats},
           {"pinned", o.pin},
-          {"warm_up_runs", o.is_cold ? Json(1) : Json("1 before each repeat")},
+          {"warm_up_runs", 1},  // cold: before all repeats; warm: in each turn of a method
+          {"repeats_per_turn", o.is_cold ? 1 : kRepeatsPerTurn},
           {"interleaved", true},
           {"requests_per_turn", TurnSize(o, report.requests.requests)},
           {"cache", o.is_cold ? "cold" : "warm"},

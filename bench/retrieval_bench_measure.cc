@@ -188,11 +188,12 @@ void MeasureTurn(std::vector<Contender>& contenders, std::span<const UserRequest
       batches.back().push_back({prepared.back()[r].get(), turn[r].candidates});
     }
   }
-  for (size_t repeat = 0; repeat < options.repeats; ++repeat, ++rotation) {
+  for (size_t begin = 0; begin < options.repeats; begin += kRepeatsPerTurn, ++rotation) {
+    const size_t end = std::min(begin + kRepeatsPerTurn, options.repeats);
     for (size_t i = 0; i < contenders.size(); ++i) {
       const size_t c = (i + rotation) % contenders.size();
       contenders[c].Answer(batches[c], options.k, std::nullopt);
-      contenders[c].Answer(batches[c], options.k, repeat);
+      for (size_t r = begin; r < end; ++r) contenders[c].Answer(batches[c], options.k, r);
     }
   }
 }

@@ -84,9 +84,12 @@ size_t TurnSize(const Options& options, size_t num_requests);
 
 inline constexpr size_t kTurn = 16;
 
-// Measures all methods interleaved: a turn of requests goes through all methods once per repeat, in
-// an order that rotates, so that drift of clock speed or of other load hits all alike. Right before
-// it is timed the turn is answered once untimed by the same method. Where histories are long a turn
+// Repeats of a turn before the next method has its turn.
+inline constexpr size_t kRepeatsPerTurn = 3;
+
+// Measures all methods interleaved: a turn of requests goes through all methods, once for every
+// kRepeatsPerTurn repeats, in an order that rotates, so that drift of clock speed or of other load
+// hits all alike. A method first answers its turn once untimed. Where histories are long a turn
 // has fewer requests, but two or more, to bound the memory that they take.
 void Measure(std::vector<Contender>& contenders, const DataSet& data,
              std::span<const UserRequest> requests, const Options& options, Progress& progress);

@@ -268,6 +268,9 @@ std::string ConvertSweep(const CLI::App& app, const RawValues& raw, Options& o) 
     const char* overridden = OverriddenBy(axis.name, o.data.empty());
     Require(axis.name == "bits" || app.count(overridden) == 0, overridden, " and --sweep ",
             axis.name, " exclude each other");
+    // It would cut what the sweep makes.
+    Require(axis.name != "L" || app.count("--max-history") == 0,
+            "--max-history and --sweep L exclude each other");
     if (axis.name == "bits") bits = axis.values;
     o.sweep.push_back(std::move(axis));
   }

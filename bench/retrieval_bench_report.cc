@@ -41,7 +41,10 @@ std::string ThreadsLine(const Report& report) {
   const Split split = ResolveSplit(o.split, report.requests.requests, o.threads);
   return Cat(o.threads, o.threads > 1 ? Cat(", sharing out ", SplitName(split)) : "",
              "; every request timed ", o.repeats, o.repeats == 1 ? " time" : " times",
-             report.cold ? "" : ", each after an untimed run (warm cache)",
+             report.cold
+                 ? ""
+                 : Cat(" in turns of ", TurnSize(o, report.requests.requests),
+                       " requests, an untimed run before each ", kRepeatsPerTurn, " (warm cache)"),
              o.pin ? "; pinned" : "");
 }
 
