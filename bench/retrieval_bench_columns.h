@@ -19,7 +19,8 @@ inline constexpr Column kColumns[] = {
     {"threads", "threads"},
     {"target", "what ran it: SIMD target, or FAISS version and mode"},
     {"cache",
-     "warm: every request runs once untimed before it is timed; cold: every request timed is of a "
+     "warm: a method answers each turn of requests once untimed before they are timed; cold: every "
+     "request timed is of a "
      "user whose prepared history has left all caches (the JSON says how)"},
     {"recall",
      "share of the exact inner-product top-K that was returned, by position; top-min(K, n) for a "

@@ -91,7 +91,12 @@ class Group {
   }
   void List(const char* option, std::vector<std::string>& values, const char* type,
             const char* text) {
-    app_.add_option(option, values, text)->type_name(type)->expected(1)->take_all()->group(name_);
+    app_.add_option(option, values, text)
+        ->type_name(type)
+        ->expected(1)
+        ->default_str("")
+        ->take_all()
+        ->group(name_);
   }
   void Flag(const char* option, bool& value, const char* text) {
     app_.add_flag(option, value, text)->group(name_);
@@ -166,9 +171,10 @@ void AddMeasuringOptions(CLI::App& app, Options& o, RawValues& raw) {
              "auto (users if there are as many requests as threads)");
   group.Whole("--repeats", o.repeats, 1, kMaxRepeats, "Timed runs of each request and method");
   group.Flag("--pin", o.pin, "Bind each thread to a CPU of its own");
-  group.Text("--cache", raw.cache, "HOW",
-             "warm: each request runs once before it is timed; cold: each is of a user whose "
-             "prepared history has left all caches");
+  group.Text(
+      "--cache", raw.cache, "HOW",
+      "warm: each turn of requests runs once before it is timed; cold: each is of a user whose "
+      "prepared history has left all caches");
   group.Whole(
       "--llc-mb", o.llc_mb, 0, kMaxMegabytes,
       "With --cache cold: size of the last-level cache in MB; 0: ask the system, which in a "
