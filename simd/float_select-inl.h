@@ -77,43 +77,46 @@ HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Moves the lanes whose mask bit is set to the front, of several vectors by one mask. With GCC 12,
+// Lanes whose mask bit is set are moved to the front of several vectors by one plan. With GCC 12,
 // Highway 1.0.3's Compress for AVX2 copies its 1 KiB table to the stack in every call: 180 cycles.
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3 || HWY_HAVE_SCALABLE
+
 template <class D>
-class Compressor {
- public:
-  HWY_INLINE Compressor(D d, hn::Mask<D> mask) : d_(d), mask_(mask) {
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3 || HWY_HAVE_SCALABLE
-    count_ = hn::CountTrue(d, mask);
+using CompressPlan = hn::Mask<D>;
+
+template <class D>
+HWY_INLINE CompressPlan<D> PlanCompress(D d, hn::Mask<D> mask, size_t& count) {
+  count = hn::CountTrue(d, mask);
+  return mask;
+}
+
+template <class D, typename T>
+HWY_INLINE void StoreCompressed(D, CompressPlan<D> plan, hn::Vec<hn::Rebind<T, D>> v, T* to) {
+  const hn::Rebind<T, D> d;
+  hn::StoreU(hn::Compress(v, hn::RebindMask(d, plan)), d, to);
+}
+
 #else
-    uint8_t bytes[8] = {0};  // StoreMaskBits may write 8 bytes
-    hn::StoreMaskBits(d, mask, bytes);
-    count_ = hwy::PopCount(uint64_t{bytes[0]});
-    lanes_ = hn::PromoteTo(DI(), hn::LoadU(hn::Rebind<uint8_t, D>(), kSetBits.of[bytes[0]]));
-#endif
-  }
 
-  HWY_INLINE size_t count() const { return count_; }
+template <class D>
+using CompressPlan = hn::Vec<hn::RebindToSigned<D>>;  // the numbers of the lanes, in front
 
-  template <typename T>
-  HWY_INLINE void Store(hn::Vec<hn::Rebind<T, D>> v, T* to) const {
-    const hn::Rebind<T, D> d;
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3 || HWY_HAVE_SCALABLE
-    hn::StoreU(hn::Compress(v, hn::RebindMask(d, mask_)), d, to);
-#else
-    hn::StoreU(hn::TableLookupLanes(v, hn::IndicesFromVec(d, lanes_)), d, to);
-#endif
-  }
+template <class D>
+HWY_INLINE CompressPlan<D> PlanCompress(D d, hn::Mask<D> mask, size_t& count) {
+  uint8_t bytes[8] = {0};  // StoreMaskBits may write 8 bytes
+  hn::StoreMaskBits(d, mask, bytes);
+  count = hwy::PopCount(uint64_t{bytes[0]});
+  return hn::PromoteTo(hn::RebindToSigned<D>(),
+                       hn::LoadU(hn::Rebind<uint8_t, D>(), kSetBits.of[bytes[0]]));
+}
 
- private:
-  using DI = hn::RebindToSigned<D>;
-  D d_;
-  hn::Mask<D> mask_;
-  size_t count_;
-#if !(HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3 || HWY_HAVE_SCALABLE)
-  hn::Vec<DI> lanes_;
+template <class D, typename T>
+HWY_INLINE void StoreCompressed(D, CompressPlan<D> plan, hn::Vec<hn::Rebind<T, D>> v, T* to) {
+  const hn::Rebind<T, D> d;
+  hn::StoreU(hn::TableLookupLanes(v, hn::IndicesFromVec(d, plan)), d, to);
+}
+
 #endif
-};
 
 class FloatSelector {
  public:
@@ -219,10 +222,11 @@ class FloatSelector {
     ForEachVector(scores, [&](V v, size_t first, hn::Mask<D> valid) HWY_ATTR {
       const auto mask = hn::And(hn::Ge(v, t), valid);
       const auto positions = hn::Add(lanes, hn::Set(di, static_cast<int32_t>(first)));
-      const Compressor<D> reached(d, mask);
-      reached.Store(v, list_scores_ + count);
-      reached.Store(positions, list_positions_ + count);
-      count += reached.count();
+      size_t reached;
+      const auto plan = PlanCompress(d, mask, reached);
+      StoreCompressed(d, plan, v, list_scores_ + count);
+      StoreCompressed(d, plan, positions, list_positions_ + count);
+      count += reached;
     });
     hn::StoreU(hn::Set(d, kLowest), d, list_scores_ + count);
     return count;
@@ -317,12 +321,14 @@ class FloatSelector {
       const auto valid = hn::FirstN(d, HWY_MIN(N, count - i));
       const auto is_above = in.reach_high == 0 ? none : hn::And(hn::Ge(v, high_v), valid);
       const auto is_inside = hn::AndNot(is_above, hn::And(hn::Ge(v, low_v), valid));
-      const Compressor<D> move_above(d, is_above), move_inside(d, is_inside);
-      move_above.Store(position, list_positions_ + above);
-      move_inside.Store(position, inside_positions + inside);
-      if (inside < 16) move_inside.Store(v, inside_scores + inside);
-      above += move_above.count();
-      inside += move_inside.count();
+      size_t now_above, now_inside;
+      const auto plan_above = PlanCompress(d, is_above, now_above);
+      const auto plan_inside = PlanCompress(d, is_inside, now_inside);
+      StoreCompressed(d, plan_above, position, list_positions_ + above);
+      StoreCompressed(d, plan_inside, position, inside_positions + inside);
+      if (inside < 16) StoreCompressed(d, plan_inside, v, inside_scores + inside);
+      above += now_above;
+      inside += now_inside;
     }
     std::memcpy(positions, list_positions_, above * sizeof(int32_t));
     const size_t take = k_ - above;
@@ -350,7 +356,9 @@ class FloatSelector {
     }
     const auto best =
         hn::And(hn::Lt(rank, hn::Set(di, static_cast<int32_t>(take))), hn::FirstN(di, count));
-    Compressor<DI>(di, best).Store(hn::LoadU(di, positions), positions);
+    size_t kept;
+    const auto plan = PlanCompress(di, best, kept);
+    StoreCompressed(di, plan, hn::LoadU(di, positions), positions);
   }
 
   // Best score first.
