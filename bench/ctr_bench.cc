@@ -2,7 +2,6 @@
 // What a CTR model costs and what it is worth: quality on the test samples and latency of requests,
 // for each exported model, from the C++ forward pass.
 #include <algorithm>
-#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <optional>
@@ -13,6 +12,7 @@
 #include "bench/ctr_bench_options.h"
 #include "bench/ctr_bench_report.h"
 #include "bench/retrieval_bench_environment.h"
+#include "bench/retrieval_bench_main.h"
 #include "bench/retrieval_bench_output.h"
 #include "core/check.h"
 #include "core/simd_env.h"
@@ -21,8 +21,7 @@
 namespace eta::bench {
 namespace {
 
-constexpr int kMismatch = 1;  // and what is unexpected
-constexpr int kBadInput = 2;
+constexpr int kMismatch = 1;
 
 std::string ApplyTarget(const CtrOptions& options) {
   if (options.target.empty()) return ApplyTargetFromEnvironment();
@@ -70,25 +69,9 @@ int Run(int argc, char** argv) {
   return 0;
 }
 
-int Fail(int exit_code, const char* message) {
-  std::cerr << "ctr_bench: " << message << '\n';
-  return exit_code;
-}
-
 }  // namespace
 }  // namespace eta::bench
 
 int main(int argc, char** argv) {
-  using namespace eta::bench;
-  try {
-    return Run(argc, argv);
-  } catch (const std::invalid_argument& error) {
-    return Fail(kBadInput, error.what());
-  } catch (const eta::DataError& error) {
-    return Fail(kBadInput, error.what());
-  } catch (const std::bad_alloc&) {
-    return Fail(kMismatch, "not enough memory");
-  } catch (const std::exception& error) {
-    return Fail(kMismatch, error.what());
-  }
+  return eta::bench::RunMain("ctr_bench", eta::bench::Run, argc, argv);
 }

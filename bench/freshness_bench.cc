@@ -3,7 +3,6 @@
 // and retrieves for the test samples of each: ETA with the codes of the current embeddings, SIM
 // soft with an index of earlier ones. The ranking model is the snapshot's own in both cases, so
 // that recall and AUC differ by the retrieval alone.
-#include <exception>
 #include <iostream>
 #include <optional>
 #include <string>
@@ -11,15 +10,13 @@
 #include "bench/freshness_bench_measure.h"
 #include "bench/freshness_bench_report.h"
 #include "bench/retrieval_bench_environment.h"
+#include "bench/retrieval_bench_main.h"
 #include "bench/retrieval_bench_output.h"
 #include "core/check.h"
 #include "core/simd_env.h"
 
 namespace eta::bench {
 namespace {
-
-constexpr int kUnexpected = 1;
-constexpr int kBadInput = 2;
 
 int Run(int argc, char** argv) {
   const std::optional<FreshnessOptions> options = ParseFreshnessOptions(argc, argv);
@@ -40,23 +37,9 @@ int Run(int argc, char** argv) {
   return 0;
 }
 
-int Fail(int exit_code, const char* message) {
-  std::cerr << "freshness_bench: " << message << '\n';
-  return exit_code;
-}
-
 }  // namespace
 }  // namespace eta::bench
 
 int main(int argc, char** argv) {
-  using namespace eta::bench;
-  try {
-    return Run(argc, argv);
-  } catch (const std::invalid_argument& error) {
-    return Fail(kBadInput, error.what());
-  } catch (const eta::DataError& error) {
-    return Fail(kBadInput, error.what());
-  } catch (const std::exception& error) {
-    return Fail(kUnexpected, error.what());
-  }
+  return eta::bench::RunMain("freshness_bench", eta::bench::Run, argc, argv);
 }

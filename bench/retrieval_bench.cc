@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs many retrieval methods on the same requests and reports recall against latency.
 #include <array>
-#include <exception>
 #include <iostream>
 #include <new>
 #include <optional>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "bench/retrieval_bench_load_output.h"
+#include "bench/retrieval_bench_main.h"
 #include "bench/retrieval_bench_options.h"
 #include "bench/retrieval_bench_output.h"
 #include "bench/retrieval_bench_report.h"
@@ -20,10 +20,6 @@
 
 namespace eta::bench {
 namespace {
-
-constexpr int kUnexpected = 1;
-constexpr int kBadInput = 2;
-constexpr int kMismatch = 3;
 
 void CheckOutputs(const Options& options) {
   const std::array<const std::string*, 4> files{&options.csv, &options.json, &options.load_csv,
@@ -88,27 +84,9 @@ int Run(int argc, char** argv) {
   return 0;
 }
 
-int Fail(int exit_code, const std::string& message) {
-  std::cerr << "retrieval_bench: " << message << '\n';
-  return exit_code;
-}
-
 }  // namespace
 }  // namespace eta::bench
 
 int main(int argc, char** argv) {
-  using namespace eta::bench;
-  try {
-    return Run(argc, argv);
-  } catch (const Mismatch& error) {
-    return Fail(kMismatch, error.what());
-  } catch (const std::invalid_argument& error) {
-    return Fail(kBadInput, error.what());
-  } catch (const eta::DataError& error) {
-    return Fail(kBadInput, error.what());
-  } catch (const std::bad_alloc&) {
-    return Fail(kUnexpected, "not enough memory");
-  } catch (const std::exception& error) {
-    return Fail(kUnexpected, error.what());
-  }
+  return eta::bench::RunMain("retrieval_bench", eta::bench::Run, argc, argv);
 }

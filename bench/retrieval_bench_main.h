@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the main functions of the programs share.
+#pragma once
+
+namespace eta::bench {
+
+// Runs a program and returns its exit code: that of `run`, or after one line on stderr 2 for bad
+// arguments and data, 3 for a kernel that differs from its scalar twin, 1 for anything else.
+int RunMain(const char* program, int (*run)(int argc, char** argv), int argc, char** argv);
+
+}  // namespace eta::bench
