@@ -54,8 +54,8 @@ def parse_arguments():
     parser.add_argument("--decay", type=float, default=0.1,
                         help="L2 penalty on user embeddings (default: %(default)s)")
     parser.add_argument("--warm-up", type=float, default=0.4, metavar="SHARE",
-                        help="of training in which eta, twin and reformer_lsh attend to all "
-                        "behaviours (default: %(default)s)")
+                        help="of training in which units that retrieve attend to all behaviours "
+                        "(default: %(default)s)")
     for name, default, _, _, text in COUNTS:
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N",
                             help=f"{text} (default: %(default)s)")

@@ -156,7 +156,7 @@ def fit(bundle, options, on_step=None, progress=None):
             batch = data.make_batch(bundle, part)
             model.train()
             model.refresh()
-            if getattr(model.long, "OWN", False):
+            if hasattr(model.long, "warming_up"):
                 model.long.warming_up = share < options.warm_up
             optimizer.zero_grad()
             loss = step_loss(model, batch, options.decay)

@@ -66,11 +66,9 @@ class FullAttention(Unit):
 class Retrieval(Unit):
     """Attention over the K behaviours of the best score, newest first among equals.
 
-    A unit that retrieves by what it learns begins with attention over all behaviours (warming_up):
-    what is never retrieved gets no gradient, so that items which start far from their like would
-    stay there.
+    Training begins with attention over all behaviours (warming_up): what is never retrieved gets no
+    gradient, so that items which start far from their like would stay there.
     """
-    OWN = False  # retrieves by the model's own embeddings
 
     def __init__(self, options):
         super().__init__()
@@ -121,7 +119,6 @@ class SimSoft(Retrieval):
 
 
 class Eta(Retrieval):
-    OWN = True
     def __init__(self, options, random):
         super().__init__(options)
         planes = random.standard_normal((options.dim, options.bits)).astype(np.float32)
@@ -141,8 +138,6 @@ class Eta(Retrieval):
 
 class Twin(Retrieval):
     """Scores are the attention's own, summed over heads: (c W_q) . (x W_k), in int8."""
-    OWN = True
-
     def __init__(self, options):
         super().__init__(options)
         self.register_buffer("queries", torch.zeros(1, 1))
@@ -162,8 +157,6 @@ class Twin(Retrieval):
 
 class ReformerLsh(Retrieval):
     """Scores are the number of rounds in which both share a bucket, 1 or more."""
-    OWN = True
-
     def __init__(self, options, random):
         super().__init__(options)
         shape = (options.rounds, options.dim, options.buckets // 2)
