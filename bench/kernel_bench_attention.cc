@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows for what serves a CTR model: layers, exponentials and both forms of target attention.
+// Rows for what serves a CTR model: layers, exponentials and the forms of target attention.
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -10,6 +10,7 @@
 #include "core/reference/attention.h"
 #include "simd/activations.h"
 #include "simd/attention.h"
+#include "simd/head_attention.h"
 #include "simd/linear.h"
 
 namespace eta::bench {
@@ -49,7 +50,7 @@ void Layer(benchmark::State& state, size_t in, size_t out) {
   AlignedVector<float> packed(simd::PackedLinearSize(in, out)), y(kRows * out);
   simd::PackLinear(weight.data(), in, out, out, 1, packed.data());
   const auto kernel = [&] {
-    simd::Linear(x.data(), kRows, in, in, packed.data(), nullptr, out, simd::Activation::kNone,
+    simd::Linear(x.data(), kRows, in, in, packed.data(), nullptr, 0, out, simd::Activation::kNone,
                  y.data(), out);
   };
   kernel();
@@ -100,6 +101,45 @@ void ChosenRows(benchmark::State& state, size_t items, size_t k) {
     return state.SkipWithError("differs from the reference");
   }
   Run(state, kRows, static_cast<double>(2 * kRows * kHeads * k * kDim), kernel);
+}
+
+// Random keys, values and queries have no order: only the check must know their columns.
+void ChosenHeads(benchmark::State& state, size_t items, size_t k) {
+  static_assert(kHeads == 4);
+  const auto table = RandomNormals(items * 2 * kDim, 1);
+  auto queries = RandomNormals(kRows * kDim, 2);
+  for (float& value : queries) value *= 0.2f;
+  std::vector<int32_t> ids(kRows * k), counts(kRows, static_cast<int32_t>(k));
+  Random random(3);
+  for (int32_t& id : ids) id = static_cast<int32_t>(random.Below(static_cast<uint32_t>(items)));
+  AlignedVector<uint8_t> scratch(simd::AttendHeadsScratchBytes(k));
+  AlignedVector<float> out(kRows * kDim);
+  const auto kernel = [&] {
+    simd::AttendHeads({table.data(), 2 * kDim, 2 * kDim, ids.data(), counts.data(), k}, kHeads,
+                      kPart, queries.data(), kRows, kDim, scratch.data(), out.data(), kDim);
+  };
+  kernel();
+  // The last query's last head.
+  const size_t query = (kRows - 1) * kDim;
+  const auto head_of = [](const float* from) {
+    std::vector<float> head;
+    for (size_t i = 0; i < kPart; ++i) head.push_back(from[simd::HeadColumn(kHeads - 1, i, kPart)]);
+    return head;
+  };
+  std::vector<std::vector<float>> keys, values;
+  std::vector<const float*> key_rows, value_rows;
+  for (size_t j = 0; j < k; ++j) {
+    const float* row = table.data() + static_cast<size_t>(ids[(kRows - 1) * k + j]) * 2 * kDim;
+    keys.push_back(head_of(row));
+    values.push_back(head_of(row + kDim));
+  }
+  for (const auto& key : keys) key_rows.push_back(key.data());
+  for (const auto& value : values) value_rows.push_back(value.data());
+  if (!IsNear(head_of(out.data() + query),
+              Attend(head_of(queries.data() + query).data(), key_rows, value_rows, kPart, kPart))) {
+    return state.SkipWithError("differs from the reference");
+  }
+  Run(state, kRows, static_cast<double>(2 * kRows * k * kDim), kernel);
 }
 
 void AllRows(benchmark::State& state, size_t n) {
@@ -158,7 +198,11 @@ void RegisterAttention() {
   }
   for (const size_t k : {16, 64, 256}) {
     RegisterPerTarget(Cat("attend_rows/queries:", kRows, "/heads:4/dim:64/K:", k),
-                      [=](benchmark::State& state) { ChosenRows(state, 4096, k); });
+                      [=](benchmark::State& state) { ChosenRows(state, 1024, k); });
+  }
+  for (const size_t k : {16, 64, 256}) {
+    RegisterPerTarget(Cat("attend_heads/queries:", kRows, "/heads:4/dim:64/K:", k),
+                      [=](benchmark::State& state) { ChosenHeads(state, 1024, k); });
   }
   for (const size_t n : {16, 1024}) {
     RegisterPerTarget(Cat("attend_all/queries:", kRows, "/heads:4/dim:64/L:", n),

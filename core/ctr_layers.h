@@ -39,16 +39,41 @@ class Layer {
   size_t in() const { return in_; }
   size_t out() const { return out_; }
   void Apply(const Rows& x, simd::Activation activation, float* y, size_t y_stride) const {
-    Apply(x, bias_.empty() ? nullptr : bias_.data(), activation, y, y_stride);
+    Apply(x, bias_.empty() ? nullptr : bias_.data(), 0, activation, y, y_stride);
   }
-  void Apply(const Rows& x, const float* bias, simd::Activation activation, float* y,
-             size_t y_stride) const;
+  // With another bias; row r's is at bias + r * bias_stride.
+  void Apply(const Rows& x, const float* bias, size_t bias_stride, simd::Activation activation,
+             float* y, size_t y_stride) const;
 
  private:
   size_t in_ = 0;
   size_t out_ = 0;
   AlignedVector<float> packed_;
   AlignedVector<float> bias_;
+};
+
+// Whether what depends on an item alone is computed for all items when a model is read, or for each
+// request anew.
+enum class ItemTables { kNone, kAll };
+
+// A layer whose input are item rows, looked up in a table or computed.
+class ItemLayer {
+ public:
+  ItemLayer() = default;
+  ItemLayer(Layer layer, const Matrix<float>& items, ItemTables tables);
+
+  // y row b is the layer's output for item ids[b], whose row is x row b.
+  void Apply(std::span<const int32_t> ids, const Rows& x, float* y, size_t y_stride) const;
+  // The same where x are other rows than items'.
+  void Apply(const Rows& x, float* y, size_t y_stride) const {
+    layer_.Apply(x, simd::Activation::kNone, y, y_stride);
+  }
+  const float* row(int32_t id) const { return table_.row(static_cast<size_t>(id)); }
+  size_t table_bytes() const { return table_.values.size() * sizeof(float); }
+
+ private:
+  Layer layer_;
+  Matrix<float> table_;  // items x out; empty without tables
 };
 
 // Keys and values of rows that all candidates of a request attend to.
@@ -74,27 +99,66 @@ struct AttentionWork {
 class ProjectedAttention {
  public:
   ProjectedAttention() = default;
-  ProjectedAttention(const AttentionWeights& weights, size_t heads);
+  // `queries`, `rows`: where the candidates' queries and the rows' keys and values come from.
+  ProjectedAttention(const AttentionWeights& weights, size_t heads, const Matrix<float>& items,
+                     ItemTables queries, ItemTables rows);
 
   ProjectedHistory NewHistory(size_t max_rows) const;
+  // Rows of these items.
+  void Project(std::span<const int32_t> ids, const Rows& rows, AttentionWork& work,
+               ProjectedHistory& history) const;
+  // Rows that are no items'.
   void Project(const Rows& rows, AttentionWork& work, ProjectedHistory& history) const;
-  // out row b: the attention of target row b. At most kCtrChunk targets.
-  void Attend(const Rows& targets, const ProjectedHistory& history, AttentionWork& work, float* out,
+  // out row b: the attention of candidate b, whose item row is target row b. At most kCtrChunk.
+  void Attend(std::span<const int32_t> candidates, const Rows& targets,
+              const ProjectedHistory& history, AttentionWork& work, float* out,
               size_t out_stride) const;
+  size_t table_bytes() const;
 
  private:
+  void Pack(size_t count, AttentionWork& work, ProjectedHistory& history) const;
+
   size_t dim_ = 0;
   size_t heads_ = 0;
-  Layer query_, key_, value_, output_;
+  ItemLayer query_, key_, value_;
+  Layer output_;
 };
 
-// Target attention over rows of a table that are chosen for each candidate.
+// Rows of the item table: row b attends to ids[b * stride + j] for j < counts[b].
+struct ChosenItems {
+  const int32_t* ids;
+  const int32_t* counts;
+  size_t stride;
+};
+
+// Target attention over items chosen for each candidate, from a table of all items' keys and
+// values.
+class TableAttention {
+ public:
+  TableAttention() = default;
+  TableAttention(const AttentionWeights& weights, size_t heads, const Matrix<float>& items);
+
+  void Attend(std::span<const int32_t> candidates, const Rows& targets, const ChosenItems& chosen,
+              AttentionWork& work, float* out, size_t out_stride) const;
+  size_t table_bytes() const;
+
+ private:
+  size_t heads_ = 0;
+  size_t part_ = 0;
+  size_t columns_ = 0;
+  ItemLayer query_;
+  Matrix<float> keys_values_;  // items x 2 columns
+  Layer output_;
+};
+
+// The same from the raw rows of the items, without tables: four times the arithmetic a row with
+// four heads.
 class ChosenAttention {
  public:
   ChosenAttention() = default;
-  ChosenAttention(const AttentionWeights& weights, size_t heads);
+  ChosenAttention(const AttentionWeights& weights, size_t heads, const Matrix<float>& items);
 
-  void Attend(const Rows& targets, const simd::ChosenRows& rows, AttentionWork& work, float* out,
+  void Attend(const Rows& targets, const ChosenItems& chosen, AttentionWork& work, float* out,
               size_t out_stride) const;
 
  private:
@@ -104,6 +168,7 @@ class ChosenAttention {
   std::vector<Layer> fold_;   // per head: key[:, h]^T, part x dim
   std::vector<Layer> value_;  // per head: value[:, h], dim x part
   Layer output_;
+  const Matrix<float>* items_ = nullptr;
 };
 
 }  // namespace eta

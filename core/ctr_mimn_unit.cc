@@ -14,11 +14,12 @@ using simd::Activation;
 
 class MimnUnit : public LongTermUnit {
  public:
-  explicit MimnUnit(const CtrExport& model)
+  MimnUnit(const CtrExport& model, ItemTables tables)
       : model_(model),
         dim_(model.settings.dim),
         slots_(model.settings.slots),
-        attention_(model.long_term, model.settings.heads),
+        attention_(model.long_term, model.settings.heads, model.bundle.items.embeddings, tables,
+                   ItemTables::kNone),
         write_(model.mimn.write, 0, dim_, model.mimn.write_bias),
         gates_(model.mimn.gates),
         induce_(model.mimn.induce) {}
@@ -62,9 +63,9 @@ class MimnUnit : public LongTermUnit {
                        static_cast<Slots&>(user).rows);
   }
 
-  void Interest(const User& user, std::span<const int32_t>, const Rows& targets, Work& work,
-                float* out, size_t out_stride) const override {
-    attention_.Attend(targets, static_cast<const Slots&>(user).rows,
+  void Interest(const User& user, std::span<const int32_t> candidates, const Rows& targets,
+                Work& work, float* out, size_t out_stride) const override {
+    attention_.Attend(candidates, targets, static_cast<const Slots&>(user).rows,
                       static_cast<State&>(work).attention, out, out_stride);
   }
 
@@ -155,8 +156,8 @@ class MimnUnit : public LongTermUnit {
 
 }  // namespace
 
-std::unique_ptr<LongTermUnit> MakeMimnUnit(const CtrExport& model) {
-  return std::make_unique<MimnUnit>(model);
+std::unique_ptr<LongTermUnit> MakeMimnUnit(const CtrExport& model, ItemTables tables) {
+  return std::make_unique<MimnUnit>(model, tables);
 }
 
 }  // namespace eta

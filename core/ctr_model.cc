@@ -27,16 +27,29 @@ size_t CtrUser::bytes() const {
   return (bias_.size() + short_term_.floats) * sizeof(float) + (unit_ ? unit_->bytes() : 0);
 }
 
-CtrModel::CtrModel(const CtrExport& model)
+CtrModel::CtrModel(const CtrExport& model, ItemTables tables)
     : model_(model),
-      short_term_(model.short_term, model.settings.heads),
-      unit_(MakeLongTermUnit(model)),
+      short_term_(model.short_term, model.settings.heads, model.bundle.items.embeddings, tables,
+                  ItemTables::kNone),
+      unit_(MakeLongTermUnit(model, tables)),
       features_((unit_ ? 5 : 3) * model.settings.dim),
       user_layer_(model.mlp_weight[0], 0, model.settings.dim, model.mlp_bias[0]) {
-  layers_[0] = Layer(model.mlp_weight[0], model.settings.dim, features_, {});
+  const size_t dim = model.settings.dim;
+  if (tables == ItemTables::kAll) {
+    item_layer_.emplace(Layer(model.mlp_weight[0], dim, dim, {}), model.bundle.items.embeddings,
+                        tables);
+    layers_[0] = Layer(model.mlp_weight[0], 2 * dim, features_ - dim, {});
+  } else {
+    layers_[0] = Layer(model.mlp_weight[0], dim, features_, {});
+  }
   for (size_t i = 1; i < 3; ++i) {
     layers_[i] = Layer(model.mlp_weight[i], 0, model.mlp_weight[i].rows, model.mlp_bias[i]);
   }
+}
+
+size_t CtrModel::table_bytes() const {
+  return short_term_.table_bytes() + (unit_ ? unit_->table_bytes() : 0) +
+         (item_layer_ ? item_layer_->table_bytes() : 0);
 }
 
 CtrUser CtrModel::NewUser() const {
@@ -53,6 +66,7 @@ CtrScratch CtrModel::NewScratch() const {
   scratch.attention_ = AttentionWork(s.dim, s.heads, 0, s.short_length);
   scratch.rows_.resize(s.short_length * s.dim);
   scratch.features_.resize(kCtrChunk * features_);
+  if (item_layer_) scratch.bias_.resize(kCtrChunk * layers_[0].out());
   for (size_t i = 0; i < 2; ++i) scratch.hidden_[i].resize(kCtrChunk * layers_[i].out());
   scratch.wide_.resize(kCtrChunk);
   if (unit_) scratch.unit_ = unit_->NewWork();
@@ -74,7 +88,7 @@ void CtrModel::Prepare(size_t user, std::span<const int32_t> history, CtrScratch
                     prepared.bias_.data(), prepared.bias_.size());
   const auto newest = history.last(std::min(settings().short_length, history.size()));
   GatherItemRows(model_, newest, scratch.rows_.data(), dim);
-  short_term_.Project({scratch.rows_.data(), newest.size(), dim}, scratch.attention_,
+  short_term_.Project(newest, {scratch.rows_.data(), newest.size(), dim}, scratch.attention_,
                       prepared.short_term_);
   if (unit_) unit_->Prepare(history, *scratch.unit_, *prepared.unit_);
 }
@@ -99,7 +113,8 @@ void CtrModel::ScoreChunk(const CtrUser& user, std::span<const int32_t> candidat
   float* features = scratch.features_.data();  // c | s | c * s | g | c * g
   const Rows targets = {features, count, features_};
   GatherItemRows(model_, candidates, features, features_);
-  short_term_.Attend(targets, user.short_term_, scratch.attention_, features + dim, features_);
+  short_term_.Attend(candidates, targets, user.short_term_, scratch.attention_, features + dim,
+                     features_);
   if (unit_) {
     unit_->Interest(*user.unit_, candidates, targets, *scratch.unit_, features + 3 * dim,
                     features_);
@@ -112,8 +127,19 @@ void CtrModel::ScoreChunk(const CtrUser& user, std::span<const int32_t> candidat
     }
   }
   float *first = scratch.hidden_[0].data(), *second = scratch.hidden_[1].data();
-  layers_[0].Apply(targets, user.bias_.data(), Activation::kRelu, first, layers_[0].out());
-  layers_[1].Apply({first, count, layers_[0].out()}, Activation::kRelu, second, layers_[1].out());
+  const size_t width = layers_[0].out();
+  if (item_layer_) {
+    for (size_t b = 0; b < count; ++b) {
+      const float* of_item = item_layer_->row(candidates[b]);
+      float* bias = scratch.bias_.data() + b * width;
+      for (size_t i = 0; i < width; ++i) bias[i] = user.bias_[i] + of_item[i];
+    }
+    layers_[0].Apply({features + dim, count, features_}, scratch.bias_.data(), width,
+                     Activation::kRelu, first, width);
+  } else {
+    layers_[0].Apply(targets, user.bias_.data(), 0, Activation::kRelu, first, width);
+  }
+  layers_[1].Apply({first, count, width}, Activation::kRelu, second, layers_[1].out());
   layers_[2].Apply({second, count, layers_[1].out()}, Activation::kNone, logits, 1);
   for (size_t b = 0; b < count; ++b) logits[b] += scratch.wide_[b];
 }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "core/aligned.h"
@@ -39,6 +40,7 @@ class CtrScratch {
   std::unique_ptr<LongTermUnit::Work> unit_;
   AlignedVector<float> rows_;      // of the short-term behaviours
   AlignedVector<float> features_;  // of a chunk of candidates
+  AlignedVector<float> bias_;      // of the first layer, for each candidate
   AlignedVector<float> hidden_[2];
   AlignedVector<float> wide_;
 };
@@ -46,8 +48,10 @@ class CtrScratch {
 // A const CtrModel may be used by any number of threads, each with a CtrScratch of its own.
 class CtrModel {
  public:
-  // Packs the weights. `model` must outlive this, since the item table is read in place.
-  explicit CtrModel(const CtrExport& model);
+  // Packs the weights. `model` must outlive this, since the item table is read in place. With
+  // tables whatever depends on an item alone is computed here, for all items: requests are faster,
+  // and take table_bytes() more.
+  explicit CtrModel(const CtrExport& model, ItemTables tables = ItemTables::kAll);
 
   CtrUser NewUser() const;
   CtrScratch NewScratch() const;
@@ -63,6 +67,7 @@ class CtrModel {
   void Score(const CtrUser& user, std::span<const int32_t> candidates, CtrScratch& scratch,
              std::span<float> logits) const;
 
+  size_t table_bytes() const;  // of all items
   const CtrSettings& settings() const { return model_.settings; }
   CtrUnit unit() const { return model_.unit; }
 
@@ -72,9 +77,10 @@ class CtrModel {
 
   const CtrExport& model_;
   ProjectedAttention short_term_;
-  std::unique_ptr<LongTermUnit> unit_;  // null for kNone
-  size_t features_;                     // without the user's
-  Layer user_layer_;                    // the first layer's rows of the user's features
+  std::unique_ptr<LongTermUnit> unit_;   // null for kNone
+  size_t features_;                      // without the user's
+  Layer user_layer_;                     // the first layer's rows of the user's features
+  std::optional<ItemLayer> item_layer_;  // and of the candidate's row, with tables
   Layer layers_[3];
 };
 

@@ -2,6 +2,7 @@
 // ETA, SIM hard and soft, TWIN and Reformer's LSH: each retrieves k positions for a candidate, ties
 // going to the newest, and attends to the item rows of these.
 #include <algorithm>
+#include <optional>
 
 #include "core/ctr_unit.h"
 #include "simd/buckets.h"
@@ -17,10 +18,17 @@ using simd::TieOrder;
 
 class RetrievingUnit : public LongTermUnit {
  public:
-  explicit RetrievingUnit(const CtrExport& model)
-      : model_(model),
-        k_(std::min(model.settings.k, model.settings.max_history)),
-        attention_(model.long_term, model.settings.heads) {}
+  RetrievingUnit(const CtrExport& model, ItemTables tables)
+      : model_(model), k_(std::min(model.settings.k, model.settings.max_history)) {
+    const Matrix<float>& items = model.bundle.items.embeddings;
+    if (tables == ItemTables::kAll) {
+      from_table_.emplace(model.long_term, model.settings.heads, items);
+    } else {
+      from_rows_.emplace(model.long_term, model.settings.heads, items);
+    }
+  }
+
+  size_t table_bytes() const override { return from_table_ ? from_table_->table_bytes() : 0; }
 
   void Prepare(std::span<const int32_t> history, Work& work, User& user) const override {
     auto& memory = static_cast<Retrievable&>(user);
@@ -34,14 +42,12 @@ class RetrievingUnit : public LongTermUnit {
     auto& memory = static_cast<RetrievingWork&>(work);
     const auto& history = static_cast<const Retrievable&>(user);
     Retrieve(history, candidates, memory);
-    const size_t dim = model_.settings.dim;
-    const simd::ChosenRows rows = {model_.bundle.items.embeddings.values.data(),
-                                   dim,
-                                   dim,
-                                   memory.positions.data(),
-                                   memory.counts.data(),
-                                   k_};
-    attention_.Attend(targets, rows, memory.attention, out, out_stride);
+    const ChosenItems chosen = {memory.positions.data(), memory.counts.data(), k_};
+    if (from_table_) {
+      from_table_->Attend(candidates, targets, chosen, memory.attention, out, out_stride);
+    } else {
+      from_rows_->Attend(targets, chosen, memory.attention, out, out_stride);
+    }
   }
 
  protected:
@@ -84,13 +90,14 @@ class RetrievingUnit : public LongTermUnit {
   size_t k_;
 
  private:
-  ChosenAttention attention_;
+  std::optional<TableAttention> from_table_;  // one of the two
+  std::optional<ChosenAttention> from_rows_;
 };
 
 class EtaUnit : public RetrievingUnit {
  public:
-  explicit EtaUnit(const CtrExport& model)
-      : RetrievingUnit(model), code_bytes_(model.item_codes.cols) {}
+  EtaUnit(const CtrExport& model, ItemTables tables)
+      : RetrievingUnit(model, tables), code_bytes_(model.item_codes.cols) {}
 
   std::unique_ptr<User> NewUser() const override {
     auto user = std::make_unique<Codes>(model_.settings.max_history);
@@ -142,8 +149,8 @@ class EtaUnit : public RetrievingUnit {
 // are 1, and scores are whole numbers.
 class ScanUnit : public RetrievingUnit {
  public:
-  explicit ScanUnit(const CtrExport& model)
-      : RetrievingUnit(model),
+  ScanUnit(const CtrExport& model, ItemTables tables)
+      : RetrievingUnit(model, tables),
         ones_(std::max({model.items(), model.settings.max_history, kCtrChunk}), 1.0f) {}
 
   std::unique_ptr<User> NewUser() const override {
@@ -254,8 +261,8 @@ class SimHardUnit : public RetrievingUnit {
 
 class ReformerUnit : public RetrievingUnit {
  public:
-  explicit ReformerUnit(const CtrExport& model)
-      : RetrievingUnit(model), rounds_(model.settings.rounds) {
+  ReformerUnit(const CtrExport& model, ItemTables tables)
+      : RetrievingUnit(model, tables), rounds_(model.settings.rounds) {
     for (const int32_t bucket : model.item_buckets.values) {
       buckets_.push_back(static_cast<uint16_t>(bucket));
     }
@@ -342,16 +349,16 @@ class ReformerUnit : public RetrievingUnit {
 
 }  // namespace
 
-std::unique_ptr<LongTermUnit> MakeRetrievingUnit(const CtrExport& model) {
+std::unique_ptr<LongTermUnit> MakeRetrievingUnit(const CtrExport& model, ItemTables tables) {
   switch (model.unit) {
     case CtrUnit::kSimHard:
-      return std::make_unique<SimHardUnit>(model);
+      return std::make_unique<SimHardUnit>(model, tables);
     case CtrUnit::kEta:
-      return std::make_unique<EtaUnit>(model);
+      return std::make_unique<EtaUnit>(model, tables);
     case CtrUnit::kReformerLsh:
-      return std::make_unique<ReformerUnit>(model);
+      return std::make_unique<ReformerUnit>(model, tables);
     default:
-      return std::make_unique<ScanUnit>(model);
+      return std::make_unique<ScanUnit>(model, tables);
   }
 }
 

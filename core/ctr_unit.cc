@@ -48,8 +48,12 @@ class AvgPoolUnit : public LongTermUnit {
 // Attention over all behaviours: their keys and values are computed once for all candidates.
 class FullAttentionUnit : public LongTermUnit {
  public:
-  explicit FullAttentionUnit(const CtrExport& model)
-      : model_(model), attention_(model.long_term, model.settings.heads) {}
+  FullAttentionUnit(const CtrExport& model, ItemTables tables)
+      : model_(model),
+        attention_(model.long_term, model.settings.heads, model.bundle.items.embeddings, tables,
+                   tables) {}
+
+  size_t table_bytes() const override { return attention_.table_bytes(); }
 
   std::unique_ptr<User> NewUser() const override {
     auto user = std::make_unique<AllRows>();
@@ -68,13 +72,13 @@ class FullAttentionUnit : public LongTermUnit {
     auto& memory = static_cast<FullWork&>(work);
     const size_t dim = model_.settings.dim;
     GatherItemRows(model_, history, memory.rows.data(), dim);
-    attention_.Project({memory.rows.data(), history.size(), dim}, memory.attention,
+    attention_.Project(history, {memory.rows.data(), history.size(), dim}, memory.attention,
                        static_cast<AllRows&>(user).rows);
   }
 
-  void Interest(const User& user, std::span<const int32_t>, const Rows& targets, Work& work,
-                float* out, size_t out_stride) const override {
-    attention_.Attend(targets, static_cast<const AllRows&>(user).rows,
+  void Interest(const User& user, std::span<const int32_t> candidates, const Rows& targets,
+                Work& work, float* out, size_t out_stride) const override {
+    attention_.Attend(candidates, targets, static_cast<const AllRows&>(user).rows,
                       static_cast<FullWork&>(work).attention, out, out_stride);
   }
 
@@ -103,20 +107,20 @@ void GatherItemRows(const CtrExport& model, std::span<const int32_t> items, floa
   }
 }
 
-std::unique_ptr<LongTermUnit> MakeLongTermUnit(const CtrExport& model) {
+std::unique_ptr<LongTermUnit> MakeLongTermUnit(const CtrExport& model, ItemTables tables) {
   switch (model.unit) {
     case CtrUnit::kNone:
       return nullptr;
     case CtrUnit::kAvgPool:
       return std::make_unique<AvgPoolUnit>(model);
     case CtrUnit::kFullAttention:
-      return std::make_unique<FullAttentionUnit>(model);
+      return std::make_unique<FullAttentionUnit>(model, tables);
     case CtrUnit::kSdim:
       return MakeSdimUnit(model);
     case CtrUnit::kMimn:
-      return MakeMimnUnit(model);
+      return MakeMimnUnit(model, tables);
     default:
-      return MakeRetrievingUnit(model);
+      return MakeRetrievingUnit(model, tables);
   }
 }
 

@@ -31,6 +31,7 @@ class LongTermUnit {
   virtual ~LongTermUnit() = default;
   virtual std::unique_ptr<User> NewUser() const = 0;  // with room for max_history behaviours
   virtual std::unique_ptr<Work> NewWork() const = 0;
+  virtual size_t table_bytes() const { return 0; }  // of all items' tables
   virtual void Prepare(std::span<const int32_t> history, Work& work, User& user) const = 0;
   // Writes g of candidate b to out + b * out_stride. `targets` are the candidates' item rows, at
   // most kCtrChunk of them. All ids are in range.
@@ -39,12 +40,12 @@ class LongTermUnit {
 };
 
 // The unit of `model`, which must outlive it; null for kNone.
-std::unique_ptr<LongTermUnit> MakeLongTermUnit(const CtrExport& model);
+std::unique_ptr<LongTermUnit> MakeLongTermUnit(const CtrExport& model, ItemTables tables);
 
 // The kinds that MakeLongTermUnit chooses from.
-std::unique_ptr<LongTermUnit> MakeRetrievingUnit(const CtrExport& model);
+std::unique_ptr<LongTermUnit> MakeRetrievingUnit(const CtrExport& model, ItemTables tables);
 std::unique_ptr<LongTermUnit> MakeSdimUnit(const CtrExport& model);
-std::unique_ptr<LongTermUnit> MakeMimnUnit(const CtrExport& model);
+std::unique_ptr<LongTermUnit> MakeMimnUnit(const CtrExport& model, ItemTables tables);
 
 // Copies the item rows of a list to `to`, one after another.
 void GatherItemRows(const CtrExport& model, std::span<const int32_t> items, float* to,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "simd/aligned_floats.h"
 #include "simd/highway_config.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -34,6 +35,8 @@ struct AttendRowsArguments {
   }
 };
 
+inline constexpr size_t kQueriesTogether = 12;  // whose weights are in the scratch
+
 struct AttendAllArguments {
   ProjectedRows rows;
   const float* queries;
@@ -43,11 +46,6 @@ struct AttendAllArguments {
   float* out;
   size_t out_stride;
 };
-
-inline float* AlignedFloats(void* p) {
-  constexpr uintptr_t kBytes = 64;
-  return reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(p) + kBytes - 1) / kBytes * kBytes);
-}
 
 }  // namespace eta::simd
 #endif  // ETA_SIMD_ATTENTION_TYPES_
@@ -217,16 +215,15 @@ void AttendToAll(const AttendAllArguments& args) {
   for (size_t h = 0; h < heads; ++h) {
     const float* head_keys = keys + h * PackedLinearSize(part, n);
     const float* head_values = values + h * PackedLinearSize(n, part);
-    for (size_t b = 0; b < args.num_queries; b += kTileRows) {
-      const size_t tile = HWY_MIN(kTileRows, args.num_queries - b);
+    for (size_t b = 0; b < args.num_queries; b += kQueriesTogether) {
+      const size_t tile = HWY_MIN(kQueriesTogether, args.num_queries - b);
       ForEachProduct(args.queries + b * args.query_stride + h * part, tile, part, args.query_stride,
                      head_keys, part * kLinearColumns, kLinearColumns, n,
                      [=](auto d, size_t row, size_t column, auto first, auto second) HWY_ATTR {
-                       float* to = weights + row * stride + column;
-                       hn::StoreU(first, d, to);
-                       hn::StoreU(second, d, to + hn::Lanes(d));
+                       StoreColumns(d, first, second, stride - column,
+                                    weights + row * stride + column);
                      });
-      float factors[kTileRows];
+      float factors[kQueriesTogether];
       for (size_t i = 0; i < tile; ++i) {
         factors[i] = 1.0f / ExpOfDifferences(weights + i * stride, n);
       }
@@ -277,7 +274,7 @@ void PackProjectedRows(const float* keys, const float* values, size_t n, size_t 
   }
 }
 
-size_t AttendAllScratchBytes(size_t n) { return 64 + sizeof(float) * 6 * PaddedColumns(n); }
+size_t AttendAllScratchBytes(size_t n) { return 64 + sizeof(float) * kQueriesTogether * PaddedColumns(n); }
 
 void AttendAll(const ProjectedRows& rows, const float* queries, size_t num_queries,
                size_t query_stride, void* scratch, float* out, size_t out_stride) {

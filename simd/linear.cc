@@ -22,6 +22,7 @@ struct LinearArguments {
   size_t x_stride;
   const float* packed;
   const float* bias;
+  size_t bias_stride;
   size_t out;
   Activation activation;
   float* y;
@@ -38,7 +39,7 @@ namespace eta::simd::HWY_NAMESPACE {
 template <class D>
 HWY_INLINE hn::Vec<D> LoadBias(D d, const float* from, size_t column, size_t out) {
   HWY_ALIGN float lanes[16] = {0};
-  if (from == nullptr || column >= out) return hn::Zero(d);
+  if (column >= out) return hn::Zero(d);
   std::memcpy(lanes, from + column, HWY_MIN(hn::Lanes(d), out - column) * sizeof(float));
   return hn::Load(d, lanes);
 }
@@ -50,12 +51,13 @@ void Layer(const LinearArguments& args) {
                  [&args](auto d, size_t row, size_t column, auto first, auto second) HWY_ATTR {
                    const size_t N = hn::Lanes(d);
                    if constexpr (kHasBias) {
+                     const float* bias = args.bias + row * args.bias_stride;
                      if (HWY_LIKELY(column + 2 * N <= args.out)) {
-                       first = hn::Add(first, hn::LoadU(d, args.bias + column));
-                       second = hn::Add(second, hn::LoadU(d, args.bias + column + N));
+                       first = hn::Add(first, hn::LoadU(d, bias + column));
+                       second = hn::Add(second, hn::LoadU(d, bias + column + N));
                      } else {
-                       first = hn::Add(first, LoadBias(d, args.bias, column, args.out));
-                       second = hn::Add(second, LoadBias(d, args.bias, column + N, args.out));
+                       first = hn::Add(first, LoadBias(d, bias, column, args.out));
+                       second = hn::Add(second, LoadBias(d, bias, column + N, args.out));
                      }
                    }
                    if constexpr (kIsRelu) {
@@ -105,9 +107,12 @@ void PackLinear(const float* weight, size_t in, size_t out, size_t row_stride, s
 }
 
 void Linear(const float* x, size_t rows, size_t in, size_t x_stride, const float* packed,
-            const float* bias, size_t out, Activation activation, float* y, size_t y_stride) {
+            const float* bias, size_t bias_stride, size_t out, Activation activation, float* y,
+            size_t y_stride) {
   HWY_DASSERT(in >= 1 && out >= 1 && x_stride >= in && y_stride >= out);
-  const LinearArguments args = {x, rows, in, x_stride, packed, bias, out, activation, y, y_stride};
+  HWY_DASSERT(bias_stride == 0 || bias_stride >= out);
+  const LinearArguments args = {x,           rows, in,         x_stride, packed,  bias,
+                                bias_stride, out,  activation, y,        y_stride};
   HWY_DYNAMIC_DISPATCH(RunLinear)(args);
 }
 

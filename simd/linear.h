@@ -20,12 +20,14 @@ void PackLinear(const float* weight, size_t in, size_t out, size_t row_stride, s
 
 enum class Activation { kNone, kRelu };
 
-// y[r * y_stride + j] = activation(sum_i x[r * x_stride + i] * W[i][j] + bias[j]) for j < out. The
-// sum starts at 0 and takes i = 0, 1, ... by fused multiply-add in float32, the bias comes last:
-// the same bits on every target. `bias` holds `out` values, or is null for none. relu(NaN) is 0.
-// Nothing past `out` values of a row of y is written. Preconditions: in, out >= 1; x_stride >= in
-// and y_stride >= out; no overlap of y with the rest.
+// y[r * y_stride + j] = activation(sum_i x[r * x_stride + i] * W[i][j] + bias[r * bias_stride + j])
+// for j < out. The sum starts at 0 and takes i = 0, 1, ... by fused multiply-add in float32, the
+// bias comes last: the same bits on every target. `bias` holds `out` values, the same for all rows
+// where bias_stride is 0, or is null for none. relu(NaN) is 0. Nothing past `out` values of a row
+// of y is written. Preconditions: in, out >= 1; x_stride >= in and y_stride >= out; bias_stride is
+// 0 or >= out; no overlap of y with the rest.
 void Linear(const float* x, size_t rows, size_t in, size_t x_stride, const float* packed,
-            const float* bias, size_t out, Activation activation, float* y, size_t y_stride);
+            const float* bias, size_t bias_stride, size_t out, Activation activation, float* y,
+            size_t y_stride);
 
 }  // namespace eta::simd

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// simd/attention.h against sums in double, on every target.
+// simd/attention.h and simd/head_attention.h against sums in double, on every target.
 #include "simd/attention.h"
 
 #include <limits>
 #include <ostream>
 
 #include "core/reference/attention.h"
+#include "simd/head_attention.h"
 #include "tests/target_test_util.h"
 
 namespace eta::test {
@@ -154,6 +155,110 @@ TEST_P(AttentionTest, AllOfAllCountsAndParts) {
   }
   ExpectAttendAll(1024, 4, 16, 7, 0.3f);
   ExpectAttendAll(1024, 4, 16, 6, 10.0f);
+}
+
+// Rows as floats of `columns` at HeadColumn, the first `values` after the last of `keys`; NaN fills
+// the gap behind a row.
+std::vector<float> HeadRows(const std::vector<std::vector<float>>& sides, size_t heads, size_t part,
+                            size_t gap) {
+  const size_t columns = simd::HeadColumns(heads, part), dim = heads * part;
+  std::vector<float> rows;
+  for (size_t r = 0; r * dim < sides[0].size(); ++r) {
+    if (r > 0) rows.insert(rows.end(), gap, kNan);
+    for (const std::vector<float>& side : sides) {
+      std::vector<float> row(columns);
+      for (size_t h = 0; h < heads; ++h) {
+        for (size_t i = 0; i < part; ++i) {
+          row[simd::HeadColumn(h, i, part)] = side[r * dim + h * part + i];
+        }
+      }
+      rows.insert(rows.end(), row.begin(), row.end());
+    }
+  }
+  return rows;
+}
+
+void ExpectAttendHeads(size_t heads, size_t part, const std::vector<size_t>& sizes, float scale,
+                       size_t offset) {
+  SCOPED_TRACE(::testing::Message() << "heads=" << heads << " part=" << part);
+  constexpr size_t kItems = 50;
+  Rng rng(heads * 100 + part + sizes.size());
+  const size_t dim = heads * part, columns = simd::HeadColumns(heads, part), gap = offset % 3;
+  const size_t queries = sizes.size(), most = *std::ranges::max_element(sizes);
+  const auto bell = [&] { return BellFloat(rng); };
+  const auto keys = MakeFloats(kItems * dim, bell), values = MakeFloats(kItems * dim, bell);
+  const auto dense = MakeFloats(queries * dim, [&] { return scale * BellFloat(rng); });
+  Buffer<float> table(HeadRows({keys, values}, heads, part, gap), offset);
+  Buffer<float> q(HeadRows({dense}, heads, part, gap), offset);
+  std::vector<int32_t> counts(sizes.begin(), sizes.end());
+  Buffer<int32_t> ids(queries * most);
+  for (size_t b = 0; b < queries; ++b) {  // ids past a count are no ids
+    for (size_t j = 0; j < most; ++j) {
+      ids[b * most + j] = j < sizes[b] ? static_cast<int32_t>(Below(rng, kItems)) : INT32_MAX;
+    }
+  }
+  Buffer<uint8_t> scratch = MakeScratch(simd::AttendHeadsScratchBytes(most), offset, part);
+  Buffer<float> out((queries - 1) * (columns + gap) + columns, offset);
+  simd::AttendHeads({table.data(), 2 * columns, 2 * columns + gap, ids.data(), counts.data(), most},
+                    heads, part, q.data(), queries, columns + gap, scratch.data(), out.data(),
+                    columns + gap);
+  for (size_t b = 0; b < queries; ++b) {
+    for (size_t h = 0; h < heads; ++h) {
+      Vector scores;
+      for (size_t j = 0; j < sizes[b]; ++j) {
+        const size_t row = static_cast<size_t>(ids[b * most + j]) * dim + h * part;
+        scores.push_back(Dot(dense.data() + b * dim + h * part, keys.data() + row, part));
+      }
+      const Vector weights = reference::Softmax(scores);
+      for (size_t i = 0; i < part; ++i) {
+        double expected = 0;
+        for (size_t j = 0; j < weights.size(); ++j) {
+          expected +=
+              weights[j] * values[static_cast<size_t>(ids[b * most + j]) * dim + h * part + i];
+        }
+        ASSERT_NEAR(out[b * (columns + gap) + simd::HeadColumn(h, i, part)], expected,
+                    kTolerance * (1 + scale * 8))
+            << "query " << b << " head " << h << " component " << i;
+      }
+    }
+    if (b + 1 < queries) {
+      EXPECT_TRUE(out.Untouched(b * (columns + gap) + columns, (b + 1) * (columns + gap)));
+    }
+  }
+}
+
+TEST_P(AttentionTest, HeadsOfAllCountsAndParts) {
+  size_t turn = 0;
+  for (const size_t part : {1, 3, 4, 5, 8, 12, 15, 16, 17, 20, 32, 64}) {
+    for (size_t heads = 1; heads <= 9; ++heads) {
+      std::vector<size_t> counts;
+      for (size_t i = 0; i < 4; ++i) counts.push_back(kCounts[turn++ % std::size(kCounts)]);
+      ExpectAttendHeads(heads, part, counts, 0.3f, turn % 4);
+    }
+  }
+}
+
+TEST_P(AttentionTest, HeadsOfTheUsualSizeAndSharpScores) {
+  ExpectAttendHeads(4, 16, {64, 64, 10, 0, 64}, 0.3f, 0);
+  ExpectAttendHeads(4, 16, {64, 256, 1}, 8.0f, 1);  // nearly all weight on one row
+}
+
+TEST(HeadColumns, AreOnesOwnAndPaddedToFourByFour) {
+  for (const size_t heads : {1, 2, 4, 5, 8}) {
+    for (const size_t part : {1, 4, 7, 16}) {
+      std::vector<bool> taken(simd::HeadColumns(heads, part));
+      EXPECT_EQ(taken.size() % 16, 0u);
+      for (size_t h = 0; h < heads; ++h) {
+        for (size_t i = 0; i < part; ++i) {
+          const size_t column = simd::HeadColumn(h, i, part);
+          ASSERT_LT(column, taken.size());
+          EXPECT_FALSE(taken[column]);
+          taken[column] = true;
+        }
+      }
+    }
+  }
+  EXPECT_EQ(simd::HeadColumns(4, 16), 64u);  // no padding with the usual settings
 }
 
 }  // namespace

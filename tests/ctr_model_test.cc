@@ -39,6 +39,7 @@ namespace {
 
 constexpr size_t kItems = 60;
 constexpr double kTolerance = 1e-4;
+constexpr ItemTables kBoth[] = {ItemTables::kNone, ItemTables::kAll};
 
 std::vector<int32_t> RandomItems(Rng& rng, size_t count) {
   std::vector<int32_t> items(count);
@@ -47,10 +48,11 @@ std::vector<int32_t> RandomItems(Rng& rng, size_t count) {
 }
 
 // One user and one scratch for all requests, long and short by turns: nothing may be left over.
-void ExpectAsReference(const CtrExport& data) {
+void ExpectAsReference(const CtrExport& data, ItemTables tables) {
   SCOPED_TRACE(::testing::Message() << CtrUnitName(data.unit) << " dim=" << data.settings.dim
-                                    << " heads=" << data.settings.heads);
-  const CtrModel model(data);
+                                    << " heads=" << data.settings.heads
+                                    << " tables=" << (tables == ItemTables::kAll));
+  const CtrModel model(data, tables);
   CtrUser user = model.NewUser();
   CtrScratch scratch = model.NewScratch();
   Rng rng(data.settings.dim);
@@ -82,7 +84,8 @@ ETA_FOR_EVERY_TARGET(CtrModelTest);
 TEST_P(CtrModelTest, EveryUnitScoresAsTheReference) {
   for (const CtrUnit unit : kAllUnits) {
     for (const auto& [dim, heads] : {std::pair<size_t, size_t>{20, 5}, {6, 1}, {32, 2}}) {
-      ExpectAsReference(ModelMaker(unit, SomeSettings(dim, heads), kItems, dim).Make());
+      const CtrExport data = ModelMaker(unit, SomeSettings(dim, heads), kItems, dim).Make();
+      for (const ItemTables tables : kBoth) ExpectAsReference(data, tables);
     }
   }
 }
@@ -94,7 +97,8 @@ TEST(CtrModel, ScoresEveryUnitAsTheReferenceWithTheUsualSettings) {
     settings.bits = unit == CtrUnit::kSdim ? 48 : 128;
     settings.hashes = 16;
     settings.short_length = 16;
-    ExpectAsReference(ModelMaker(unit, settings, kItems, 3).Make());
+    const CtrExport data = ModelMaker(unit, settings, kItems, 3).Make();
+    for (const ItemTables tables : kBoth) ExpectAsReference(data, tables);
   }
 }
 
