@@ -41,7 +41,7 @@ int Run(int argc, char** argv) {
   std::vector<CtrContender> contenders;
   for (const std::string& folder : options->models) {
     progress->Show("reading and checking " + folder);
-    contenders.push_back(ReadContender(folder));
+    std::ranges::move(ReadContenders(folder, *options), std::back_inserter(contenders));
   }
   const bool agrees =
       std::ranges::all_of(contenders, [](const auto& c) { return c.check.agrees(); });

@@ -100,13 +100,20 @@ std::vector<double> CtrContender::request_seconds() const {
   return seconds;
 }
 
-CtrContender ReadContender(const std::string& folder) {
-  CtrContender contender;
-  contender.folder = folder;
-  contender.data = std::make_unique<CtrExport>(ReadCtrExport(folder));
-  contender.model = std::make_unique<CtrModel>(*contender.data);
-  contender.check = CheckCtrModel(*contender.data, *contender.model);
-  return contender;
+std::vector<CtrContender> ReadContenders(const std::string& folder, const CtrOptions& options) {
+  std::vector<CtrContender> contenders;
+  const auto data = std::make_shared<const CtrExport>(ReadCtrExport(folder));
+  for (const ItemTables tables : {ItemTables::kAll, ItemTables::kNone}) {
+    if (options.item_tables == (tables == ItemTables::kAll ? "off" : "on")) continue;
+    CtrContender contender;
+    contender.folder = folder;
+    contender.data = data;
+    contender.tables = tables;
+    contender.model = std::make_unique<CtrModel>(*data, tables);
+    contender.check = CheckCtrModel(*data, *contender.model);
+    contenders.push_back(std::move(contender));
+  }
+  return contenders;
 }
 
 void MeasureContenders(const CtrOptions& options, std::vector<CtrContender>& contenders,

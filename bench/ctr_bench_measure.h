@@ -17,7 +17,8 @@ namespace eta::bench {
 // A model under test and what was measured of it. Times in seconds, one entry a request.
 struct CtrContender {
   std::string folder;
-  std::unique_ptr<CtrExport> data;
+  std::shared_ptr<const CtrExport> data;
+  ItemTables tables;
   std::unique_ptr<CtrModel> model;
   CtrCheck check;
 
@@ -29,8 +30,9 @@ struct CtrContender {
   std::vector<double> request_seconds() const;  // both together
 };
 
-// Reads a folder and checks the logits of its test samples. Throws DataError.
-CtrContender ReadContender(const std::string& folder);
+// Reads a folder and checks the logits of its test samples, with tables, without, or both: one
+// contender each. Throws DataError.
+std::vector<CtrContender> ReadContenders(const std::string& folder, const CtrOptions& options);
 
 // Times requests of all models, in rounds by turns. `progress` is told what is going on. Throws
 // std::invalid_argument when the length is above a model's max_history.

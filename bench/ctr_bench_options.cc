@@ -54,6 +54,12 @@ std::optional<CtrOptions> ParseCtrOptions(int argc, char** argv) {
   app.add_option("--seed", o.seed, "seed of the requests")
       ->check(WholeNumber(0, UINT64_MAX))
       ->capture_default_str();
+  app.add_option(
+         "--item-tables", o.item_tables,
+         "on: what depends on an item alone is computed when a model is read; off: for each\n"
+         "request; both: a row for each")
+      ->check(CLI::IsMember({"on", "off", "both"}))
+      ->capture_default_str();
   app.add_option("--torch", o.torch,
                  "file of what scripts/torch_latency.py printed for these models, a line each;\n"
                  "several lines of one model are averaged (scripts/ctr_bench.sh makes it)");

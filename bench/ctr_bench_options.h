@@ -17,8 +17,9 @@ struct CtrOptions {
   size_t requests = 200;  // of each model
   size_t rounds = 5;      // in which the models take turns
   uint64_t seed = 1;
-  std::string torch;   // JSON lines of scripts/torch_latency.py
-  std::string target;  // empty: the best one, or ETA_SIMD_TARGET
+  std::string item_tables = "on";  // or "off", or "both": a row for each
+  std::string torch;               // JSON lines of scripts/torch_latency.py
+  std::string target;              // empty: the best one, or ETA_SIMD_TARGET
   std::string csv;
   std::string json;
   std::vector<std::string> command_line;

@@ -18,9 +18,10 @@ using Json = nlohmann::ordered_json;
 
 struct Row {
   std::string model;  // "eta", or "torch:eta"
+  std::optional<bool> has_tables;
   std::optional<double> auc, gauc, log_loss, difference;
   double p50_us, p99_us;
-  std::optional<double> prepare_us, score_us, user_bytes;
+  std::optional<double> prepare_us, score_us, user_bytes, item_bytes;
   double candidates_per_s;  // of processor time; PyTorch's: of time
   std::optional<double> versus_torch, versus_full;
 };
@@ -44,6 +45,9 @@ Row RowOf(const CtrContender& contender, size_t candidates) {
   row.prepare_us = PercentileUs(contender.prepare_seconds, 50);
   row.score_us = PercentileUs(contender.score_seconds, 50);
   row.user_bytes = contender.user_bytes;
+  row.has_tables = contender.tables == ItemTables::kAll;
+  row.item_bytes = static_cast<double>(contender.model->table_bytes()) /
+                   static_cast<double>(std::max<size_t>(contender.data->items(), 1));
   row.candidates_per_s = static_cast<double>(candidates * seconds.size()) / contender.cpu_seconds;
   return row;
 }
@@ -91,6 +95,11 @@ struct Column {
 
 // In the order of the table and of the CSV file.
 constexpr Column kColumns[] = {
+    {"item_tables",
+     {"item", "tables"},
+     [](const Row& r) -> std::string {
+       return !r.has_tables ? "-" : *r.has_tables ? "yes" : "no";
+     }},
     {"auc", {"", "AUC"}, [](const Row& r) { return Number(r.auc, 4); }},
     {"gauc", {"", "GAUC"}, [](const Row& r) { return Number(r.gauc, 4); }},
     {"log_loss", {"log", "loss"}, [](const Row& r) { return Number(r.log_loss, 4); }},
@@ -102,6 +111,9 @@ constexpr Column kColumns[] = {
      {"candidates", "per core s"},
      [](const Row& r) { return Number(r.candidates_per_s, 0); }},
     {"bytes_per_user", {"bytes per", "user"}, [](const Row& r) { return Number(r.user_bytes, 0); }},
+    {"table_bytes_per_item",
+     {"tables,", "bytes/item"},
+     [](const Row& r) { return Number(r.item_bytes, 0); }},
     {"speed_vs_torch",
      {"speed vs", "PyTorch"},
      [](const Row& r) { return Number(r.versus_torch, 1); }},
@@ -214,7 +226,10 @@ std::string CtrJsonText(const CtrReport& report) {
     Json entry = {{"model", row.model}};
     for (const Column& column : kColumns) {
       const std::string value = column.text(row);
-      entry[column.name] = value == "-" ? Json(nullptr) : Json::parse(value, nullptr, false);
+      const Json number = Json::parse(value, nullptr, false);
+      entry[column.name] = value == "-"            ? Json(nullptr)
+                           : number.is_discarded() ? Json(value)
+                                                   : number;
     }
     if (row.difference) entry["largest_logit_difference"] = *row.difference;
     rows.push_back(std::move(entry));
