@@ -226,7 +226,11 @@ class Mimn(Unit):
         self.usage = nn.Parameter(-torch.eye(slots))
         # Columns: key, erase, add, update gate, reset gate, new state.
         self.write = nn.Parameter(torch.randn(dim, 6 * dim) / math.sqrt(dim))
-        self.write_bias = nn.Parameter(torch.zeros(6 * dim))
+        # Gates begin almost closed: half open, a slot would forget all but the last 10 behaviours, and
+        # nothing older would get a gradient.
+        bias = torch.zeros(6, dim)
+        bias[1] = bias[3] = -4.0
+        self.write_bias = nn.Parameter(bias.view(-1))
         self.gates = nn.Parameter(torch.randn(2 * dim, 2 * dim) / math.sqrt(2 * dim))
         self.induce = nn.Parameter(torch.randn(2 * dim, dim) / math.sqrt(2 * dim))
 
