@@ -13,8 +13,8 @@ models/. Then it writes
 A difference is paired by seed (same data, same negatives; weights and order differ). It is called
 noise unless the paired t-test, with Holm's correction for the number of models, has p < 0.05.
 
---latency FILE merges what ctr_bench measured: {"rows": [{"model", "bits", "k", "p50_us",
-"p99_us"}, ...]}, where bits and k are needed for the sweep only.
+With --ctr-bench PROGRAM the models of the first seed are timed too (requests of 256 candidates, one
+thread): p50_us and p99_us in the tables, and latency in the picture of the sweep.
 """
 import concurrent.futures
 import csv
@@ -38,6 +38,7 @@ LEVEL = 0.05
 # Rows are half as wide as in serving benchmarks, so that all cells take under an hour.
 COMMON = ("--dim", "32")
 SETTINGS = {"movielens": ("--max-history", "256"), "planted": ()}
+LENGTH = {"movielens": 256, "planted": 1024}  # of a timed request's history: --max-history
 # MIMN writes behaviour by behaviour, in hundreds of small steps: larger batches and fewer epochs
 # keep it within a few minutes.
 OF_MODEL = {"mimn": ("--cost", "800000", "--epochs", "2")}
@@ -57,7 +58,7 @@ def parse_arguments():
                         help="of the sweep; 0: no sweep (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1,
                         help="cells at a time, one thread each (default: one a core)")
-    parser.add_argument("--latency", type=pathlib.Path, metavar="FILE", help="of ctr_bench")
+    parser.add_argument("--ctr-bench", metavar="PROGRAM", help="also times the models with it")
     parser.add_argument("--extra", default="", help="more arguments of train_ctr.py, for tests")
     options = parser.parse_args()
     options.models = options.models.split(",")
@@ -90,6 +91,11 @@ def wanted_cells(options):
     return cells
 
 
+def kept_cells(options, data):
+    """Those whose models are kept: the first seed's."""
+    return [cell for cell in wanted_cells(options) if cell[0] == data and cell[2] == 1]
+
+
 def sweep_settings():
     return [(bits, 64) for bits in BITS] + [(128, k) for k in K if k != 64]
 
@@ -116,7 +122,7 @@ def train_cell(options, cell):
             raise BadInput(f"{report.stem}: {reason}")
         finished = json.loads((out / "report.json").read_text())
         kept = options.results / "models" / cell_name(*cell)
-        if seed == 1 and not bits:
+        if cell in kept_cells(options, data):
             shutil.rmtree(kept, ignore_errors=True)
             out.rename(kept)
         part = pathlib.Path(folder) / "report.json"
@@ -212,21 +218,26 @@ def collect(options, data, latency):
     for row in rows:
         row["data"] = data
         row["train_seconds"] = sum(by_model[row["model"]]["seconds"]) / row["seeds"]
-        found = [entry for entry in latency if entry["model"] == row["model"]]
-        for column in ("p50_us", "p99_us"):
-            if found and column in found[0]:
-                row[column] = found[0][column]
+        row.update(latency.get((row["model"], None, None), {}))
     return rows
 
 
-def read_latency(path):
-    if path is None:
-        return []
-    try:
-        rows = json.loads(path.read_text())["rows"]
-        return [row for row in rows if isinstance(row["model"], str)]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{path}: not as --help describes: {error!r}") from error
+def measure(options, data):
+    """(model, bits, k) -> what ctr_bench says of the models that were kept; models take turns."""
+    if not options.ctr_bench:
+        return {}
+    cells = kept_cells(options, data)
+    path = options.results / f"latency-{data}.json"
+    command = [options.ctr_bench, *(options.results / "models" / cell_name(*c) for c in cells),
+               "--length", LENGTH[data], "--requests", "100", "--rounds", "10", "--json", path]
+    done = subprocess.run([str(part) for part in command], text=True, capture_output=True,
+                          check=False, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        reason = ((done.stdout + done.stderr).strip().splitlines() or ["no message"])[-1]
+        raise BadInput(f"{options.ctr_bench}: {reason}")
+    rows = json.loads(path.read_text())["rows"]
+    return {(model, bits, k): {"p50_us": row["request_p50_us"], "p99_us": row["request_p99_us"]}
+            for (_, model, _, bits, k), row in zip(cells, rows)}
 
 
 COLUMNS = ("data", "model", "seeds", "auc", "auc_sd", "gauc", "gauc_sd", "log_loss", "log_loss_sd",
@@ -280,9 +291,7 @@ def collect_sweep(options, latency):
                       for seed in range(1, options.sweep_seeds + 1)]
             row = {"data": data, "bits": bits, "k": k, "seeds": len(values),
                    "auc": sum(values) / len(values), "low": min(values), "high": max(values)}
-            for entry in latency:
-                if (entry["model"], entry.get("bits"), entry.get("k")) == ("eta", bits, k):
-                    row.update({c: entry[c] for c in ("p50_us", "p99_us") if c in entry})
+            row.update(latency[data].get(("eta", bits, k), {}))
             rows.append(row)
     return rows
 
@@ -323,9 +332,9 @@ def draw_sweep(path, sweep, tables):
 
 def main():
     options = parse_arguments()
-    latency = read_latency(options.latency)
     train_all(options)
-    tables = {data: collect(options, data, latency) for data in options.sets}
+    latency = {data: measure(options, data) for data in options.sets}
+    tables = {data: collect(options, data, latency[data]) for data in options.sets}
     facts = {}
     for data in options.sets:
         path = getattr(options, data) / "planted.json"

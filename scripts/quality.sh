@@ -7,7 +7,8 @@
 # RESULTS (default: results/quality) keeps data, cells, models, tables and pictures; what is there is
 # not made again. MovieLens is read from $MOVIELENS (default: data/ml-latest-small, which
 # scripts/fetch_movielens.sh makes); without it the planted data are used alone.
-# Needs scripts/setup.sh train, and for MovieLens a built bundle_tool.
+# Needs scripts/setup.sh train, and for MovieLens a built bundle_tool. Where ctr_bench is built in
+# build/release the models of the first seed are timed too, after the training.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
@@ -33,5 +34,11 @@ if [[ -d $movielens ]]; then
   sets+=(--movielens "$results/data/movielens")
 else
   say "No MovieLens in $movielens: planted data only"
+fi
+bench="$ROOT/build/release/bench/ctr_bench"
+if [[ -x $bench ]]; then
+  sets+=(--ctr-bench "$bench")
+else
+  say "No $bench: models are not timed"
 fi
 "$PYTHON" "$ROOT/scripts/quality.py" --results "$results" "${sets[@]}" "$@"

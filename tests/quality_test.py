@@ -54,6 +54,14 @@ class Compare(unittest.TestCase):
         self.assertEqual(quality.shown(rows[1], "auc_sd"), "")
 
 
+BENCH = """#!/usr/bin/python3
+import json, pathlib, sys
+models = [a for a in sys.argv[1:] if pathlib.Path(a, "manifest.json").exists()]
+rows = [{"request_p50_us": i + 1, "request_p99_us": 9} for i in range(len(models))]
+pathlib.Path(sys.argv[-1]).write_text(json.dumps({"rows": rows}))
+"""
+
+
 class EndToEnd(unittest.TestCase):
     def run_quality(self, *arguments):
         return subprocess.run(["/usr/bin/python3", SCRIPTS / "quality.py", *map(str, arguments)],
@@ -67,17 +75,18 @@ class EndToEnd(unittest.TestCase):
                             folder / "planted", "--users", "40", "--topics", "8", "--side", "2",
                             "--categories", "4", "--length", "24", "--recent", "6", "--interests",
                             "3", "--repeats", "3"], check=True)
-            latency = folder / "latency.json"
-            latency.write_text('{"rows": [{"model": "none", "p50_us": 12.5, "p99_us": 20}]}')
+            bench = folder / "ctr_bench"  # stands for the program: a row for each model it is given
+            bench.write_text(BENCH)
+            bench.chmod(0o755)
             arguments = ["--planted", folder / "planted", "--results", folder / "results",
                          "--models", "none,full_attention", "--seeds", 2, "--sweep-seeds", 0,
-                         "--jobs", 1, "--latency", latency, "--extra", "--dim 8 --epochs 1"]
+                         "--jobs", 1, "--ctr-bench", bench, "--extra", "--dim 8 --epochs 1"]
             done = self.run_quality(*arguments)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             with (folder / "results" / "quality.csv").open() as file:
                 rows = list(csv.DictReader(file))
             self.assertEqual([(row["model"], row["seeds"], row["p50_us"]) for row in rows],
-                             [("none", "2", "12.5"), ("full_attention", "2", "")])
+                             [("none", "2", "1"), ("full_attention", "2", "2")])
             cells = sorted((folder / "results" / "cells").iterdir())
             self.assertEqual(len(cells), 4)
             reports = [json.loads(cell.read_text())["test"]["auc"] for cell in cells[:2]]
