@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Compares two measurements row by row: kernel_bench (--benchmark_format=json, with repetitions) or
-retrieval_bench (--json).
+retrieval_bench (--json, of a sweep too: its rows are paired by method and cell).
 
   compare.py OLD.json NEW.json      samples are the repetitions (repeats) of each run
   compare.py OLD_FOLDER NEW_FOLDER  a file per round in each, paired by order of name; a sample is
@@ -30,7 +30,6 @@ SAME = 0.05
 MIN_SAMPLES = 5
 RESAMPLES = 2000
 EXACT = ("recall", "recall_p5", "recall_ties", "attention_mass", "positions_digest")
-SETTING = ("k", "l_mean", "b", "threads", "cache")
 
 
 class BadInput(Exception):
@@ -41,6 +40,7 @@ class BadInput(Exception):
 class Row:
     samples: "list[float]"  # nanoseconds
     exact: dict  # what must not change
+    data: "str | None" = None  # digest of what was measured on
 
 
 # ---- reading
@@ -61,19 +61,34 @@ def kernel_rows(run):
 
 
 def setting_of(row):
+    shown = {"L": row["l_mean"], "b": row["b"], "k": row["k"], "threads": row["threads"]}
+    # Cells may differ in what a row of them does not: dim, or lengths beyond those of a bundle.
+    swept = {key.removeprefix("sweep_"): value for key, value in row.items()
+             if key.startswith("sweep_")}
+    more = "".join(f"/sweep_{axis}:{value}" for axis, value in sorted(swept.items())
+                   if shown.get(axis) != value)
     return (f"L:{row['l_mean']:g}/B:{row['b']}/K:{row['k']}/threads:{row['threads']}/"
-            f"{row['cache']}")
+            f"{row['cache']}{more}")
+
+
+def digests_of(run):
+    """What each row was measured on."""
+    if "sweep" not in run:
+        return [run["data"]["digest"]] * len(run["rows"])
+    digests = [cell["data_digest"] for cell in run["cells"] for _ in range(cell["rows"])]
+    if len(digests) != len(run["rows"]):
+        raise ValueError(f"its cells have {len(digests)} rows, and there are {len(run['rows'])}")
+    return digests
 
 
 def request_rows(run):
     rows = {}
-    for entry in run["rows"]:
+    for entry, digest in zip(run["rows"], digests_of(run)):
         name = f"{entry['method']}/{setting_of(entry)}"
         samples = entry.get("repeat_p50_us") or [entry["p50_us"]]
         rows[name] = Row([1e3 * float(t) for t in samples],
-                         {key: entry[key] for key in EXACT if key in entry})
-    settings = {key: run["settings"].get(key) for key in ("seed", "requests", "held_out")}
-    return rows, {"data": run["data"]["digest"], **settings}
+                         {key: entry[key] for key in EXACT if key in entry}, digest)
+    return rows, {key: run["settings"].get(key) for key in ("seed", "requests", "held_out")}
 
 
 def read_run(path):
@@ -113,6 +128,10 @@ def read_both(old_path, new_path):
     for _, basis in old + new:
         if basis != old[0][1]:
             raise BadInput(f"not comparable: {old[0][1]} and {basis}")
+    digests = {name: row.data for name, row in old[0][0].items()}
+    for name, row in ((n, r) for rows, _ in old + new for n, r in rows.items()):
+        if row.data != digests.setdefault(name, row.data):
+            raise BadInput(f"not comparable: {name} is of data {digests[name]} and {row.data}")
     return [rows for rows, _ in old], [rows for rows, _ in new]
 
 

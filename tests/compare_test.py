@@ -33,6 +33,21 @@ REQUESTS = {"format": "eta-simd retrieval_bench 1", "rows": [REQUEST_ROW],
             "data": {"digest": "ab"}, "settings": {"seed": 1, "requests": 20, "held_out": 8}}
 
 
+def sweep(*cells):
+    """The JSON of a sweep whose cells are (values, rows)."""
+    rows = [{**row, **{f"sweep_{axis}": value for axis, value in values.items()}}
+            for values, part in cells for row in part]
+    return {"format": "eta-simd retrieval_bench sweep 1", "sweep": {}, "rows": rows,
+            "settings": {"data": "generated", "seed": 1, "requests": 20, "held_out": 8},
+            "cells": [{"values": values, "data_digest": f"d{values['L']}", "rows": len(part)}
+                      for values, part in cells]}
+
+
+def request_row(factor=1.0, **more):
+    return {**REQUEST_ROW, "repeat_p50_us": [factor * t for t in REQUEST_ROW["repeat_p50_us"]],
+            **more}
+
+
 def kernels(times, name="hamming/AVX2", **more):
     entries = [{"name": name, "run_name": name, "run_type": "iteration", "cpu_time": t,
                 "time_unit": "us", **more} for t in times]
@@ -150,6 +165,52 @@ class Compare(unittest.TestCase):
         self.assertIn("error None -> differs from the reference", text)
         self.assertEqual(self.compare_runs(bad, kernels(self.times()))[0], 1)
         self.assertEqual(self.compare_runs(bad, bad)[0], 0)
+
+    def test_pairs_the_rows_of_sweeps_by_method_and_cell(self):
+        def run(slow=1.0, recall=0.34, order=1):
+            cells = [({"L": 256, "k": 64}, [request_row(l_mean=256.0)]),
+                     ({"L": 1024, "k": 64}, [request_row(slow), request_row(method="exact")])]
+            return sweep(*cells[::order], ({"L": 1024, "k": 16}, [request_row(k=16,
+                                                                              recall=recall)]))
+
+        code, text = self.compare_runs(run(), run(order=-1))
+        self.assertEqual(code, 0, text)
+        self.assertIn("4 same, 0 undecided; nothing fails", text)
+        code, text = self.compare_runs(run(), run(2.0), "--list-slow")
+        self.assertEqual((code, text), (1, "eta:64/L:1024/B:256/K:64/threads:1/warm\n"))
+        code, text = self.compare_runs(run(), run(recall=0.35), "--returned")
+        self.assertEqual(code, 1)
+        self.assertIn("eta:64/L:1024/B:256/K:16/threads:1/warm: recall 0.34 -> 0.35\n", text)
+        # One that ran out of time.
+        code, text = self.compare_runs(run(), sweep(({"L": 256, "k": 64},
+                                                     [request_row(l_mean=256.0)])))
+        self.assertEqual(code, 0)
+        self.assertRegex(text, "not in all runs: .*L:1024/B:256/K:16")
+
+    def test_tells_cells_apart_whose_rows_look_alike(self):
+        old = sweep(*(({"L": length, "dim": dim}, [request_row(length * dim)])
+                      for length in (1024, 4096) for dim in (16, 64)))
+        new = copy.deepcopy(old)
+        new["rows"][3] = request_row(3 * 4096 * 64, sweep_L=4096, sweep_dim=64)
+        code, text = self.compare_runs(old, new)
+        self.assertEqual(code, 1)
+        self.assertIn("1 slower, 3 same", text)
+        self.assertRegex(text, r"warm/sweep_L:4096/sweep_dim:64 .* 3\.000 .* slower, fails")
+        self.assertIn("warm/sweep_dim:16 ", text)
+
+    def test_refuses_sweeps_of_other_data(self):
+        old = sweep(({"L": 1024}, [REQUEST_ROW]))
+        other = copy.deepcopy(old)
+        other["cells"][0]["data_digest"] = "x"
+        with self.assertRaisesRegex(compare.BadInput, "of data d1024 and x"):
+            self.compare_runs(old, other)
+        for key, value, text in (("cells", [], "have 0 rows"), ("settings", None, "neither"),
+                                 ("rows", [], "have 1 rows")):
+            with self.assertRaisesRegex(compare.BadInput, text):
+                self.compare_runs({**old, key: value}, old)
+        seed = {**old, "settings": {**old["settings"], "seed": 2}}
+        with self.assertRaisesRegex(compare.BadInput, "not comparable"):
+            self.compare_runs(old, seed)
 
     def test_prints_markdown(self):
         _, text = self.compare_runs(kernels(self.times()), kernels(self.times(1.3)), "--markdown")

@@ -43,6 +43,15 @@ def run(rows, name="made <up>"):
                             "versions": {"git_revision": "abc"}}}
 
 
+def sweep(cells, data="generated"):
+    """The JSON of a sweep whose cells are (values, rows)."""
+    made = run([{**r, **{f"sweep_{axis}": value for axis, value in values.items()}}
+                for values, rows in cells for r in rows])
+    del made["data"]
+    return {**made, "format": "eta-simd retrieval_bench sweep 1", "sweep": {"L": [], "k": []},
+            "settings": {"data": data, "gen-seed": 7}, "cells": []}
+
+
 KERNELS = {"context": {"num_cpus": 2, "mhz_per_cpu": 2000, "date": "2026-01-02T03:04:05"},
            "benchmarks": [{"name": f"hamming_distances/bits:64/L:1024/{target}", "cpu_time": 1.0,
                            "run_type": "iteration", "of_limit": share}
@@ -111,6 +120,26 @@ class Report(unittest.TestCase):
         for axis in ("latency of a request (us)", "width of a code (bits)", "limit (%)",
                      "history length L (behaviours)"):
             self.assertIn(axis, text)
+
+    def test_draws_sweeps(self):
+        cells = [({"L": length, "b": b, "dim": 64},
+                  [{**r, "l_mean": float(length), "b": b, "p50_us": r["p50_us"] * length / 1024}
+                   for r in ROWS[:5]]) for length in (1024, 4096) for b in (16, 256)]
+        page, err = self.call(self.write("sweep.json", sweep(cells)))
+        names = {path.stem for path in (self.folder / "pictures").glob("*.svg")}
+        self.assertLessEqual({"latency_length", "latency_candidates", "recall_latency"}, names)
+        self.assertNotIn("latency against", err)
+        self.assertIn("On synthetic-7: dim = 64, L = 1,024, B = 16, ", page.read_text())
+        self.write("sweep.json", sweep(cells, "0123456789abcdef"))
+        self.assertEqual(report.inputs.read([self.folder / "sweep.json"]).rows[0]["data"], "sweep")
+
+    def test_keeps_cells_of_a_sweep_apart(self):
+        # Of dimensions, and of lengths beyond those of the histories.
+        rows = sweep([({"dim": dim}, [{**r, "dim": dim} for r in ROWS[:2]]) for dim in (16, 64)] +
+                     [({"L": length}, ROWS[:2]) for length in (4096, 8192)])["rows"]
+        rows = [{**r, "data": "made", "file": "f"} for r in rows]
+        self.assertEqual([len(part) for part in words.groups(rows).values()], [2] * 4)
+        self.assertEqual(panels.widest(rows[:4], "p50_us", ("data", "dim")), rows[:2])
 
     def test_names_what_is_missing(self):
         page, err = self.call(self.write("main.json", run(ROWS[:1])))

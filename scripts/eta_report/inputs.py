@@ -41,6 +41,14 @@ def request_row(row, data, path):
     return {**row, **numbers, "data": data, "file": str(path)}
 
 
+def data_name(run, path):
+    """A sweep generates data anew for its cells, and does not keep the name of a bundle."""
+    if "sweep" not in run:
+        return run["data"]["name"] or "unnamed"
+    settings = run["settings"]
+    return f"synthetic-{settings['gen-seed']}" if settings["data"] == "generated" else path.stem
+
+
 def add_machine(results, text):
     if text not in results.machines:
         results.machines.append(text)
@@ -52,7 +60,7 @@ def add_json(results, run, path):
         return False
     form = str(run.get("format", ""))
     if form.startswith("eta-simd retrieval_bench"):
-        name = run["data"]["name"] or "unnamed"
+        name = data_name(run, path)
         results.rows += [request_row(row, name, path) for row in run["rows"]]
         environment = run["environment"]
         add_machine(results, f"{environment['cpu']}, {environment['target']}, "

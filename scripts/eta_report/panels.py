@@ -190,7 +190,7 @@ def latency_lines(rows, axis, label):
 
 
 def latency_l(results):
-    rows = widest(results.rows, "l_mean", ("data", "b", "k", "threads", "cache"))
+    rows = widest(results.rows, "l_mean", ("data", "dim", "b", "k", "threads", "cache"))
     if not rows:
         return "latency against L (needs results of two or more lengths)"
     figure = latency_lines(rows, "l_mean", "mean history length L (behaviours)")
@@ -200,7 +200,7 @@ def latency_l(results):
 
 
 def latency_b(results):
-    rows = widest(results.rows, "b", ("data", "l_mean", "k", "threads", "cache"))
+    rows = widest(results.rows, "b", ("data", "dim", "l_mean", "k", "threads", "cache"))
     if not rows:
         return "latency against B (needs results of two or more numbers of candidates)"
     figure = latency_lines(rows, "b", "candidates per request B")
@@ -215,7 +215,7 @@ def latency_b(results):
 def recall_bits(results):
     rows = [row for row in results.rows if re.fullmatch(r"eta:\d+", row["method"])
             and row["recall"] is not None]
-    rows = widest(rows, "bits", ("data", "l_mean", "b", "threads", "cache"))
+    rows = widest(rows, "bits", ("data", "dim", "l_mean", "b", "threads", "cache"))
     if not rows:
         return "recall against bits (needs eta:BITS of two or more widths)"
     figure, axes = new_figure()
@@ -238,7 +238,7 @@ def oversampling(results):
         found = re.fullmatch(r"eta:(\d+)(?:\+rerank:(\d+))?", row["method"])
         if found and row["recall"] is not None:
             rows.append({**row, "c": int(found[2] or 1), "bits": int(found[1])})
-    rows = widest(rows, "c", ("data", "l_mean", "b", "k", "threads", "cache"))
+    rows = widest(rows, "c", ("data", "dim", "l_mean", "b", "k", "threads", "cache"))
     if not rows:
         return "oversampling (needs eta:BITS+rerank:C)"
     widths = [bits for bits in sorted({row["bits"] for row in rows})
@@ -302,7 +302,7 @@ def limits(results):
 def threads(results):
     points = [(f"{row['method']}, {row['case'].split(', ')[0]}", row["threads"], row["median"],
                row["least"], row["largest"]) for row in results.threads]
-    rows = widest(results.rows, "threads", ("data", "l_mean", "b", "k", "cache"))
+    rows = widest(results.rows, "threads", ("data", "dim", "l_mean", "b", "k", "cache"))
     for method in chosen_methods(rows):
         part = {row["threads"]: row["candidates_per_s"] for row in rows if row["method"] == method}
         one = part.get(1)

@@ -4,7 +4,9 @@ RECALLS = (0.8, 0.9, 0.95, 0.99)
 
 
 def setting_key(row):
-    return tuple(row[key] for key in ("file", "data", "l_mean", "b", "k", "threads", "cache"))
+    # Two cells of a sweep have the same mean length where it cuts longer histories than there are.
+    return tuple(row[key] for key in ("file", "data", "dim", "l_mean", "b", "k", "threads",
+                                      "cache")) + (row.get("sweep_L"),)
 
 
 def groups(rows):
@@ -23,7 +25,8 @@ def main_group(rows):
 
 def setting_text(row):
     threads = "1 thread" if row["threads"] == 1 else f"{row['threads']:.0f} threads"
-    return (f"{row['data']}: L = {row['l_mean']:,.0f}, B = {row['b']:,.0f}, K = {row['k']:.0f}, "
+    dim = f"dim = {row['dim']:.0f}, " if row.get("sweep_dim") else ""
+    return (f"{row['data']}: {dim}L = {row['l_mean']:,.0f}, B = {row['b']:,.0f}, K = {row['k']:.0f}, "
             f"{threads}, {row['cache']} cache")
 
 
