@@ -33,6 +33,12 @@ double SecondsOf(const std::function<void()>& call, size_t repeats) {
          static_cast<double>(repeats);
 }
 
+// Of the one thread that runs all rows.
+LoopCounters<CpuCounters>& Counters() {
+  static LoopCounters<CpuCounters> counters;
+  return counters;
+}
+
 }  // namespace
 
 std::string Shape::text() const { return Cat("bits:", bits, "/L:", length); }
@@ -51,16 +57,24 @@ AlignedVector<float> RandomNormals(size_t n, uint64_t seed) {
   return values;
 }
 
+LoopCounters<CpuCounters>::Loop Counted(benchmark::State& state) { return Counters().Over(state); }
+
+void RegisterRow(const std::string& name, std::function<void(benchmark::State&)> body) {
+  benchmark::RegisterBenchmark(name.c_str(), [body](benchmark::State& state) {
+    body(state);
+    Counters().Report(state);
+  });
+}
+
 void RegisterPerTarget(const std::string& name, std::function<void(benchmark::State&)> body) {
   int64_t targets = TargetIsForced() ? simd::ActiveTarget() : simd::SupportedTargets();
   for (; targets != 0; targets &= targets - 1) {
     const std::string target = simd::TargetName(targets & -targets);
-    benchmark::RegisterBenchmark((name + "/" + target).c_str(),
-                                 [target, body](benchmark::State& state) {
-                                   ForceTargetOrThrow(target);
-                                   body(state);
-                                   simd::ForceTarget(nullptr);
-                                 });
+    RegisterRow(name + "/" + target, [target, body](benchmark::State& state) {
+      ForceTargetOrThrow(target);
+      body(state);
+      simd::ForceTarget(nullptr);
+    });
   }
 }
 

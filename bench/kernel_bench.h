@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "bench/kernel_bench_counters.h"
+#include "bench/retrieval_bench_machine.h"
 #include "core/aligned.h"
 
 namespace eta::bench {
@@ -30,8 +32,13 @@ struct Shape {
 AlignedVector<uint8_t> RandomBytes(size_t n, uint64_t seed);
 AlignedVector<float> RandomNormals(size_t n, uint64_t seed);
 
-// Registers name "<name>/<target>" for each target that may run, and forces that target around each
-// run of `body`.
+// Registers a row. Where it loops over Counted(state) and says how many items it processed, it gets
+// cycles_per_item and instructions_per_item, if the machine lets programs count them.
+void RegisterRow(const std::string& name, std::function<void(benchmark::State&)> body);
+LoopCounters<CpuCounters>::Loop Counted(benchmark::State& state);
+
+// Registers rows "<name>/<target>" for each target that may run, and forces that target around
+// each run of `body`.
 void RegisterPerTarget(const std::string& name, std::function<void(benchmark::State&)> body);
 
 // Best time of one call, in seconds, of each of several contenders, taken in turn so that a noisy

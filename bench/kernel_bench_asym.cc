@@ -139,7 +139,7 @@ void Penalties(benchmark::State& state, const Shape& s) {
                                     },
                                     [&] { f.AllPenalties(); }, [&] { f.AllHammingDistances(); }});
   benchmark::DoNotOptimize(sink);
-  for (auto _ : state) {
+  for (auto _ : Counted(state)) {
     f.AllPenalties();
     benchmark::ClobberMemory();
   }
@@ -153,7 +153,7 @@ void TopK(benchmark::State& state, const Shape& s, simd::ResultOrder order) {
   if (!f.TopKIsRight()) return state.SkipWithError("differs from the reference");
   const auto seconds = BestSeconds(
       {[&] { f.TopK(order); }, [&] { f.AllPenalties(); }, [&] { f.HammingTopK(order); }});
-  for (auto _ : state) {
+  for (auto _ : Counted(state)) {
     f.TopK(order);
     benchmark::ClobberMemory();
   }
@@ -170,7 +170,7 @@ void Quantize(benchmark::State& state, size_t bits) {
   if (!std::ranges::equal(weights, expected)) {
     return state.SkipWithError("differs from the reference");
   }
-  for (auto _ : state) {
+  for (auto _ : Counted(state)) {
     simd::QuantizeProjections(projections.data(), bits, weights.data());
     benchmark::ClobberMemory();
   }
@@ -191,8 +191,8 @@ void RegisterAsym() {
   }
   for (const size_t bits : {size_t{64}, size_t{256}}) {
     // The same code on every target.
-    benchmark::RegisterBenchmark(Cat("quantize_projections/bits:", bits).c_str(),
-                                 [bits](benchmark::State& state) { Quantize(state, bits); });
+    RegisterRow(Cat("quantize_projections/bits:", bits),
+                [bits](benchmark::State& state) { Quantize(state, bits); });
   }
 }
 

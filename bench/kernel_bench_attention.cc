@@ -35,7 +35,7 @@ reference::Vector VectorOf(const float* values, size_t n) {
 void Run(benchmark::State& state, size_t items, double multiply_adds,
          const std::function<void()>& kernel) {
   const double share = ShareOfFmaLimit(multiply_adds, kernel);
-  for (auto _ : state) {
+  for (auto _ : Counted(state)) {
     kernel();
     benchmark::ClobberMemory();
   }

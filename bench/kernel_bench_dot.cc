@@ -80,7 +80,7 @@ void Scores(benchmark::State& state, const DotShape& s) {
   if (!f.IsRight()) return state.SkipWithError("differs from the reference");
   const double share =
       ShareOfFmaLimit(static_cast<double>(s.queries * s.length * s.dim), [&] { f.Scores(); });
-  for (auto _ : state) {
+  for (auto _ : Counted(state)) {
     f.Scores();
     benchmark::ClobberMemory();
   }
@@ -96,7 +96,7 @@ void TopK(benchmark::State& state, const DotShape& s, simd::ResultOrder order) {
   std::vector<float> scores(f.positions.size());
   const auto seconds = BestSeconds({[&] { f.TopK(order); }, [&] { f.Scores(); },
                                     [&] { faiss.Search(f.queries, s.k, labels, scores); }});
-  for (auto _ : state) {
+  for (auto _ : Counted(state)) {
     f.TopK(order);
     benchmark::ClobberMemory();
   }
@@ -110,14 +110,14 @@ void FaissTopK(benchmark::State& state, const DotShape& s) {
   FaissInnerProductSearch faiss(f.rows, s.dim);
   std::vector<int64_t> labels(f.positions.size());
   std::vector<float> scores(f.positions.size());
-  for (auto _ : state) faiss.Search(f.queries, s.k, labels, scores);
+  for (auto _ : Counted(state)) faiss.Search(f.queries, s.k, labels, scores);
   Report(state, s);
 }
 
 void PackFloats(benchmark::State& state, size_t n, size_t dim) {
   const auto rows = RandomNormals(n * dim, 1);
   AlignedVector<float> blocks(simd::FloatBlocksSize(n, dim));
-  for (auto _ : state) {
+  for (auto _ : Counted(state)) {
     simd::PackFloatBlocks(rows.data(), n, dim, dim, blocks.data());
     benchmark::ClobberMemory();
   }
@@ -135,8 +135,8 @@ void RegisterDot() {
                       [s](benchmark::State& state) { TopK(state, s, simd::ResultOrder::kAny); });
     RegisterPerTarget(Cat("dot_topk_sorted/", size, "/K:", s.k),
                       [s](benchmark::State& state) { TopK(state, s, simd::ResultOrder::kSorted); });
-    benchmark::RegisterBenchmark(Cat("dot_topk_sorted/", size, "/K:", s.k, "/faiss").c_str(),
-                                 [s](benchmark::State& state) { FaissTopK(state, s); });
+    RegisterRow(Cat("dot_topk_sorted/", size, "/K:", s.k, "/faiss"),
+                [s](benchmark::State& state) { FaissTopK(state, s); });
   }
   RegisterPerTarget("pack_float_blocks/L:1024/dim:64",
                     [](benchmark::State& state) { PackFloats(state, 1024, 64); });

@@ -118,7 +118,7 @@ void Scores(benchmark::State& state, const I8Shape& s) {
   const auto seconds = BestSeconds(
       {[&] { done = LimitI8Dot(20000, &value); }, [&] { f.Scores(); }, [&] { f.FloatScores(); }});
   benchmark::DoNotOptimize(value);
-  for (auto _ : state) {
+  for (auto _ : Counted(state)) {
     f.Scores();
     benchmark::ClobberMemory();
   }
@@ -133,7 +133,7 @@ void TopK(benchmark::State& state, const I8Shape& s, simd::ResultOrder order) {
   if (!f.IsRight()) return state.SkipWithError("differs from the reference");
   const auto seconds =
       BestSeconds({[&] { f.TopK(order); }, [&] { f.Scores(); }, [&] { f.FloatTopK(order); }});
-  for (auto _ : state) {
+  for (auto _ : Counted(state)) {
     f.TopK(order);
     benchmark::ClobberMemory();
   }
@@ -145,7 +145,7 @@ void TopK(benchmark::State& state, const I8Shape& s, simd::ResultOrder order) {
 void Limit(benchmark::State& state) {
   int32_t value = 1;
   int64_t done = 0;
-  for (auto _ : state) {
+  for (auto _ : Counted(state)) {
     done += static_cast<int64_t>(LimitI8Dot(20000, &value));
     benchmark::DoNotOptimize(value);
   }
@@ -156,7 +156,7 @@ void Quantize(benchmark::State& state, size_t n, size_t dim) {
   const auto rows = RandomNormals(n * dim, 1);
   AlignedVector<int8_t> values(n * dim);
   AlignedVector<float> scales(n);
-  for (auto _ : state) {
+  for (auto _ : Counted(state)) {
     simd::QuantizeI8(rows.data(), n, dim, dim, values.data(), dim, scales.data());
     benchmark::ClobberMemory();
   }
@@ -168,7 +168,7 @@ void PackI8(benchmark::State& state, size_t n, size_t dim) {
   AlignedVector<float> scales, block_scales(simd::PaddedRows(n));
   const auto values = QuantizeRows(RandomNormals(n * dim, 1), dim, scales);
   AlignedVector<uint8_t> blocks(simd::I8BlocksBytes(n, dim));
-  for (auto _ : state) {
+  for (auto _ : Counted(state)) {
     simd::PackI8Blocks(values.data(), scales.data(), n, dim, dim, blocks.data(),
                        block_scales.data());
     benchmark::ClobberMemory();

@@ -39,7 +39,7 @@ void Encode(benchmark::State& state, size_t dim, size_t bits) {
                         code_bytes);
   };
   const auto seconds = BestSeconds({dense, encode});
-  for (auto _ : state) {
+  for (auto _ : Counted(state)) {
     encode();
     benchmark::ClobberMemory();
   }

@@ -194,7 +194,7 @@ void Distances(benchmark::State& state, const Shape& shape) {
                                     [&] { f.AllDistances(); }});
   benchmark::DoNotOptimize(sink);
   const size_t planted = std::min(PlantedQueries(shape.queries), shape.queries);
-  for (auto _ : state) {
+  for (auto _ : Counted(state)) {
     f.AllDistances();
     f.FirstDistances(planted);
     benchmark::ClobberMemory();
@@ -227,7 +227,7 @@ void TopK(benchmark::State& state, Fixture f, simd::ResultOrder order) {
                                     [&] { faiss.Run(FaissSearchMode::kHeap); },
                                     [&] { faiss.Run(FaissSearchMode::kCounting); },
                                     [&] { faiss.Run(FaissSearchMode::kSingle); }});
-  for (auto _ : state) {
+  for (auto _ : Counted(state)) {
     f.TopK(order);
     benchmark::ClobberMemory();
   }
@@ -263,7 +263,7 @@ void Batch(benchmark::State& state, const Shape& shape) {
 void FaissTopK(benchmark::State& state, const Shape& shape, FaissSearchMode mode) {
   Fixture f(shape);
   FaissRival faiss(f);
-  for (auto _ : state) faiss.Run(mode);
+  for (auto _ : Counted(state)) faiss.Run(mode);
   ReportRates(state, f);
 }
 
@@ -283,8 +283,7 @@ void RegisterHamming() {
     for (FaissSearchMode mode : kFaissSearchModes) {
       const std::string name =
           Cat("hamming_topk_sorted/", size, "/faiss_", FaissSearchModeName(mode));
-      benchmark::RegisterBenchmark(
-          name.c_str(), [shape, mode](benchmark::State& state) { FaissTopK(state, shape, mode); });
+      RegisterRow(name, [shape, mode](benchmark::State& state) { FaissTopK(state, shape, mode); });
     }
   }
   for (const Shape& shape : kGeneratedShapes) {

@@ -130,7 +130,7 @@ void Report(benchmark::State& state, const RerankShape& s) {
 void Rows(benchmark::State& state, const RerankShape& s) {
   Fixture f(s);
   if (!f.IsRight()) return state.SkipWithError("differs from the reference");
-  for (auto _ : state) {
+  for (auto _ : Counted(state)) {
     f.Scores();
     benchmark::ClobberMemory();
   }
@@ -144,7 +144,7 @@ void I8Rows(benchmark::State& state, const RerankShape& s) {
   I8Fixture f(floats);
   if (!f.IsRight()) return state.SkipWithError("differs from the reference");
   const auto seconds = BestSeconds({[&] { f.Scores(); }, [&] { floats.Scores(); }});
-  for (auto _ : state) {
+  for (auto _ : Counted(state)) {
     f.Scores();
     benchmark::ClobberMemory();
   }
@@ -156,7 +156,7 @@ void I8Rows(benchmark::State& state, const RerankShape& s) {
 void TopK(benchmark::State& state, const RerankShape& s) {
   Fixture f(s);
   if (!f.IsRight()) return state.SkipWithError("differs from the reference");
-  for (auto _ : state) {
+  for (auto _ : Counted(state)) {
     f.TopK();
     benchmark::ClobberMemory();
   }

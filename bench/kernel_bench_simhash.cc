@@ -48,7 +48,7 @@ void Encode(benchmark::State& state, const EncodeShape& s) {
     return state.SkipWithError("differs from the reference");
   }
   const double share = ShareOfFmaLimit(static_cast<double>(s.rows * s.dim * s.bits), encode);
-  for (auto _ : state) {
+  for (auto _ : Counted(state)) {
     encode();
     benchmark::ClobberMemory();
   }
@@ -60,7 +60,7 @@ void FaissEncode(benchmark::State& state, const EncodeShape& s) {
   const auto rows = RandomNormals(s.rows * s.dim, 1);
   const FaissLshEncoder encoder(s.dim, s.bits);
   AlignedVector<uint8_t> codes(s.rows * simd::CodeBytes(s.bits));
-  for (auto _ : state) {
+  for (auto _ : Counted(state)) {
     encoder.Encode(rows, codes);
     benchmark::ClobberMemory();
   }
@@ -78,7 +78,7 @@ void Pack(benchmark::State& state, size_t n, size_t code_bytes) {
   if (!std::equal(blocks.begin(), blocks.end(), expected.begin(), expected.end())) {
     return state.SkipWithError("differs from the reference");
   }
-  for (auto _ : state) {
+  for (auto _ : Counted(state)) {
     pack();
     benchmark::ClobberMemory();
   }
@@ -112,7 +112,7 @@ void Gather(benchmark::State& state, size_t table_rows, size_t n, size_t code_by
                    },
                    [&] { gather(h++ % kHistories); }});
   benchmark::DoNotOptimize(sink);
-  for (auto _ : state) {
+  for (auto _ : Counted(state)) {
     gather(h++ % kHistories);
     benchmark::ClobberMemory();
   }
@@ -126,8 +126,7 @@ void RegisterSimHash() {
   for (const EncodeShape& s : kEncodeShapes) {
     const std::string name = Cat("simhash_encode/rows:", s.rows, "/dim:", s.dim, "/bits:", s.bits);
     RegisterPerTarget(name, [s](benchmark::State& state) { Encode(state, s); });
-    benchmark::RegisterBenchmark((name + "/faiss_lsh").c_str(),
-                                 [s](benchmark::State& state) { FaissEncode(state, s); });
+    RegisterRow(name + "/faiss_lsh", [s](benchmark::State& state) { FaissEncode(state, s); });
   }
 }
 
