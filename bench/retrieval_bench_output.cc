@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/retrieval_bench_output.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -56,6 +59,28 @@ void WriteTo(const fs::path& file_path, const char* mode, const std::string& pat
   if (!is_written || !is_flushed) Fail(path, std::strerror(errno));
 }
 
+// Whether `path` is still the name of the open file: who had the lock before may have removed it
+// between our open and our lock.
+bool IsFileOf(int file, const std::string& path) {
+  using Status = struct stat;  // the function of that name hides the type
+  Status open_file{}, named{};
+  return ::fstat(file, &open_file) == 0 && ::stat(path.c_str(), &named) == 0 &&
+         open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
+}
+
+// Returns the open file, or -1 where another process has the lock.
+int TryLock(const std::string& lock_path, const std::string& path) {
+  for (;;) {
+    const int file = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (file < 0) Fail(path, Cat(lock_path, ": ", std::strerror(errno)));
+    const int error = ::flock(file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+    if (error == 0 && IsFileOf(file, lock_path)) return file;
+    ::close(file);
+    if (error == EWOULDBLOCK) return -1;
+    if (error != 0) Fail(path, Cat("no lock on ", lock_path, ": ", std::strerror(error)));
+  }
+}
+
 }  // namespace
 
 void CheckWritable(const std::string& path) {
@@ -84,6 +109,20 @@ void WriteWholeFile(const std::string& path, const std::string& content) {
     fs::remove(temporary, error);
     throw;
   }
+}
+
+FileLock::FileLock(const std::string& path) {
+  if (path.empty() || IsDevice(path)) return;
+  lock_path_ = Resolve(path).string() + ".lock";
+  file_ = TryLock(lock_path_, path);
+  if (file_ >= 0) return;
+  throw DataError(Cat(path, ": another process is at work on it and has locked ", lock_path_));
+}
+
+FileLock::~FileLock() {
+  if (file_ < 0) return;
+  ::unlink(lock_path_.c_str());  // while it is locked, so that nobody else's is removed
+  ::close(file_);
 }
 
 Progress::Progress(bool is_wanted) : is_shown_(is_wanted && ::isatty(STDERR_FILENO) == 1) {}

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "bench/retrieval_bench_output.h"
 #include "core/check.h"
 
 namespace eta::bench {
@@ -41,6 +42,7 @@ class Sweep {
         machine_(machine),
         progress_(progress),
         start_(Clock::now()),
+        cells_lock_(options.cells),
         cells_(MakeCells(options.sweep)) {
     CheckMachine();
     if (!options.data.empty()) Load(options);
@@ -139,6 +141,7 @@ class Sweep {
   const Machine& machine_;
   Progress& progress_;
   Clock::time_point start_;
+  FileLock cells_lock_;  // from before the file is read, or cells of another process would be lost
   std::vector<SweepCell> cells_;
   std::optional<DataSet> data_;
   std::pair<size_t, size_t> loaded_;  // length and dim of data_

@@ -4,12 +4,17 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "bench/retrieval_bench_options.h"
+#include "bench/retrieval_bench_output.h"
 #include "bench/retrieval_bench_row_json.h"
 #include "tests/retrieval_bench_fixture.h"
 
@@ -235,6 +240,45 @@ TEST_F(RetrievalBenchSweep, RefusesCellsOfAnotherSetting) {
     ExpectBadInput(kept, "no file of --cells");
     EXPECT_EQ(ReadAll(cells()), damaged);
   }
+}
+
+TEST_F(RetrievalBenchSweep, RefusesCellsThatAnotherProcessMeasures) {
+  const std::string kept = Cat(arguments_, " --cells ", cells());
+  ASSERT_EQ(Run(kept).exit_code, 0);
+  const std::string before = ReadAll(cells());
+  const auto link = folder_ / "link.json";
+  std::filesystem::create_symlink(cells(), link);
+  {
+    const FileLock lock(cells());
+    ExpectBadInput(kept, "cells.json: another process is at work on it");
+    ExpectBadInput(Cat(arguments_, " --cells ", link.string()), "another process");
+    EXPECT_EQ(Run(Cat(kept, ".other")).exit_code, 0);
+  }
+  EXPECT_EQ(ReadAll(cells()), before);
+  std::ofstream(cells() + ".lock") << "left behind by a process that was killed";
+  EXPECT_EQ(Run(kept).exit_code, 0);
+  EXPECT_FALSE(std::filesystem::exists(cells() + ".lock"));
+}
+
+TEST_F(RetrievalBenchSweep, LosesNoCellsToOtherProcesses) {
+  const Rows whole = RunForRows(arguments_);
+  // Each either has the file to itself or is refused, however they fall; one at least is not. Those
+  // that get it have a cell more than the one before.
+  const std::string one =
+      Cat(ETA_RETRIEVAL_BENCH, arguments_, " --time-budget 0.000001 --cells ", cells(),
+          " >/dev/null 2>&1; echo $? >>", (folder_ / "codes").string());
+  std::string all;
+  for (int process = 0; process < 4; ++process) all += Cat("(", one, ") & ");
+  ASSERT_EQ(std::system(Cat(all, "wait").c_str()), 0);
+  std::istringstream codes(ReadAll(folder_ / "codes"));
+  size_t finished = 0, refused = 0;
+  for (int code = 0; codes >> code; ++(code == 0 ? finished : refused)) {
+    EXPECT_TRUE(code == 0 || code == 2) << code;
+  }
+  EXPECT_EQ(finished + refused, 4);
+  EXPECT_GE(finished, 1);
+  EXPECT_EQ(nlohmann::json::parse(ReadAll(cells())).at("cells").size(), finished);
+  EXPECT_EQ(Timeless(RunForRows(Cat(arguments_, " --cells ", cells()))), Timeless(whole));
 }
 
 TEST_F(RetrievalBenchSweep, CutsTheHistoriesOfABundle) {
