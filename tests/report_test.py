@@ -105,6 +105,17 @@ class Report(unittest.TestCase):
         self.assertNotIn("Not drawn", text)
         self.check_page(text)
 
+    def test_prints_what_a_screen_folds(self):
+        self.write_all()
+        text = self.call(self.folder)[0].read_text()
+        paper = "".join(re.findall(r"@media print \{(.*?\}) \}", text, re.S))
+        self.assertIn(".printed { display: block; }", paper)
+        folded = re.search(r"<details>.*?(<table>.*?</table>)", text, re.S)[1]
+        printed = re.search(r"<section class=printed>.*?(<table>.*?</table>)", text, re.S)[1]
+        self.assertEqual(folded, printed)
+        self.assertEqual(printed.count("<tr>"), 1 + len(ROWS))
+        self.assertEqual(re.findall(r"<figure class=dense><h2>(\w+)", text), ["Winners", "How"])
+
     def check_page(self, text):
         self.assertIsNone(re.search(r'(src|href)="(?!#)(?!http://www.w3.org)', text))
         self.assertNotRegex(text, r"<(script|link|img|iframe)|@import|url\((?!#)")

@@ -32,8 +32,12 @@ table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabu
 th, td { padding: .2rem .75rem .2rem 0; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(%(grid)s); }
 th:first-child, td:first-child { text-align: left; }
-@media print { body { max-width: none; padding: 0; font-size: 11pt; }
-  main { grid-template-columns: 1fr 1fr; } details:not([open]) { display: none; } }
+.printed { display: none; }
+@media print { body { max-width: none; padding: 0; font-size: 11pt; background: none; }
+  body, table { line-height: 1.3; } main { margin-top: 1rem; }
+  main { grid-template-columns: 1fr 1fr; grid-auto-flow: dense; gap: 1.25rem 1.5rem; }
+  .dense { grid-column: 1 / -1; }
+  tr, .notes p { break-inside: avoid; } .printed { display: block; } details { display: none; } }
 """
 
 
@@ -80,15 +84,19 @@ def table(rows):
     cells = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in line) + "</tr>"
                     for line in lines)
     titles = "".join(f"<th>{c}</th>" for c in head)
-    return (f"<details><summary>All methods of this setting</summary><div class=table><table><tr>"
-            f"{titles}</tr>{cells}</table></div></details>")
+    name = "All methods of this setting"
+    body = (f"<div class=table><table><thead><tr>{titles}</tr></thead><tbody>{cells}</tbody></table>"
+            "</div>")
+    # Not every browser can print what is folded.
+    return (f"<details><summary>{name}</summary>{body}</details>"
+            f"<section class=printed><h2>{name}</h2>{body}</section>")
 
 
 def page(results, drawn, missing, title):
     rows = words.main_group(results.rows)
     paragraphs = "".join(f"<p>{html.escape(text)}</p>" for text in words.summary(results))
     figures = "".join(
-        f"<figure><h2>{html.escape(p.title)}</h2>{inline(svg_of(p), p)}"
+        f"<figure{' class=dense' if p.is_dense else ''}><h2>{html.escape(p.title)}</h2>{inline(svg_of(p), p)}"
         f"<figcaption>{html.escape(p.caption)}</figcaption></figure>" for p in drawn)
     notes = []
     if missing:

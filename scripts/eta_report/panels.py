@@ -41,6 +41,7 @@ class Panel:
     title: str
     caption: str
     figure: object
+    is_dense: bool = False  # on paper its text needs the whole width
 
 
 def new_figure(height=SIZE[1]):
@@ -296,7 +297,8 @@ def limits(results):
     more = f" {left_out} more are not shown." if left_out > 0 else ""
     return Panel("hardware_limits", "How near the kernels come to the hardware",
                  "The limit is the rate of the same instructions without the rest of the kernel, "
-                 f"measured in turn with it; noise can lift a point over 100 %.{more}", figure)
+                 f"measured in turn with it; noise can lift a point over 100 %.{more}", figure,
+                 is_dense=True)
 
 
 def threads(results):
@@ -396,7 +398,7 @@ def draw_winners(data, cache, choices, families):
     axes.set_ylabel("recall reached (share)")
     return Panel(f"winners_{data}_{cache}", f"Winners at equal recall: {data}, {cache}",
                  "The fastest family in each cell, its bits (+r: oversampling of the rescoring) and "
-                 "its time per candidate.", figure)
+                 "its time per candidate.", figure, is_dense=True)
 
 
 ALL = (recall_latency, recall_histogram, recall_bits, oversampling, latency_l, latency_b, winners,
