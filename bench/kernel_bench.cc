@@ -59,18 +59,19 @@ AlignedVector<float> RandomNormals(size_t n, uint64_t seed) {
 
 LoopCounters<CpuCounters>::Loop Counted(benchmark::State& state) { return Counters().Over(state); }
 
-void RegisterRow(const std::string& name, std::function<void(benchmark::State&)> body) {
+void RegisterRow(const std::string& name, const std::function<void(benchmark::State&)>& body) {
   benchmark::RegisterBenchmark(name.c_str(), [body](benchmark::State& state) {
     body(state);
     Counters().Report(state);
   });
 }
 
-void RegisterPerTarget(const std::string& name, std::function<void(benchmark::State&)> body) {
+void RegisterPerTarget(const std::string& name,
+                       const std::function<void(benchmark::State&)>& body) {
   int64_t targets = TargetIsForced() ? simd::ActiveTarget() : simd::SupportedTargets();
   for (; targets != 0; targets &= targets - 1) {
     const std::string target = simd::TargetName(targets & -targets);
-    RegisterRow(name + "/" + target, [target, body](benchmark::State& state) {
+    RegisterRow(Cat(name, "/", target), [target, body](benchmark::State& state) {
       ForceTargetOrThrow(target);
       body(state);
       simd::ForceTarget(nullptr);

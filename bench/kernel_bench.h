@@ -34,12 +34,12 @@ AlignedVector<float> RandomNormals(size_t n, uint64_t seed);
 
 // Registers a row. Where it loops over Counted(state) and says how many items it processed, it gets
 // cycles_per_item and instructions_per_item, if the machine lets programs count them.
-void RegisterRow(const std::string& name, std::function<void(benchmark::State&)> body);
+void RegisterRow(const std::string& name, const std::function<void(benchmark::State&)>& body);
 LoopCounters<CpuCounters>::Loop Counted(benchmark::State& state);
 
 // Registers rows "<name>/<target>" for each target that may run, and forces that target around
 // each run of `body`.
-void RegisterPerTarget(const std::string& name, std::function<void(benchmark::State&)> body);
+void RegisterPerTarget(const std::string& name, const std::function<void(benchmark::State&)>& body);
 
 // Best time of one call, in seconds, of each of several contenders, taken in turn so that a noisy
 // neighbour hits all of them. With ETA_KERNEL_BENCH_RIVALS=0 nothing is timed and all are NaN.
