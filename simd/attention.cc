@@ -274,7 +274,9 @@ void PackProjectedRows(const float* keys, const float* values, size_t n, size_t 
   }
 }
 
-size_t AttendAllScratchBytes(size_t n) { return 64 + sizeof(float) * kQueriesTogether * PaddedColumns(n); }
+size_t AttendAllScratchBytes(size_t n) {
+  return 64 + sizeof(float) * kQueriesTogether * PaddedColumns(n);
+}
 
 void AttendAll(const ProjectedRows& rows, const float* queries, size_t num_queries,
                size_t query_stride, void* scratch, float* out, size_t out_stride) {

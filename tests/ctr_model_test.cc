@@ -49,9 +49,9 @@ std::vector<int32_t> RandomItems(Rng& rng, size_t count) {
 
 // One user and one scratch for all requests, long and short by turns: nothing may be left over.
 void ExpectAsReference(const CtrExport& data, ItemTables tables) {
-  SCOPED_TRACE(::testing::Message() << CtrUnitName(data.unit) << " dim=" << data.settings.dim
-                                    << " heads=" << data.settings.heads
-                                    << " tables=" << (tables == ItemTables::kAll));
+  SCOPED_TRACE(::testing::Message()
+               << CtrUnitName(data.unit) << " dim=" << data.settings.dim
+               << " heads=" << data.settings.heads << " tables=" << (tables == ItemTables::kAll));
   const CtrModel model(data, tables);
   CtrUser user = model.NewUser();
   CtrScratch scratch = model.NewScratch();
