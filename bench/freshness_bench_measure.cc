@@ -29,7 +29,8 @@ struct Snapshot {
   fs::path folder;
 };
 
-std::vector<Snapshot> FindSnapshots(const std::string& folder) {
+// Those of step `from` and later, in order.
+std::vector<Snapshot> FindSnapshots(const std::string& folder, size_t from) {
   constexpr std::string_view kPrefix = "step_";
   std::error_code error;
   std::vector<Snapshot> snapshots;
@@ -47,6 +48,11 @@ std::vector<Snapshot> FindSnapshots(const std::string& folder) {
                         "scripts/train_ctr.py --export-every writes)"));
   }
   std::ranges::sort(snapshots, {}, &Snapshot::step);
+  if (snapshots.back().step < from) {
+    throw DataError(Cat(folder, ": no snapshot of step ", from, " or later (the last is of step ",
+                        snapshots.back().step, ")"));
+  }
+  std::erase_if(snapshots, [from](const Snapshot& s) { return s.step < from; });
   return snapshots;
 }
 
@@ -152,7 +158,7 @@ double MillisecondsPerMillion(size_t items, const std::function<void()>& work) {
 
 std::vector<FreshnessRow> MeasureFreshness(
     const FreshnessOptions& options, const std::function<void(const std::string&)>& progress) {
-  const std::vector<Snapshot> snapshots = FindSnapshots(options.folder);
+  const std::vector<Snapshot> snapshots = FindSnapshots(options.folder, options.from);
   // SIM soft with its index of the first snapshot, of every R steps, and of the present.
   struct Index {
     std::string name;
@@ -197,7 +203,7 @@ std::vector<FreshnessRow> MeasureFreshness(
 }
 
 FreshnessCosts MeasureCosts(const FreshnessOptions& options) {
-  const CtrExport model = ReadEtaSnapshot(FindSnapshots(options.folder)[0].folder, nullptr);
+  const CtrExport model = ReadEtaSnapshot(FindSnapshots(options.folder, options.from)[0].folder, nullptr);
   constexpr size_t kItems = 100'000;  // beyond the caches, as a service's table is
   ItemTable items;
   items.embeddings = Matrix<float>(kItems, model.settings.dim);

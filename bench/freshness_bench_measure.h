@@ -11,6 +11,7 @@ namespace eta::bench {
 
 struct FreshnessOptions {
   std::string folder;           // of step_NNNNNN folders, all of an eta model
+  size_t from = 0;              // step whose snapshot, or the next one, counts as the first
   std::vector<size_t> rebuild;  // steps between rebuilds of SIM soft's index
   size_t samples = 1000;        // test samples that recall is measured on, at most
   std::string csv;
@@ -32,7 +33,7 @@ struct FreshnessRow {
   std::optional<double> auc{}, gauc{}, log_loss{};
 };
 
-// Throws DataError when there are no snapshots, or they are not of one eta model.
+// Throws DataError when there are no snapshots from that step on, or they are not of one eta model.
 std::vector<FreshnessRow> MeasureFreshness(const FreshnessOptions& options,
                                            const std::function<void(const std::string&)>& progress);
 

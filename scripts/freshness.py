@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Draws what freshness_bench measured: recall and AUC over the steps of a training run, for ETA
-re-hashed and for SIM soft with older and older indexes.
+"""Draws what freshness_bench measured: recall and AUC against the training steps since the index
+was built, for ETA re-hashed and for SIM soft with that index and with rebuilt ones.
 
   build/release/bench/freshness_bench RUN/snapshots --rebuild 200,500 --json freshness.json
   scripts/freshness.py --json freshness.json --out freshness.png
+
+Several files are drawn below each other: the same run with --from at several steps.
 """
 import json
 import pathlib
@@ -13,15 +15,16 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from ctr.errors import BadInput, Parser, run  # noqa: E402
 
-NAMES = {"eta": "ETA, re-hashed", "eta:stale": "ETA, first codes", "sim_soft:stale":
-         "SIM soft, first index", "sim_soft:fresh": "SIM soft, index always rebuilt"}
+NAMES = {"eta": "ETA, re-hashed", "eta:stale": "ETA, old codes", "sim_soft:stale":
+         "SIM soft, old index", "sim_soft:fresh": "SIM soft, index always rebuilt"}
+STYLES = (("o", "-"), ("v", "-."), ("s", "-"), ("^", "--"), ("D", ":"), ("x", ":"), ("+", "-."))
 PANELS = (("recall_ties", "recall@K against the current embeddings"), ("auc", "AUC, test samples"))
 
 
 def parse_arguments():
     parser = Parser(description="Draw what freshness_bench measured.")
-    parser.add_argument("--json", required=True, type=pathlib.Path, metavar="FILE",
-                        help="written by freshness_bench --json")
+    parser.add_argument("--json", required=True, type=pathlib.Path, metavar="FILE", nargs="+",
+                        help="written by freshness_bench --json; a line of panels each")
     parser.add_argument("--out", required=True, type=pathlib.Path, metavar="FILE",
                         help="picture to write, of a kind that Matplotlib knows by its ending")
     return parser.parse_args()
@@ -50,25 +53,35 @@ def name_of(method):
     return f"SIM soft, rebuilt every {method.rsplit(':', 1)[-1]} steps"
 
 
-def draw(rows, costs, path):
+def draw_line(axes, rows, costs):
+    """Both panels of one report."""
+    first = min(int(row["step"]) for row in rows)
+    for axis, (key, title) in zip(axes, PANELS):
+        for i, method in enumerate(dict.fromkeys(row["method"] for row in rows)):
+            points = [(row["step"] - first, row[key]) for row in rows
+                      if row["method"] == method and row[key] is not None]
+            marker, line = STYLES[i % len(STYLES)]
+            axis.plot(*zip(*points) if points else ([], []), marker=marker, linestyle=line,
+                      markersize=4, label=name_of(method))
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel(f"training steps since codes and index were built, at step {first}")
+        axis.grid(alpha=0.3)
+    axes[0].set_ylim(0, 1.02)
+    axes[0].legend(fontsize=8)
+    axes[1].annotate(f"per million items: re-hash {costs['rehash_ms_per_million']:.0f} ms,\n"
+                     f"index rebuilt {costs['rebuild_ms_per_million']:.0f} ms", (0.97, 0.05),
+                     xycoords="axes fraction", ha="right", fontsize=8)
+
+
+def draw(reports, path):
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, len(PANELS), figsize=(11, 4.5))
-    for axis, (key, title) in zip(axes, PANELS):
-        for method in dict.fromkeys(row["method"] for row in rows):
-            points = [(row["step"], row[key]) for row in rows
-                      if row["method"] == method and row[key] is not None]
-            axis.plot(*zip(*points) if points else ([], []), marker="o", markersize=3,
-                      label=name_of(method))
-        axis.set_title(title)
-        axis.set_xlabel("training steps")
-        axis.grid(alpha=0.3)
-    axes[0].set_ylim(0, 1.02)
-    axes[0].legend(fontsize=8)
-    figure.suptitle(f"per million items: re-hash {costs['rehash_ms_per_million']:.0f} ms, "
-                    f"index rebuilt {costs['rebuild_ms_per_million']:.0f} ms", fontsize=10)
+    figure, axes = pyplot.subplots(len(reports), len(PANELS), figsize=(11, 4.2 * len(reports)),
+                                   squeeze=False)
+    for line, (rows, costs) in zip(axes, reports):
+        draw_line(line, rows, costs)
     figure.tight_layout()
     try:
         figure.savefig(path, dpi=120)
@@ -78,9 +91,9 @@ def draw(rows, costs, path):
 
 def main():
     options = parse_arguments()
-    rows, costs = read(options.json)
+    reports = [read(path) for path in options.json]
     try:
-        draw(rows, costs, options.out)
+        draw(reports, options.out)
     except ImportError as error:
         raise BadInput(f"{error} (scripts/setup.sh plot)") from error
 

@@ -125,14 +125,21 @@ class Parity(unittest.TestCase):
                            rows["eta:stale", 10]["recall_ties"] + 0.1)
         for row in rows.values():
             self.assertTrue(0 <= row["auc"] <= 1)
+        later = self.folder / "later.json"
+        self.assertEqual(self.freshness(series, "--from", 5, "--json", later).returncode, 0)
+        self.assertEqual({(row["step"], row["index_step"])
+                          for row in json.loads(later.read_text())["rows"]}, {(10, 10)})
         picture = self.folder / "freshness.png"
-        python("freshness.py", "--json", report, "--out", picture)
+        python("freshness.py", "--json", report, later, "--out", picture)
         self.assertEqual(picture.read_bytes()[:4], b"\x89PNG")
 
     def test_freshness_refuses_other_folders(self):
         other = self.folder / "other"
         shutil.copytree(self.folder / "twin", other / "step_000001")
-        for arguments in ((), (self.folder / "eta",), (other,), (self.folder / "nothing",)):
+        series = self.folder / "one"
+        shutil.copytree(self.folder / "eta", series / "step_000001")
+        for arguments in ((), (self.folder / "eta",), (other,), (self.folder / "nothing",),
+                          (series, "--from", 2)):
             done = self.freshness(*arguments)
             self.assertEqual(done.returncode, 2, arguments)
             self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
