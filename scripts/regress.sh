@@ -63,21 +63,22 @@ trap 'exit 143' TERM
 
 git -C "$ROOT" worktree add --quiet --detach "$scratch/source" "$revision"
 say "Building $base (${revision:0:12}) ..."
-# As configured here, launcher and compiler included, so that only the sources differ.
+# As configured here, launcher and compiler included, so that only the sources differ. In a folder
+# of the same name, so that a compiler cache finds what both commits share.
 configure release
 cached() { sed -n "s/^$1:[A-Z]*=//p" "$ROOT/build/release/CMakeCache.txt"; }
-(cmake -S "$scratch/source" -B "$scratch/base" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+(cmake -S "$scratch/source" -B "$scratch/source/build/release" -G Ninja -DCMAKE_BUILD_TYPE=Release \
   -DBUILD_TESTING=OFF -DCMAKE_CXX_COMPILER="$(cached CMAKE_CXX_COMPILER)" \
   -DCMAKE_CXX_FLAGS="$(cached CMAKE_CXX_FLAGS)" \
   -DCMAKE_CXX_COMPILER_LAUNCHER="$(cached CMAKE_CXX_COMPILER_LAUNCHER)" &&
-  cmake --build "$scratch/base" -j "$JOBS" --target kernel_bench retrieval_bench) \
+  cmake --build "$scratch/source/build/release" -j "$JOBS" --target kernel_bench retrieval_bench) \
   >"$scratch/log" 2>&1 || {
   tail -n 40 "$scratch/log" >&2
   die "$base does not build"
 }
 build release kernel_bench retrieval_bench
 
-declare -A bin=([base]="$scratch/base/bench" [new]="$ROOT/build/release/bench")
+declare -A bin=([base]="$scratch/source/build/release/bench" [new]="$ROOT/build/release/bench")
 target="$("${bin[new]}/kernel_bench" --benchmark_list_tests --benchmark_filter='^limit_fma/' |
   sed -n '1s|.*/||p')"
 export ETA_SIMD_TARGET=$target ETA_KERNEL_BENCH_RIVALS=0

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what the project needs, with apt (Debian 12, Ubuntu 24.04).
 #
-#   scripts/setup.sh [build] [data] [fetch] [format] [plot] [train] [arm]
+#   scripts/setup.sh [build] [data] [fetch] [format] [plot] [train] [arm] [cache]
 #
 #   build   compiler, CMake and the libraries (also the baselines' and the tests')
 #   data    Python with NumPy, SciPy and h5py, for the importers
@@ -12,6 +12,7 @@
 #   train   PyTorch, NumPy, SciPy and Matplotlib, for the CTR models (docs/models.md)
 #   arm     cross compiler, arm64 libraries and emulator for scripts/arm.sh; makes arm64 a foreign
 #           architecture of dpkg (dpkg --remove-architecture arm64 undoes it)
+#   cache   the compiler cache that .ci/run builds through
 #
 # Without arguments: build and data. When nothing is missing it touches neither network nor system.
 # Elsewhere, or without the right to install, it names what is needed and goes on.
@@ -26,6 +27,7 @@ PLOT=(python3 python3-numpy python3-matplotlib)
 TRAIN=(python3 python3-numpy python3-scipy python3-matplotlib python3-torch)
 ARM=(cmake ninja-build g++-aarch64-linux-gnu qemu-user libhwy-dev:arm64 libgtest-dev:arm64
   libgomp1:arm64 nlohmann-json3-dev)
+CACHE=(ccache)
 
 [[ $# -gt 0 ]] || set -- build data
 needed=()
@@ -38,11 +40,12 @@ for purpose in "$@"; do
     plot) needed+=("${PLOT[@]}") ;;
     train) needed+=("${TRAIN[@]}") ;;
     arm) needed+=("${ARM[@]}") ;;
+    cache) needed+=("${CACHE[@]}") ;;
     -h | --help)
       print_help
       exit
       ;;
-    *) die "unknown purpose '$purpose'; there are build, data, fetch, format, plot, train and arm" ;;
+    *) die "unknown purpose '$purpose'; there are build, data, fetch, format, plot, train, arm and cache" ;;
   esac
 done
 
