@@ -130,7 +130,7 @@ int main(int argc, char** argv) {
     eta::bench::RegisterDotI8();
     eta::bench::RegisterRerank();
     eta::bench::RegisterAttention();
-    benchmark::RunSpecifiedBenchmarks();
+    if (benchmark::RunSpecifiedBenchmarks() == 0) return 2;  // it has said why
     benchmark::Shutdown();
     return 0;
   } catch (const std::exception& error) {

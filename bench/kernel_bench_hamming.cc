@@ -178,7 +178,11 @@ void ReportRates(benchmark::State& state, const Fixture& f) {
 size_t PlantedQueries(size_t queries) {
   const char* percent = std::getenv("ETA_KERNEL_BENCH_SLOWDOWN");
   if (percent == nullptr) return 0;
-  return (queries * std::strtoul(percent, nullptr, 10) + 50) / 100;
+  char* end = nullptr;
+  const unsigned long value = std::strtoul(percent, &end, 10);
+  Require(percent[0] >= '0' && percent[0] <= '9' && *end == '\0' && value <= 100,
+          "ETA_KERNEL_BENCH_SLOWDOWN is '", percent, "' (expected 0 to 100)");
+  return (queries * value + 50) / 100;
 }
 
 void Distances(benchmark::State& state, const Shape& shape) {
@@ -270,6 +274,7 @@ void FaissTopK(benchmark::State& state, const Shape& shape, FaissSearchMode mode
 }  // namespace
 
 void RegisterHamming() {
+  PlantedQueries(0);  // a bad value ends the program before anything has run
   for (const Shape& shape : kShapes) {
     RegisterPerTarget("hamming_distances/" + shape.text(),
                       [shape](benchmark::State& state) { Distances(state, shape); });

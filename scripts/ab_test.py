@@ -32,8 +32,11 @@ def measure(options, slowdown, path):
 
 
 def best_target(bench):
-    names = subprocess.run([bench, "--benchmark_list_tests", "--benchmark_filter=^limit_fma/"],
-                           capture_output=True, text=True, check=True).stdout.split()
+    done = subprocess.run([bench, "--benchmark_list_tests", "--benchmark_filter=^limit_fma/"],
+                          capture_output=True, text=True, check=False)
+    names = done.stdout.split()
+    if done.returncode or not names or not names[0].startswith("limit_fma/"):
+        raise compare.BadInput(f"{bench}: no kernel_bench")
     return names[0].rsplit("/", 1)[1]
 
 
@@ -89,6 +92,8 @@ def parse_options(arguments):
             raise compare.BadInput(f"--{name} is {getattr(options, name)} (expected 0 to 10000)")
     if options.rounds < compare.MIN_SAMPLES or options.repetitions < 9:
         raise compare.BadInput(f"--rounds must be {compare.MIN_SAMPLES} or more, --repetitions 9")
+    if options.json:
+        options.json.open("a", encoding="utf-8").close()  # rather now than after hours
     return options
 
 

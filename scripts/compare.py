@@ -41,20 +41,28 @@ class Row:
     samples: "list[float]"  # nanoseconds
     exact: dict  # what must not change
     data: "str | None" = None  # digest of what was measured on
+    place: str = ""  # machine
 
 
 # ---- reading
 
 
 def kernel_rows(run):
+    context = run.get("context", {})
+    place = f"{context.get('host_name')}, {context.get('num_cpus')} CPUs"
     units = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
     rows = {}
     for entry in run["benchmarks"]:
         if entry.get("run_type") == "aggregate":
             continue
         failed = entry.get("error_message") if entry.get("error_occurred") else None
-        row = rows.setdefault(entry.get("run_name", entry["name"]), Row([], {"error": failed}))
-        if failed is None:
+        name = entry.get("run_name", entry["name"])
+        if not isinstance(name, str):
+            raise TypeError(f"a row's name is {name!r}")
+        row = rows.setdefault(name, Row([], {"error": failed}, place=place))
+        if failed is not None:  # in any repetition
+            row.exact["error"] = failed
+        else:
             # The time of other processes on this CPU is not in it.
             row.samples.append(float(entry["cpu_time"]) * units[entry["time_unit"]])
     return rows, None
@@ -82,12 +90,14 @@ def digests_of(run):
 
 
 def request_rows(run):
+    environment = run.get("environment", {})
+    place = f"{environment.get('cpu')}, {environment.get('target')}"
     rows = {}
     for entry, digest in zip(run["rows"], digests_of(run)):
         name = f"{entry['method']}/{setting_of(entry)}"
         samples = entry.get("repeat_p50_us") or [entry["p50_us"]]
         rows[name] = Row([1e3 * float(t) for t in samples],
-                         {key: entry[key] for key in EXACT if key in entry}, digest)
+                         {key: entry[key] for key in EXACT if key in entry}, digest, place)
     return rows, {key: run["settings"].get(key) for key in ("seed", "requests", "held_out")}
 
 
@@ -101,7 +111,7 @@ def read_run(path):
             from None
     except ValueError as error:
         raise BadInput(f"{path}: no JSON of a measurement: {error}") from None
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadInput(f"{path}: neither kernel_bench's nor retrieval_bench's JSON: "
                        f"{error!r}") from None
     if not rows:
@@ -186,7 +196,8 @@ def verdict_of(change, low, high, p, samples):
 
 
 def differences(old, new):
-    return [f"{key} {old[key]} -> {new[key]}" for key in old if key in new and old[key] != new[key]]
+    return [f"{key} {old[key]} -> {new.get(key, 'nothing')}" for key in old
+            if key not in new or old[key] != new[key]]
 
 
 def compare_row(name, old, new):
@@ -248,20 +259,24 @@ def table(lines, is_markdown):
                      for line in [HEAD, *lines])
 
 
-def report_returned(rows):
+def report_returned(rows, missing):
     """Only what must not change, whatever the times are."""
     lines = [f"{row.name}: {change}" for row in rows for change in row.changed]
+    if missing:
+        lines.append(f"not in all runs: {', '.join(missing)}")
     return "\n".join(lines + [f"{sum(not row.changed for row in rows)} of {len(rows)} rows return "
                               "the same"])
 
 
-def report(rows, missing, rounds, options):
+def report(rows, missing, places, rounds, options):
     lines = [fields_of(row, options.threshold) for row in rows]
     text = [table(lines, options.markdown), ""]
     mark = "- " if options.markdown else ""
     text += [f"{mark}{row.name}: {change}" for row in rows for change in row.changed]
     if missing:
         text.append(f"{mark}not in all runs: {', '.join(missing)}")
+    if len(places) > 1:
+        text.append(f"{mark}not on one machine: {'; '.join(places)}")
     counts = {v: sum(row.verdict == v for row in rows)
               for v in ("faster", "slower", "same", "undecided")}
     failed = sum(row.fails(options.threshold) for row in rows)
@@ -321,11 +336,12 @@ def main(arguments):
     failed = [row for row in rows if row.fails(options.threshold)]
     if options.returned:
         failed = [row for row in rows if row.changed]
-        print(report_returned(rows))
+        print(report_returned(rows, missing))
     elif options.list_slow:
-        print("\n".join(row.name for row in failed if not row.changed))
+        print("".join(f"{row.name}\n" for row in failed if not row.changed), end="")
     else:
-        print(report(rows, missing, len(old), options))
+        places = sorted({row.place for run in old + new for row in run.values()})
+        print(report(rows, missing, places, len(old), options))
     return 1 if failed else 0
 
 

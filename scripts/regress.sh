@@ -4,6 +4,7 @@
 # this source tree, runs both interleaved on this machine and compares them.
 #
 #   scripts/regress.sh BASE_REV [--filter REGEX] [--rounds N] [--threshold SHARE] [--markdown]
+#                      [--allow-changed]
 #
 #   BASE_REV           commit to compare with, such as origin/main
 #   --filter REGEX     rows of kernel_bench, default a handful at 64 bits and L = 1,024; only those of
@@ -11,6 +12,7 @@
 #   --rounds N         runs of each side, alternating A B, B A, ..., default 16
 #   --threshold SHARE  slowdown from which a row fails, default 0.15
 #   --markdown         tables for a pull request
+#   --allow-changed    a change of what is returned is meant: show it, and do not fail
 #
 # A slowdown beyond the threshold fails only if two more series of rounds confirm it. What
 # retrieval_bench returns on generated data is compared exactly. Exit code: 0 fine, 1 a regression, 2
@@ -22,6 +24,7 @@ filter='^hamming_(distances|topk_any)/bits:(64|256)/L:1024/|^dot_topk_any/L:1024
 rounds=16
 threshold=0.15
 markdown=()
+allow_changed=
 while [[ $# -gt 0 ]]; do
   case $1 in
     -h | --help)
@@ -38,6 +41,7 @@ while [[ $# -gt 0 ]]; do
       shift
       ;;
     --markdown) markdown=(--markdown) ;;
+    --allow-changed) allow_changed=1 ;;
     -*) die "unknown argument '$1'; see scripts/regress.sh --help" ;;
     *)
       [[ -z $base ]] || die "two commits named, $base and $1"
@@ -47,6 +51,7 @@ while [[ $# -gt 0 ]]; do
   shift
 done
 [[ -n $base ]] || die "which commit to compare with? see scripts/regress.sh --help"
+[[ $threshold =~ ^[0-9]*\.?[0-9]+$ ]] || die "--threshold $threshold: not a number above 0"
 [[ $rounds =~ ^[1-9][0-9]{0,2}$ && $rounds -ge 8 ]] || die "--rounds $rounds: not from 8 to 999"
 revision="$(git -C "$ROOT" rev-parse --verify --quiet "$base^{commit}")" ||
   die "$base: there is no such commit"
@@ -81,6 +86,8 @@ build release kernel_bench retrieval_bench
 declare -A bin=([base]="$scratch/source/build/release/bench" [new]="$ROOT/build/release/bench")
 target="$("${bin[new]}/kernel_bench" --benchmark_list_tests --benchmark_filter='^limit_fma/' |
   sed -n '1s|.*/||p')"
+listing="$("${bin[new]}/kernel_bench" --benchmark_list_tests --benchmark_filter="$filter" 2>&1)" ||
+  die "--filter $filter: kernel_bench has no such rows"
 export ETA_SIMD_TARGET=$target ETA_KERNEL_BENCH_RIVALS=0
 
 # series NAME REGEX: rounds of both sides, into $scratch/NAME/{base,new}.
@@ -122,16 +129,19 @@ done
 printf 'What is returned:\n'
 compare "$scratch/exact/base.json" "$scratch/exact/new.json" --returned || failed=$?
 [[ $failed -ne 2 ]] || exit 2
+[[ -z $allow_changed ]] || failed=0
 
-printf '\nSpeed of %s against %s, %s:\n' "$(git -C "$ROOT" rev-parse --short=12 HEAD)" \
-  "${revision:0:12}" "$target"
+here="$(git -C "$ROOT" rev-parse --short=12 HEAD)"
+[[ -z "$(git -C "$ROOT" status --porcelain --untracked-files=no)" ]] || here+=" and local changes"
+printf '\nSpeed of %s against %s, %s:\n' "$here" "${revision:0:12}" "$target"
 series first "$filter"
 code=0
 compare "$scratch/first/base" "$scratch/first/new" "${markdown[@]}" || code=$?
 [[ $code -ne 2 ]] || exit 2
 if [[ $code -eq 1 ]]; then
+  # A check against the scalar twin is not the speed: once is enough.
+  compare "$scratch/first/base" "$scratch/first/new" --returned >/dev/null || failed=1
   slow="$(slow_rows first || true)"
-  [[ -n $slow ]] || failed=1 # a check against the scalar twin, not the speed
   for name in second third; do
     [[ -n $slow ]] || break
     printf '\nRun again, to confirm:\n'

@@ -144,7 +144,7 @@ class Compare(unittest.TestCase):
             code, text = self.compare_runs(REQUESTS, changed)
             self.assertEqual(code, 1, text)
             self.assertIn(f"eta:64/L:1024/B:256/K:64/threads:1/warm: {key} ", text)
-            self.assertEqual(self.compare_runs(REQUESTS, changed, "--list-slow"), (1, "\n"))
+            self.assertEqual(self.compare_runs(REQUESTS, changed, "--list-slow"), (1, ""))
         code, text = self.compare_runs(REQUESTS, REQUESTS)
         self.assertEqual(code, 0)
         self.assertIn("same", text)
@@ -157,6 +157,21 @@ class Compare(unittest.TestCase):
         older = copy.deepcopy(REQUESTS)
         del older["rows"][0]["positions_digest"]  # a version that had none
         self.assertEqual(self.compare_runs(older, REQUESTS)[0], 0)
+        code, text = self.compare_runs(REQUESTS, older)  # but it must not get lost
+        self.assertEqual(code, 1)
+        self.assertIn("-> nothing", text)
+
+    def test_says_that_machines_differ(self):
+        elsewhere = copy.deepcopy(REQUESTS)
+        elsewhere["environment"] = {"cpu": "another", "target": "AVX2"}
+        self.assertIn("not on one machine: ", self.compare_runs(REQUESTS, elsewhere)[1])
+        self.assertNotIn("not on one machine", self.compare_runs(REQUESTS, REQUESTS)[1])
+
+    def test_an_error_in_a_later_repetition_counts(self):
+        bad = kernels(self.times())
+        last = [e for e in bad["benchmarks"] if e.get("run_type") != "aggregate"][-1]
+        last.update(error_occurred=True, error_message="differs")
+        self.assertEqual(self.compare_runs(kernels(self.times()), bad)[0], 1)
 
     def test_gates_checks_against_the_twin(self):
         bad = kernels([1.0], error_occurred=True, error_message="differs from the reference")
