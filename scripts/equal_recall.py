@@ -187,19 +187,19 @@ def progress(text):
 
 def read_rows(path):
     """The rows of a CSV of retrieval_bench, with what is compared as numbers."""
-    rows = []
-    with open(path, newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            family = family_of(row["method"])
-            if family is None or row["recall_ties"] == "":
-                continue
-            rows.append({
-                "family": family,
-                "method": row["method"],
-                "recall_ties": float(row["recall_ties"]),
-                "ns": 1e3 * float(row["p50_us"]) / float(row["b"]),
-            })
-    return rows
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            return [row for row in map(read_row, csv.DictReader(file)) if row]
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError, csv.Error) as error:
+        raise BadInput(f"{path}: no results of retrieval_bench: {error!r}") from None
+
+
+def read_row(row):
+    family = family_of(row["method"])
+    if family is None or row["recall_ties"] == "":
+        return None
+    return {"family": family, "method": row["method"], "recall_ties": float(row["recall_ties"]),
+            "ns": 1e3 * float(row["p50_us"]) / float(row["b"])}
 
 
 def cheapest(rows, family, target):
@@ -492,7 +492,7 @@ def main(arguments):
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except BadInput as error:
+    except (BadInput, OSError) as error:
         print(f"equal_recall.py: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:

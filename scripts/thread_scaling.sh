@@ -42,6 +42,7 @@ while [[ $# -gt 0 ]]; do
 done
 [[ $threads =~ ^[1-9][0-9]{0,3}$ ]] || die "--threads $threads: not a whole number below 10000"
 [[ $pairs =~ ^[1-9][0-9]{0,3}$ ]] || die "--pairs $pairs: not a whole number below 10000"
+[[ -z $csv || -w $csv || (! -e $csv && -w $(dirname "$csv")) ]] || die "--csv $csv: cannot be written"
 [[ -z $bench || -x $bench ]] || die "--bench $bench: there is no such program"
 if [[ -z $bench ]]; then
   "$ROOT/scripts/setup.sh" build

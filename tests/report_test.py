@@ -21,7 +21,7 @@ except ImportError as missing_module:
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 import report  # pylint: disable=wrong-import-position
-from eta_report import panels, words  # pylint: disable=wrong-import-position
+from eta_report import page, panels, words  # pylint: disable=wrong-import-position
 
 
 def row(method, recall, p50, **more):
@@ -179,11 +179,49 @@ class Report(unittest.TestCase):
             rows=[{**r, "data": "made", "file": "f"} for r in ROWS]))
         self.assertIn("for a recall of 0.8 to 0.9 eta:64+rerank:4 is the fastest (200 us", text)
         self.assertIn("for a recall of 0.95 to 0.99 scan_i8 is the fastest (300 us", text)
-        self.assertIn("in 50 us eta:64 finds most (0.34)", text)
-        self.assertIn("in 200 us eta:64+rerank:4 finds most (0.91)", text)
+        self.assertIn("in 50 us eta:64 finds most (0.340)", text)
+        self.assertIn("in 200 us eta:64+rerank:4 finds most (0.910)", text)
         (text,) = words.summary(report.inputs.Results(
             rows=[{**ROWS[2], "data": "made", "file": "f"}]))
         self.assertIn("no method reaches a recall of 0.8", text)
+
+    def test_words_are_of_the_run_with_most_rivals_in_warm_caches(self):
+        def of(file, cache="warm", rows=ROWS):
+            return [{**r, "data": "made", "file": file, "cache": cache} for r in rows]
+        for rows in (of("a/cells/x.json", "cold", ROWS * 2) + of("a/results.json"),
+                     of("a/cold.json", "cold") + of("a/warm.json")):
+            group = words.main_group(rows)
+            self.assertEqual({(r["cache"], "cells" in r["file"]) for r in group}, {("warm", False)})
+
+    def test_lines_do_not_mix_data_of_one_name(self):
+        def of(digest, bits, recall):
+            return {**run([row(f"eta:{bits}", recall, 9.0)]),
+                    "data": {"name": "synthetic-1", "digest": digest}}
+        made = report.inputs.Results()
+        for digest, bits, recall in (("a", 64, 0.3), ("a", 128, 0.4), ("b", 256, 0.9)):
+            report.inputs.add_json(made, of(digest, bits, recall), Path("x"))
+        lines = panels.recall_bits(made).figure.axes[0].lines
+        self.assertEqual([list(line.get_ydata()) for line in lines], [[0.3, 0.4]])
+
+    def test_draws_some_shapes_of_each_kernel(self):
+        rows = [{"name": f"{kernel}/x:{i}/AVX2", "run_type": "iteration", "of_limit": 0.9}
+                for kernel in ("hamming", "dot", "linear") for i in range(30)]
+        axes = panels.limits(report.inputs.Results(kernels=rows)).figure.axes[0]
+        labels = [label.get_text() for label in axes.get_yticklabels()]
+        self.assertEqual([sum(label.startswith(f"{kernel}, x ") for label in labels)
+                          for kernel in ("hamming", "dot", "linear")], [8, 8, 8])
+
+    def test_passes_over_what_a_sweep_goes_on_from(self):
+        self.write("cells.json", {"format": "eta-simd retrieval_bench cells 1", "cells": []})
+        self.write("results.json", run(ROWS))
+        self.assertIn("made", self.call(self.folder)[0].read_text())
+
+    def test_writes_nothing_where_a_picture_fails(self):
+        panel = panels.Panel("a/b", "A", "c", panels.new_figure()[0])
+        panel.figure.savefig = lambda *_, **__: 1 / 0
+        with self.assertRaises(ZeroDivisionError):
+            page.write(report.inputs.Results(), [panel], [], "title", self.folder / "out")
+        self.assertFalse((self.folder / "out").exists())
 
     def test_front_has_what_nothing_beats(self):
         front = [r["method"] for r in panels.pareto(ROWS)]
@@ -194,7 +232,16 @@ class Report(unittest.TestCase):
                               "other.json": {"a": 1}, "list.json": [],
                               "nan.json": run([row("exact", 1.0, float("nan"))]),
                               "word.json": run([{**ROWS[0], "p50_us": "fast"}]),
-                              "t.csv": THREADS.replace("1.9", "x"), "other.csv": "a,b\n1,2\n"
+                              "none.json": run([{**ROWS[0], "p99_us": None}]),
+                              "zero.json": run([{**ROWS[0], "p50_us": 0}]),
+                              "method.json": run([{**ROWS[0], "method": 3}]),
+                              "bins.json": run([{**ROWS[0], "recall_histogram": "many"}]),
+                              "deep.json": "[" * 100000,
+                              "choice.json": {**CHOICES, "choices": [{"data": "made"}]},
+                              "kernel.json": {**KERNELS, "benchmarks": [{"name": "x"}]},
+                              "t.csv": THREADS.replace("1.9", "x"),
+                              "nan.csv": THREADS.replace("1.9", "nan"),
+                              "order.csv": THREADS.replace("1.8", "2.8"), "other.csv": "a,b\n1,2\n"
                               }.items():
             with self.assertRaises(report.BadInput, msg=name):
                 self.call(self.write(name, content))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 NUMBERS = ("bits", "dim", "k", "l_mean", "b", "threads", "recall", "recall_ties", "attention_mass",
            "p50_us", "p99_us", "candidates_per_s")
+MAY_LACK = ("recall", "recall_ties", "attention_mass")  # requests without history
 THREAD_COLUMNS = ["case", "method", "threads", "median", "least", "largest"]
 
 
@@ -36,9 +37,43 @@ def number(row, key, path):
     return value
 
 
-def request_row(row, data, path):
+def need(holds, path, text):
+    if not holds:
+        raise BadInput(f"{path}: {text}")
+
+
+def choice_of(choice, path):
+    for key, kind in (("data", str), ("cache", str), ("family", str), ("l", (int, float)),
+                      ("target", (int, float)), ("is_winner", bool)):
+        need(isinstance(choice[key], kind), path, f"{key} of a choice is {choice[key]!r:.40}")
+    need(not choice["is_winner"] or isinstance(choice["method"], str) and
+         number(choice, "ns_per_candidate", path) is not None, path, "a winner without its time")
+    return choice
+
+
+def request_row(row, data, digest, path):
     numbers = {key: number(row, key, path) for key in NUMBERS}
-    return {**row, **numbers, "data": data, "file": str(path)}
+    need(all(isinstance(row.get(key), str) and row[key] for key in ("method", "cache")), path,
+         "a row without method or cache")
+    lacking = [key for key in NUMBERS if numbers[key] is None and key not in MAY_LACK]
+    need(not lacking, path, f"{row['method']:.40}: no {', '.join(lacking)}")
+    need(all(0 < numbers[key] < 1e15 for key in ("p50_us", "p99_us")), path,
+         f"{row['method']:.40}: p50_us or p99_us is no time")
+    need((numbers["recall"] is None) == (numbers["recall_ties"] is None), path,
+         f"{row['method']:.40}: only one of recall and recall_ties")
+    bins = row.get("recall_histogram")
+    is_histogram = isinstance(bins, list) and min(bins, default=0) >= 0 < sum(bins)
+    need(numbers["recall"] is None or not bins or is_histogram, path,
+         f"{row['method']:.40}: recall_histogram is none")
+    return {**row, **numbers, "data": data, "digest": digest, "file": str(path)}
+
+
+def digests_of(run):
+    """Of the data of each row: the name of generated data does not tell how much there is of it."""
+    if "sweep" not in run:
+        return [run["data"].get("digest")] * len(run["rows"])
+    digests = [cell["data_digest"] for cell in run["cells"] for _ in range(cell["rows"])]
+    return digests if len(digests) == len(run["rows"]) else [None] * len(run["rows"])
 
 
 def data_name(run, path):
@@ -59,16 +94,20 @@ def add_json(results, run, path):
     if not isinstance(run, dict):
         return False
     form = str(run.get("format", ""))
+    if form.startswith("eta-simd retrieval_bench cells"):  # what --json has as well
+        return False
     if form.startswith("eta-simd retrieval_bench"):
         name = data_name(run, path)
-        results.rows += [request_row(row, name, path) for row in run["rows"]]
+        results.rows += [request_row(row, name, digest, path)
+                         for row, digest in zip(run["rows"], digests_of(run))]
         environment = run["environment"]
         add_machine(results, f"{environment['cpu']}, {environment['target']}, "
                              f"{environment['date'][:10]}, "
                              f"eta-simd {environment['versions']['git_revision']}")
     elif form.startswith("eta-simd equal_recall"):
-        results.choices += run["choices"]
+        results.choices += [choice_of(choice, path) for choice in run["choices"]]
     elif "benchmarks" in run and "context" in run:
+        need(all("/" in entry["name"] for entry in run["benchmarks"]), path, "a row without target")
         results.kernels += [entry for entry in run["benchmarks"]
                             if entry.get("run_type") != "aggregate"
                             and not entry.get("error_occurred")]
@@ -80,32 +119,36 @@ def add_json(results, run, path):
     return True
 
 
-def add_csv(results, path):
+def add_csv(results, path, is_found):
     with open(path, newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         columns = reader.fieldnames or []
         if columns == THREAD_COLUMNS:
             for row in reader:
+                least, median, largest = (number(row, key, path)
+                                          for key in ("least", "median", "largest"))
+                need(0 < least <= median <= largest and 0 < float(row["threads"]) < 1e5, path,
+                     f"no ratios: {row}")
                 results.threads.append({**row, **{key: float(row[key])
                                                   for key in THREAD_COLUMNS[2:]}})
         elif {"method", "recall_ties", "p99_us"} <= set(columns):
-            if path.with_suffix(".json").exists():  # which has the same rows and more
+            if is_found and path.with_suffix(".json").exists():  # which has the same rows and more
                 return False
-            results.rows += [request_row(row, path.stem, path) for row in reader]
+            results.rows += [request_row(row, path.stem, None, path) for row in reader]
         else:
             return False
     return True
 
 
-def add_file(results, path):
+def add_file(results, path, is_found):
     try:
         if path.suffix == ".csv":
-            is_ours = add_csv(results, path)
+            is_ours = add_csv(results, path, is_found)
         else:
             is_ours = add_json(results, json.loads(path.read_text(encoding="utf-8")), path)
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, csv.Error) as error:
         raise BadInput(f"{path}: malformed: {error!r}") from None
     (results.files if is_ours else results.skipped).append(str(path))
 
@@ -119,7 +162,7 @@ def read(paths):
         files = [path] if path.is_file() else sorted(
             file for file in path.rglob("*") if file.suffix in (".json", ".csv"))
         for file in files:
-            add_file(results, file)
+            add_file(results, file, is_found=file != path)
     if not results.files:
         raise BadInput("no results of retrieval_bench, kernel_bench, equal_recall.sh or "
                        f"thread_scaling.sh in {', '.join(map(str, paths))}")

@@ -115,12 +115,16 @@ def page(results, drawn, missing, title):
 def write(results, drawn, missing, title, folder):
     """report.html and, in pictures/, each panel as SVG and PNG on white."""
     text = page(results, drawn, missing, title)
+    files = {}
+    for panel in drawn:  # all before the first is written
+        for suffix in ("svg", "png"):
+            files[f"{panel.name}.{suffix}"] = data = io.BytesIO()
+            panel.figure.savefig(data, format=suffix, dpi=160, facecolor="white",
+                                 metadata={"Date": None} if suffix == "svg" else None)
     pictures = folder / "pictures"
     pictures.mkdir(parents=True, exist_ok=True)
-    for panel in drawn:
-        for suffix in ("svg", "png"):
-            panel.figure.savefig(pictures / f"{panel.name}.{suffix}", dpi=160, facecolor="white",
-                                 metadata={"Date": None} if suffix == "svg" else None)
+    for name, data in files.items():
+        (pictures / name).write_bytes(data.getvalue())
     temporary = folder / ".report.html.tmp"
     temporary.write_text(text, encoding="utf-8")
     temporary.rename(folder / "report.html")

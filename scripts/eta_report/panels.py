@@ -14,6 +14,7 @@ from eta_report import words  # pylint: disable=wrong-import-position
 
 # Each stands for a variable of the page's style sheet, so that a dark page can have others.
 INK, GRID, PAPER = "#1c2128", "#d1d6dc", "#fefefe"
+FAINT = 0.45  # opacity of lines of INK that lie behind the points
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#b8508f", "#8a6d00", "#3f8fc9", "#6b7280", INK]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]
 DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (7, 2)), (0, (1, 2)), (0, (3, 1))]
@@ -23,7 +24,7 @@ SIZE = (4.6, 3.9)  # inches; a telephone shows it at four fifths
 PREFERRED = ("exact", "scan_i8", "eta:64", "eta:256", "eta:64+rerank:4", "faiss_exact",
              "eta_gather:64", "faiss_binary:64")
 MOST_LINES = 6
-MOST_KERNELS = 16
+MOST_KERNELS = 24
 
 STYLE = {
     "font.size": 9, "font.family": "sans-serif", "text.color": INK, "axes.edgecolor": INK,
@@ -111,35 +112,38 @@ def recall_latency(results):
         axes.plot([r["p50_us"] for r in part], [r["recall_ties"] for r in part], linestyle="none",
                   color=style["color"], marker=style["marker"], markerfacecolor=fill, label=family)
     front = pareto(rows)
-    axes.plot([r["p50_us"] for r in front], [r["recall_ties"] for r in front], color=GRID,
-              linewidth=4, zorder=0.5, solid_joinstyle="round", label="Pareto front")
-    label_front(axes, front)
+    axes.plot([r["p50_us"] for r in front], [r["recall_ties"] for r in front], color=INK,
+              alpha=FAINT, linewidth=3, zorder=0.5, solid_joinstyle="round", label="Pareto front")
     axes.set_xscale("log")
     times = [r["p50_us"] for r in rows]
     axes.set_xlim(min(times) / 1.5, max(times) * 1.5)
     log_ticks(axes.xaxis, min(times), max(times))
     axes.set_ylim(min(r["recall_ties"] for r in rows) - 0.08, 1.09)
     axes.set_xlabel("median latency of a request (us)")
-    axes.set_ylabel("recall of the exact top K (share)")
+    axes.set_ylabel("recall of the exact top K, ties forgiven (share)")
     legend_below(figure, axes)
+    label_front(figure, axes, front)
     return Panel("recall_latency", "Recall against latency",
                  f"{words.setting_text(rows[0])}. Up and left is better; what is off the grey line "
                  "is beaten in both by something on it.", figure)
 
 
-def label_front(axes, front):
+def label_front(figure, axes, front):
     """Names beside the points, away from the middle and from one another."""
-    last = None
+    figure.canvas.draw()  # for the layout, which says how wide a name is
+    taken = []
     for row in front:
-        # One that would lie on the name before it has to do without: the table has it.
-        if last and row["p50_us"] < 1.6 * last["p50_us"] and \
-                abs(row["recall_ties"] - last["recall_ties"]) < 0.06:
-            continue
-        last = row
         is_right = row["p50_us"] > (front[0]["p50_us"] * front[-1]["p50_us"])**0.5
-        axes.annotate(row["method"], (row["p50_us"], row["recall_ties"]), fontsize=7.5,
-                      xytext=(-7 if is_right else 7, 5), textcoords="offset points",
-                      ha="right" if is_right else "left")
+        name = axes.annotate(row["method"], (row["p50_us"], row["recall_ties"]), fontsize=7.5,
+                             xytext=(-7 if is_right else 7, 5), textcoords="offset points",
+                             ha="right" if is_right else "left")
+        name.set_in_layout(False)
+        place = name.get_window_extent()
+        # One that would lie on a name before it has to do without: the table has it.
+        if any(place.overlaps(other) for other in taken):
+            name.remove()
+        else:
+            taken.append(place)
 
 
 # ---- latency against L and B
@@ -196,8 +200,8 @@ def latency_l(results):
         return "latency against L (needs results of two or more lengths)"
     figure = latency_lines(rows, "l_mean", "mean history length L (behaviours)")
     return Panel("latency_length", "Latency against history length",
-                 f"{rows[0]['data']}, B = {rows[0]['b']:,.0f}, {rows[0]['cache']} cache. Thick lines "
-                 "are the median, bands reach up to p99.", figure)
+                 f"{rows[0]['data']}, B = {rows[0]['b']:,.0f}, K = {rows[0]['k']:.0f}, {rows[0]['cache']} "
+                 "cache. Thick lines are the median, bands reach up to p99.", figure)
 
 
 def latency_b(results):
@@ -206,8 +210,8 @@ def latency_b(results):
         return "latency against B (needs results of two or more numbers of candidates)"
     figure = latency_lines(rows, "b", "candidates per request B")
     return Panel("latency_candidates", "Latency against candidates",
-                 f"{rows[0]['data']}, L = {rows[0]['l_mean']:,.0f}, {rows[0]['cache']} cache. Thick "
-                 "lines are the median, bands reach up to p99.", figure)
+                 f"{rows[0]['data']}, L = {rows[0]['l_mean']:,.0f}, K = {rows[0]['k']:.0f}, "
+                 f"{rows[0]['cache']} cache. Thick lines are the median, bands reach up to p99.", figure)
 
 
 # ---- recall against bits, and against oversampling
@@ -216,7 +220,7 @@ def latency_b(results):
 def recall_bits(results):
     rows = [row for row in results.rows if re.fullmatch(r"eta:\d+", row["method"])
             and row["recall"] is not None]
-    rows = widest(rows, "bits", ("data", "dim", "l_mean", "b", "threads", "cache"))
+    rows = widest(rows, "bits", ("data", "digest", "dim", "l_mean", "b", "threads", "cache"))
     if not rows:
         return "recall against bits (needs eta:BITS of two or more widths)"
     figure, axes = new_figure()
@@ -230,7 +234,8 @@ def recall_bits(results):
     axes.set_ylabel("recall of the exact top K (share)")
     legend_below(figure, axes)
     return Panel("recall_bits", "Recall against bits",
-                 f"ETA on {rows[0]['data']}, L = {rows[0]['l_mean']:,.0f}.", figure)
+                 f"ETA on {rows[0]['data']}, L = {rows[0]['l_mean']:,.0f}, dim = {rows[0]['dim']:.0f}.",
+                 figure)
 
 
 def oversampling(results):
@@ -239,7 +244,7 @@ def oversampling(results):
         found = re.fullmatch(r"eta:(\d+)(?:\+rerank:(\d+))?", row["method"])
         if found and row["recall"] is not None:
             rows.append({**row, "c": int(found[2] or 1), "bits": int(found[1])})
-    rows = widest(rows, "c", ("data", "dim", "l_mean", "b", "k", "threads", "cache"))
+    rows = widest(rows, "c", ("data", "digest", "dim", "l_mean", "b", "k", "threads", "cache"))
     if not rows:
         return "oversampling (needs eta:BITS+rerank:C)"
     widths = [bits for bits in sorted({row["bits"] for row in rows})
@@ -265,8 +270,7 @@ def oversampling(results):
 def kernel_of(name):
     """Kernel with its shape, and target, of a row of kernel_bench."""
     kernel, _, target = name.rpartition("/")
-    return re.sub(r"(bits|dim|bytes|rows|count|table|items|[LBK]):", r"\1 ", kernel).replace(
-        "/", ", "), target
+    return re.sub(r"(\w+):", r"\1 ", kernel).replace("/", ", "), target
 
 
 def limits(results):
@@ -279,15 +283,21 @@ def limits(results):
         return "share of the hardware limit (needs the JSON of kernel_bench)"
     kernels = list(dict.fromkeys(kernel for kernel, _ in shares))
     left_out = len(kernels) - MOST_KERNELS
-    kernels = kernels[:MOST_KERNELS]
+    seen, turn = {}, {}
+    for kernel in kernels:  # some shapes of each, rather than all of the first
+        kind = kernel.split(",")[0]
+        turn[kernel] = seen[kind] = seen.get(kind, 0) + 1
+    kept = set(sorted(kernels, key=turn.get)[:MOST_KERNELS])
+    kernels = [kernel for kernel in kernels if kernel in kept]
     targets = list(dict.fromkeys(target for _, target in shares))
     figure, axes = new_figure(1.3 + 0.27 * len(kernels))
     for index, target in enumerate(targets):
         places = [i for i, kernel in enumerate(kernels) if (kernel, target) in shares]
         values = [100 * statistics.median(shares[kernels[i], target]) for i in places]
         style = look(index)
+        places = [i + 0.16 * (index - (len(targets) - 1) / 2) for i in places]
         axes.plot(values, places, linestyle="none", color=style["color"], marker=style["marker"],
-                  label=target)
+                  markersize=4.5, label=target)
     axes.axvline(100, color=INK, linewidth=1, linestyle="--")
     axes.set_yticks(range(len(kernels)), kernels, fontsize=7)
     axes.invert_yaxis()
@@ -312,7 +322,7 @@ def threads(results):
                    for n, rate in sorted(part.items()) if one]
     if not points:
         return "threads (needs scripts/thread_scaling.sh --csv, or results of several threads)"
-    figure, axes = new_figure(4.3)
+    figure, axes = new_figure(5)
     names = list(dict.fromkeys(point[0] for point in points))
     most = max(point[1] for point in points)
     for index, name in enumerate(names[:len(COLOURS)]):
@@ -323,12 +333,13 @@ def threads(results):
         axes.errorbar(x, middle, yerr=[[m - v for m, v in zip(middle, low)],
                                        [v - m for m, v in zip(middle, high)]],
                       label=name, capsize=2, markersize=5, elinewidth=1, **look(index))
-    axes.plot([1, most], [1, most], color=GRID, linewidth=3, zorder=0.5, label="as many times")
+    axes.plot([1, most], [1, most], color=INK, alpha=FAINT, linewidth=2, zorder=0.5,
+              label="as many times")
     axes.set_xticks(sorted({1} | {int(point[1]) for point in points}))
     axes.set_xlabel("threads")
     axes.set_ylabel("throughput (times that of one thread)")
     axes.set_ylim(bottom=0)
-    legend_below(figure, axes, 2)
+    legend_below(figure, axes, 1)
     return Panel("threads", "Threads", "Bars span the least and the largest of several runs.",
                  figure)
 
@@ -384,11 +395,11 @@ def draw_winners(data, cache, choices, families):
         axes.add_patch(pyplot.Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, facecolor=colour,
                                         alpha=0.18, edgecolor=colour, linewidth=1))
         setting = choice["method"].removeprefix("eta_gather:").removeprefix("eta:")
-        setting = "" if setting == choice["family"] else setting.replace("+rerank:", "+r")
+        setting = "" if setting == choice["family"] else re.sub(r"\+rerank(_i8)?:", "+r", setting)
         value = choice["ns_per_candidate"]
         lines = [choice["family"], setting, f"{value:,.0f} ns" if value >= 10 else f"{value:.2g} ns"]
         axes.text(x, y, "\n".join(line for line in lines if line), ha="center", va="center",
-                  fontsize=6.5, linespacing=1.15)
+                  fontsize=6.5 if len(lengths) <= 6 else 5, linespacing=1.15)
     axes.set_xlim(-0.5, len(lengths) - 0.5)
     axes.set_ylim(len(recalls) - 0.5, -0.5)
     axes.set_xticks(range(len(lengths)), [f"{n:,}" for n in lengths])
@@ -396,7 +407,8 @@ def draw_winners(data, cache, choices, families):
     axes.tick_params(length=0)
     axes.set_xlabel("history length L (behaviours)")
     axes.set_ylabel("recall reached (share)")
-    return Panel(f"winners_{data}_{cache}", f"Winners at equal recall: {data}, {cache}",
+    name = re.sub(r"[^\w.-]", "_", f"winners_{data}_{cache}")[:100]
+    return Panel(name, f"Winners at equal recall: {data}, {cache}",
                  "The fastest family in each cell, its bits (+r: oversampling of the rescoring) and "
                  "its time per candidate.", figure, is_dense=True)
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the results say in words: the fastest method for a recall, the best one for a latency."""
+from pathlib import Path
+
 RECALLS = (0.8, 0.9, 0.95, 0.99)
 
 
@@ -19,8 +21,10 @@ def groups(rows):
 
 
 def main_group(rows):
-    """The setting with most methods, the first of these; None without rows."""
-    return max(groups(rows).values(), key=len, default=None)
+    """The setting with most methods, warm before cold and the cells of equal_recall.sh, which leave
+    rivals out, last; None without rows."""
+    return max(groups(rows).values(), default=None, key=lambda part: (
+        Path(part[0]["file"]).parent.name != "cells", len(part), part[0]["cache"] == "warm"))
 
 
 def setting_text(row):
@@ -61,14 +65,14 @@ def winners_by_recall(rows):
             span = recalls[0] if len(recalls) == 1 else f"{recalls[0]} to {recalls[-1]}"
             yield (f"for a recall of {span} {best['method']} is the fastest "
                    f"({microseconds(best['p50_us'])} per request, recall "
-                   f"{best['recall_ties']:.2f})")
+                   f"{best['recall_ties']:.3f})")
 
 
 def winners_by_latency(rows):
     for budget in budgets(rows):
         best = max((row for row in rows if row["p50_us"] <= budget),
                    key=lambda row: (row["recall_ties"], -row["p50_us"]))
-        yield f"in {microseconds(budget)} {best['method']} finds most ({best['recall_ties']:.2f})"
+        yield f"in {microseconds(budget)} {best['method']} finds most ({best['recall_ties']:.3f})"
 
 
 def winners_at_equal_recall(choices):
