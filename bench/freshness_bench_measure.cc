@@ -203,7 +203,8 @@ std::vector<FreshnessRow> MeasureFreshness(
 }
 
 FreshnessCosts MeasureCosts(const FreshnessOptions& options) {
-  const CtrExport model = ReadEtaSnapshot(FindSnapshots(options.folder, options.from)[0].folder, nullptr);
+  const CtrExport model =
+      ReadEtaSnapshot(FindSnapshots(options.folder, options.from)[0].folder, nullptr);
   constexpr size_t kItems = 100'000;  // beyond the caches, as a service's table is
   ItemTable items;
   items.embeddings = Matrix<float>(kItems, model.settings.dim);

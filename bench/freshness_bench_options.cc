@@ -19,9 +19,10 @@ std::optional<FreshnessOptions> ParseFreshnessOptions(int argc, char** argv) {
                  "rebuild SIM soft's index every so many steps, beside never and always")
       ->delimiter(',')
       ->check(CLI::Range(size_t{1}, size_t{1} << 30));
-  app.add_option("--from", o.from,
-                 "build codes and index at the snapshot of this step, or the next; earlier ones are "
-                 "not looked at")
+  app.add_option(
+         "--from", o.from,
+         "build codes and index at the snapshot of this step, or the next; earlier ones are "
+         "not looked at")
       ->check(CLI::Range(size_t{0}, size_t{1} << 30))
       ->capture_default_str();
   app.add_option("--samples", o.samples, "test samples that recall is measured on, at most")
