@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs many retrieval methods on the same requests and reports recall against latency.
 #include <array>
+#include <exception>
+#include <filesystem>
 #include <iostream>
 #include <new>
 #include <optional>
@@ -21,13 +23,23 @@
 namespace eta::bench {
 namespace {
 
+bool IsSameFile(const std::string& a, const std::string& b) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  // Absolute first, or a file that is not there yet would stay as it is written.
+  const fs::path first = fs::weakly_canonical(fs::absolute(a, error), error);
+  return a == b || (!error && first == fs::weakly_canonical(fs::absolute(b, error), error));
+}
+
 void CheckOutputs(const Options& options) {
   const std::array<const std::string*, 4> files{&options.csv, &options.json, &options.load_csv,
                                                 &options.cells};
   for (size_t i = 0; i < files.size(); ++i) {
     if (files[i]->empty()) continue;
     for (size_t j = 0; j < i; ++j) {
-      Require(*files[i] != *files[j], "two outputs are to be written to ", *files[i]);
+      // By whatever path: a table in the place of --cells would lose all finished cells.
+      Require(files[j]->empty() || !IsSameFile(*files[i], *files[j]),
+              "two outputs are to be written to ", *files[i]);
     }
     CheckWritable(*files[i]);
   }
@@ -69,6 +81,7 @@ void RunAll(const Options& options, const Machine& machine) {
   std::cout << SweepTableText(report) << std::flush;
   if (!options.csv.empty()) WriteWholeFile(options.csv, SweepCsvText(report));
   if (!options.json.empty()) WriteWholeFile(options.json, SweepJsonText(report));
+  if (report.failure) std::rethrow_exception(report.failure);
 }
 
 int Run(int argc, char** argv) {
@@ -81,6 +94,7 @@ int Run(int argc, char** argv) {
   } else {
     RunAll(*options, machine);
   }
+  if (!std::cout.flush()) throw DataError("stdout: cannot be written");
   return 0;
 }
 

@@ -115,7 +115,11 @@ Json CellJson(const FinishedCell& cell) {
 
 std::vector<FinishedCell> ReadCells(const std::string& path, const Json& key) {
   std::vector<FinishedCell> cells;
-  if (path.empty() || !std::filesystem::exists(path)) return cells;
+  std::error_code error;
+  if (path.empty()) return cells;
+  const bool is_there = std::filesystem::exists(path, error);
+  if (error) throw DataError(Cat(path, ": cannot be read: ", error.message()));
+  if (!is_there) return cells;
   std::ifstream file(path, std::ios::binary);
   if (!file) throw DataError(Cat(path, ": cannot be read: ", std::strerror(errno)));
   std::ostringstream text;

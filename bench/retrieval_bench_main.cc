@@ -4,6 +4,7 @@
 #include <iostream>
 #include <new>
 #include <stdexcept>
+#include <string>
 
 #include "bench/retrieval_bench_verify.h"
 #include "core/check.h"
@@ -16,7 +17,11 @@ constexpr int kBadInput = 2;
 constexpr int kMismatch = 3;
 
 int Fail(const char* program, int exit_code, const char* message) {
-  std::cerr << program << ": " << message << '\n';
+  std::string line = message;  // may hold arguments and texts of files, whatever is in them
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = ' ';
+  }
+  std::cerr << program << ": " << line << '\n';
   return exit_code;
 }
 

@@ -221,6 +221,7 @@ void AddOutputOptions(CLI::App& app, Options& o) {
 
 std::vector<double> ParseRates(const std::string& list, double seconds) {
   std::vector<double> rates;
+  Require(!list.ends_with(','), "--load: \"", list, "\" ends with a comma");
   std::istringstream parts(list);
   for (std::string part; std::getline(parts, part, ',');) {
     double rate = 0;
@@ -244,6 +245,9 @@ void ConvertLoad(const CLI::App& app, const RawValues& raw, Options& o) {
   Require(o.slo_ms > 0 || app.count("--slo-seconds") == 0, "--slo-seconds needs --slo-ms");
   Require(o.load_seconds > 0, "--load-seconds must be above 0");
   if (!is_loaded) return;
+  // A rate above what the workers can serve keeps the limit too until the backlog has grown to it.
+  Require(o.slo_ms / 1000 <= (kRateStep - 1) * o.load_seconds * (1 + 1e-9), "--slo-ms ", o.slo_ms,
+          " needs --load-seconds of ", o.slo_ms / 1000 / (kRateStep - 1), " or more");
   Require(!o.is_cold, "--cache cold is for the closed loop alone: leave out --load and --slo-ms");
   Require(
       o.split != Split::kCandidates,

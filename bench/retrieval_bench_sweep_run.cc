@@ -52,16 +52,23 @@ class Sweep {
 
   SweepReport Run() {
     size_t measured = 0;
+    std::exception_ptr failure;
     for (size_t i = 0; i < cells_.size(); ++i) {
       if (IsFinished(cells_[i])) continue;
       if (measured > 0 && IsTimeOver(cells_[i])) break;
       progress_.SetPrefix(Cat("cell ", i + 1, " of ", cells_.size(), " (", cells_[i].Text(), ")",
                               TimeLeft(), ": "));
-      Measure(cells_[i]);
-      ++measured;
-      WriteCells(options_.cells, key_, finished_);
+      try {
+        Measure(cells_[i]);
+        ++measured;
+        WriteCells(options_.cells, key_, finished_);
+      } catch (const std::exception&) {
+        if (finished_.empty()) throw;
+        failure = std::current_exception();
+        break;
+      }
     }
-    return {options_, machine_, key_, cells_.size(), InOrder()};
+    return {options_, machine_, key_, cells_.size(), InOrder(), failure};
   }
 
  private:

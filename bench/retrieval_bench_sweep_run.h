@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <exception>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -18,11 +19,13 @@ struct SweepReport {
   nlohmann::ordered_json key;
   size_t cells;                        // of the whole sweep
   std::vector<FinishedCell> finished;  // those that are done, in the order of the sweep
+  std::exception_ptr failure;          // of the cell after them, which ended the sweep
 };
 
 // Measures the cells that --cells does not hold yet and writes that file after each. At least one
 // is measured; none is begun that would end after --time-budget, going by what the finished ones
-// took. Throws what RunBenchmark throws, and DataError for a file of another sweep.
+// took. What RunBenchmark throws ends the sweep: thrown before any cell is finished, else part of the
+// report, so that the finished ones are not lost. Throws DataError for a file of another sweep.
 SweepReport RunSweep(const Options& options, const Machine& machine, Progress& progress);
 
 // Notes of all cells, and one about cells that are missing.

@@ -42,7 +42,7 @@ def read_log(path, chosen):
 
     columns = [log.Integer("user"), log.Integer("item"), log.Integer("category", 0, log.MAX_INT32),
                log.Text("behaviour type", "|".join(TYPES), "one of " + ", ".join(TYPES)),
-               log.Integer("timestamp")]
+               log.Integer("timestamp", -log.MAX_INT32)]  # 38 published ones are negative
     parts = []
     for chunk in log.read_chunks(path, columns):
         texts, codes = chunk["behaviour type"]

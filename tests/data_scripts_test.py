@@ -26,6 +26,8 @@ sys.path.insert(0, str(SCRIPTS))
 from eta_data import log as eta_log  # pylint: disable=wrong-import-position
 from eta_data import embeddings  # pylint: disable=wrong-import-position
 
+# The published file has 38 rows of a time before 1970, this the earliest.
+TAOBAO_BEFORE_1970 = "3,2333346,2520772,pv,-2134949234"
 TAOBAO = ["1,2268318,2520377,pv,1511544070", "1,2333346,2520771,pv,1511561733",
           "1,2576651,149192,cart,1511572885", "2,2333346,2520772,pv,1511561700",
           "2,2268318,2520377,buy,1511572000", "2,2576651,149192,pv,1511561700"]
@@ -115,7 +117,12 @@ class Imports(DataScript):
                  "2,3,4,pv, 1": ":7: malformed timestamp",
                  "2,3,2147483648,pv,1": ":7: malformed category",
                  "2,3,4,pv,1234567890123456789": ":7: malformed timestamp",
-                 '2,"3",4,pv,1': ":7: malformed item"}
+                 '2,"3",4,pv,1': ":7: malformed item",
+                 "2,3,4,pv\0,1": ":7: malformed behaviour type",
+                 "2,3,4,pv,-": ":7: malformed timestamp",
+                 "2,3,4,pv,--5": ":7: malformed timestamp",
+                 "2,3,4,pv,-2147483649": ":7: malformed timestamp",
+                 "2,3,4,pv,-99999999999999999999": ":7: malformed timestamp"}
         for line, message in cases.items():
             # Later lines must not hide the first that is wrong.
             path = self.write("UserBehavior.csv", TAOBAO + [line] + TAOBAO + ["?", "1,2,3,4,5"])
@@ -129,6 +136,17 @@ class Imports(DataScript):
         self.refuse("import_taobao.py", "is not a list of", "--input", path, "--behaviours", "like")
         self.refuse("import_taobao.py", "no behaviours of type fav", "--input", path,
                     "--behaviours", "fav")
+
+    def test_taobao_takes_times_before_1970(self):
+        path = self.write("UserBehavior.csv", TAOBAO + ["3,2268318,2520377,pv,1511572000",
+                                                        TAOBAO_BEFORE_1970])
+        bundle = self.make("import_taobao.py", "--input", path, "--dim", 2)
+        self.assertEqual(bundle["history_times"].tolist()[-2:], [-2134949234, 1511572000])
+
+    def test_refuses_an_output_that_cannot_be_written_before_it_reads(self):
+        path = self.write("UserBehavior.csv", ["nonsense"])
+        self.output = self.folder / "none" / "bundle"
+        self.refuse("import_taobao.py", "not a folder that can be written to", "--input", path)
 
     def test_kuairand_joins_files_and_takes_clicks(self):
         first = self.write("log_standard_4_08_to_4_21_1k.csv", [KUAIRAND, *KUAIRAND_ROWS[:2]])
@@ -166,10 +184,18 @@ class Imports(DataScript):
         path = self.write("Books.csv", AMAZON_2023)
         bundle = self.make("import_amazon.py", "--input", path, "--dim", 2)
         self.assertEqual(bundle["history_times"].tolist(), [1588687728])
+        # Ids as short and as long as the published ones.
+        for folder, rows, more in (("short", ["A1YJEY40YU,0001042335,5.0,1294185600"], ()),
+                                   ("long", [AMAZON_2023[0], "AGKHLEW2SOWHNMFQIJGBECAF7INQ23456789,"
+                                             "B081TJ8YS3,4.0,1588687728923"], ())):
+            self.output = self.folder / folder
+            bundle = self.make("import_amazon.py", "--input", self.write("B.csv", rows), *more,
+                               "--dim", 1)
+            self.assertEqual(bundle["counts"]["users"], 1)
 
     def test_amazon_refuses_what_does_not_fit(self):
         path = self.write("Books.csv", AMAZON_2018)
-        self.refuse("import_amazon.py", ":1: malformed user (expected 11 to 32 digits and capitals",
+        self.refuse("import_amazon.py", ":1: malformed item (expected ten digits and capitals",
                     "--input", path)
         path = self.write("Books.csv", AMAZON + [AMAZON[0].replace("5.0", "5.5.5")])
         self.refuse("import_amazon.py", ":4: malformed rating", "--input", path)
@@ -349,6 +375,31 @@ class Convert(DataScript):
             path = self.folder / "x.hdf5"
             path.write_bytes(b"no")
             self.refuse("convert.py", "not an HDF5 file", "--input", path)
+
+    @unittest.skipIf(h5py is None, "h5py is missing")
+    def test_refuses_damaged_hdf5(self):
+        def group(file):
+            file.create_group("train")
+
+        def no_test(file):
+            file["train"] = self.BASE
+            file["test"] = h5py.SoftLink("/nowhere")
+
+        def nothing(file):
+            file["train"] = h5py.Empty("f")
+
+        def large(file):
+            file["train"] = np.array([[1e300]])
+
+        def endless(file):
+            file.create_dataset("train", (2**62, 2**40), "f4", chunks=(1, 1))
+
+        for fill in (group, no_test, nothing, large, endless):
+            with self.subTest(fill.__name__):
+                path = self.folder / "x.hdf5"
+                with h5py.File(path, "w") as file:
+                    fill(file)
+                self.refuse("convert.py", "x.hdf5: ", "--input", path)
 
     def test_refuses_what_a_format_cannot_hold(self):
         self.make("convert.py", "--input", self.vecs("base.fvecs", self.BASE + 0.5))

@@ -200,9 +200,25 @@ TEST_F(RetrievalBenchSweep, KeepsFinishedCellsWhenItsTimeIsOver) {
   EXPECT_EQ(ReadAll(csv), before);
 }
 
+TEST_F(RetrievalBenchSweep, KeepsFinishedCellsWhenOneFails) {
+  // The second cell needs more memory than there may be.
+  const auto csv = folder_ / "rows.csv";
+  const std::string command =
+      Cat("ulimit -v 3000000; ", ETA_RETRIEVAL_BENCH,
+          " --users 6 --items 300 --dim 16 --repeats 2 --requests 5 --b 20 --methods exact --sweep ",
+          "L=20,100000000 --csv ", csv.string(), " >/dev/null 2>", (folder_ / "err").string());
+  EXPECT_NE(std::system(command.c_str()), 0);
+  EXPECT_NE(ReadAll(folder_ / "err").find("memory"), std::string::npos);
+  const Rows rows = ParseCsv(ReadAll(csv));
+  ASSERT_EQ(rows.size(), 1);
+  EXPECT_EQ(rows[0].at("sweep_L"), "20");
+}
+
 TEST_F(RetrievalBenchSweep, GoesOnAfterItWasKilled) {
   const Rows whole = RunForRows(arguments_);
   const std::string kept = Cat(arguments_, " --cells ", cells());
+  ASSERT_EQ(Run(Cat(kept, " --time-budget 0.000001")).exit_code, 0);
+  const auto first = nlohmann::json::parse(ReadAll(cells())).at("cells")[0];
   // Wherever this hits, between cells or in the midst of one, the result must be the same.
   for (const char* seconds : {"0.02", "0.05", "0.1"}) {
     const std::string command =
@@ -210,6 +226,7 @@ TEST_F(RetrievalBenchSweep, GoesOnAfterItWasKilled) {
     (void)std::system(command.c_str());
   }
   EXPECT_EQ(Timeless(RunForRows(kept)), Timeless(whole));
+  EXPECT_EQ(nlohmann::json::parse(ReadAll(cells())).at("cells")[0], first);  // times and all
 }
 
 TEST_F(RetrievalBenchSweep, TakesCellsOfAnotherOrderAndMoreValues) {
@@ -312,6 +329,9 @@ TEST_F(RetrievalBenchSweep, RejectsBadSweeps) {
   ExpectBadInput("--sweep k=1 --load 100", "--load");
   ExpectBadInput("--sweep threads=1,4000 --pin", "--pin");
   ExpectBadInput(Cat("--sweep k=1 --cells ", cells(), " --csv ", cells()), "cells.json");
+  ExpectBadInput(Cat("--sweep k=1 --cells ", cells(), " --csv ",
+                     (folder_ / "." / "cells.json").string()),
+                 "two outputs");
   ExpectBadInput(Cat("--sweep k=1 --cells ", (folder_ / "missing/x").string()), "missing");
 }
 

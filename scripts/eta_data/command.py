@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line of a script: one line for each error and exit code 2, nothing in a pipe."""
 import argparse
+import os
 import pathlib
 import signal
 import sys
@@ -39,6 +40,9 @@ def parse(parser):
         raise BadInput(f"--seed is {arguments.seed} (expected 0 or more)")
     if arguments.output.exists() or arguments.output.is_symlink():
         raise BadInput(f"{arguments.output}: exists already (expected a new path)")
+    folder = arguments.output.absolute().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise BadInput(f"{folder}: not a folder that can be written to")
     return arguments
 
 
@@ -68,5 +72,6 @@ def run(name, main):
             print(summary.rstrip("\n"))
         return 0
     progress("")
+    message = "".join(c if c.isprintable() else "?" for c in message)
     print(f"{name}: {message}", file=sys.stderr)
     return EXIT_ERROR

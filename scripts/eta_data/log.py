@@ -2,7 +2,8 @@
 """Reads logs of behaviours from CSV files, a chunk at a time and without a loop over the rows.
 
 A file is taken only as it is published: the header where there is one, the number of fields in
-every line, whole numbers without sign or blanks. Fields in quotes are none of these.
+every line, whole numbers without blanks, with a sign only where a column may be negative. Fields
+in quotes are none of these.
 """
 import dataclasses
 import re
@@ -80,6 +81,8 @@ class Chunk:
 
     def integers(self, index, column):
         begins, ends = self.begins[:, index], self.ends[:, index]
+        is_negative = (self.bytes[begins] == ord("-")) & (column.low < 0)
+        begins = begins + is_negative
         widths = ends - begins
         good = (widths > 0) & (widths <= MAX_DIGITS)
         values = np.zeros(self.rows, np.int64)
@@ -88,6 +91,7 @@ class Chunk:
             digits = self.bytes[begins + place] - np.uint8(ord("0"))
             good &= (digits <= 9) | ~inside
             np.copyto(values, values * 10 + digits, where=inside)
+        np.negative(values, out=values, where=is_negative)
         good &= (values >= column.low) & (values <= column.high)
         if not good.all():
             self.fail_field(int(np.argmin(good)), index, column.name,
@@ -103,12 +107,16 @@ class Chunk:
                             column.expected)
         width = min(int(widths.max(initial=1)), column.width)
         fields = np.zeros((self.rows, max(width, 1)), np.uint8)
+        has_nul = np.zeros(self.rows, bool)  # NumPy's texts would lose it at their end
         for place in range(width):
-            np.copyto(fields[:, place], self.bytes[begins + place], where=place < widths)
+            inside = place < widths
+            np.copyto(fields[:, place], self.bytes[begins + place], where=inside)
+            has_nul |= inside & (fields[:, place] == 0)
         texts, codes = np.unique(fields.view(f"S{fields.shape[1]}").ravel(), return_inverse=True)
         bad = np.array([not re.fullmatch(column.pattern.encode(), text) for text in texts], bool)
-        if bad.any():
-            self.fail_field(int(np.argmax(bad[codes])), index, column.name, column.expected)
+        bad_rows = bad[codes] | has_nul
+        if bad_rows.any():
+            self.fail_field(int(np.argmax(bad_rows)), index, column.name, column.expected)
         return texts, codes
 
     def read(self, columns):
@@ -121,8 +129,8 @@ class Chunk:
         return values
 
 
-def lines_of(file, path):
-    """Texts of whole lines, each about CHUNK_BYTES."""
+def lines_of(file, path, line):
+    """Texts of whole lines, each about CHUNK_BYTES. `line` is the number of the next one."""
     rest = b""
     while True:
         text = file.read(CHUNK_BYTES)
@@ -130,9 +138,10 @@ def lines_of(file, path):
             break
         end = text.rfind(b"\n") + 1
         if end == 0 and len(rest) + len(text) > MAX_LINE_BYTES:
-            raise BadInput(f"{path}: a line is longer than {MAX_LINE_BYTES} bytes")
+            raise BadInput(f"{path}:{line}: a line is longer than {MAX_LINE_BYTES} bytes")
         if end:
             yield rest + text[:end]
+            line += text.count(b"\n")
             rest = text[end:]
         else:
             rest += text
@@ -155,7 +164,7 @@ def read_chunks(path, columns, header=None):
                 raise BadInput(f'{path}:1: wrong header line (expected {header}, found '
                                f'"{found[:80]}")')
             line, done = 2, len(header)
-        for text in lines_of(file, path):
+        for text in lines_of(file, path, line):
             chunk = Chunk(text, len(columns), line)
             values = chunk.read(columns)
             if chunk.failure:

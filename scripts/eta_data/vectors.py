@@ -7,6 +7,8 @@
 
 All are little-endian. Readers take nothing from a file on trust and name the row that is wrong.
 """
+import io
+
 import numpy as np
 
 from eta_data.command import BadInput
@@ -87,10 +89,16 @@ def read_hdf5(path):
 
     try:
         with h5py.File(path, "r") as file:
-            if not isinstance(file.get("train"), h5py.Dataset):
-                raise BadInput(f"{path}: no data set 'train' in it")
-            found = [file[name][()] if name in file else None for name in ("train", "test")]
-    except OSError as error:
+            found = []
+            for name in ("train", "test"):
+                if name == "test" and name not in file:
+                    found.append(None)
+                    continue
+                matrix = file.get(name)
+                if not isinstance(matrix, h5py.Dataset) or matrix.shape is None:
+                    raise BadInput(f"{path}: no data set '{name}' in it")
+                found.append(matrix[()])
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
         raise BadInput(f"{path}: not an HDF5 file: {error}") from None
     for name, matrix in zip(("train", "test"), found):
         if matrix is not None and (matrix.ndim != 2 or 0 in matrix.shape):
@@ -104,7 +112,11 @@ def to_float(matrix, path):
         return np.where(matrix, np.float32(1), np.float32(-1))
     if matrix.dtype.kind not in "fiu":
         raise BadInput(f"{path}: values are {matrix.dtype} (expected numbers or bits)")
-    return np.ascontiguousarray(matrix, "<f4")
+    with np.errstate(over="ignore"):
+        table = np.ascontiguousarray(matrix, "<f4")
+    if matrix.dtype.itemsize > 4 and (np.isinf(table) & np.isfinite(matrix)).any():
+        raise BadInput(f"{path}: a value is too large for float32")
+    return table
 
 
 def read_matrix(path):
@@ -178,7 +190,8 @@ def nearest(train, test, metric):
 def write_hdf5(path, train, test, metric):
     import h5py
 
-    with h5py.File(path, "w") as file:
+    memory = io.BytesIO()  # on a full disk the HDF5 library crashes
+    with h5py.File(memory, "w") as file:
         file.attrs["distance"] = metric
         file.attrs["dimension"] = train.shape[1]
         file.attrs["point_type"] = "float"
@@ -186,3 +199,4 @@ def write_hdf5(path, train, test, metric):
         if test is not None:
             file["test"] = test
             file["neighbors"], file["distances"] = nearest(train, test, metric)
+    path.write_bytes(memory.getbuffer())
