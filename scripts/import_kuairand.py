@@ -25,7 +25,10 @@ def parse_arguments():
     command.add_output(parser)
     parser.add_argument("--all", action="store_true", help="take every video that was shown")
     command.add_embedding_options(parser)
-    return command.parse(parser)
+    arguments = command.parse(parser)
+    if len({path.resolve() for path in arguments.input}) < len(arguments.input):
+        raise BadInput("--input names a file twice")
+    return arguments
 
 
 def read_log(paths, take_all):

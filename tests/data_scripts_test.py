@@ -162,6 +162,9 @@ class Imports(DataScript):
     def test_kuairand_refuses_what_does_not_fit(self):
         path = self.write("log.csv", KUAIRAND_ROWS)
         self.refuse("import_kuairand.py", ":1: wrong header line", "--input", path)
+        path = self.write("log.csv", [KUAIRAND, *KUAIRAND_ROWS])
+        self.refuse("import_kuairand.py", "--input names a file twice", "--input", path,
+                    self.folder / "." / "log.csv")
         path = self.write("log.csv", [KUAIRAND, *KUAIRAND_ROWS, KUAIRAND_ROWS[0] + ",1"])
         self.refuse("import_kuairand.py", ":6: wrong number of fields (expected 19, found 20)",
                     "--input", path)
