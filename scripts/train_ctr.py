@@ -68,6 +68,7 @@ def parse_arguments():
     check_range("--init", options.init, 1e-8, 10)
     if options.dim % options.heads or options.dim % 4:
         raise BadInput(f"--dim is {options.dim} (expected a multiple of 4 and of --heads)")
+    check_range("--hashes times --hash-width", options.hashes * options.hash_width, 1, 4096)
     if options.buckets % 2:
         raise BadInput(f"--buckets is {options.buckets} (expected an even number)")
     return options

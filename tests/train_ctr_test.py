@@ -23,7 +23,7 @@ sys.dont_write_bytecode = True
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 import ctr_reference  # noqa: E402
 import train_ctr  # noqa: E402
-from ctr import MODELS, attention, data, export, train  # noqa: E402
+from ctr import MODELS, attention, data, export, train, units  # noqa: E402
 from ctr.errors import BadInput  # noqa: E402
 
 PLANTED = ["--users", "60", "--topics", "12", "--side", "3", "--categories", "4", "--length", "48",
@@ -259,6 +259,39 @@ class Training(Trained):
             self.assertEqual(done.returncode, 0, done.stderr)
         return path
 
+    def test_test_samples_never_reach_the_weights(self):
+        for name in ("none", "sim_soft"):
+            states = []
+            for is_changed in (False, True):
+                bundle = data.load_bundle(self.bundle, 1)
+                test = bundle.samples[:, data.SPLIT] == data.TEST
+                if is_changed:
+                    bundle.samples[test, data.LABEL] ^= 1
+                    bundle.samples[test, data.ITEM] = (
+                        bundle.samples[test, data.ITEM] + 1) % bundle.num_items
+                options = options_of(self.bundle, name, "--epochs", 4, "--patience", 4)
+                states.append(train.fit(bundle, options)[0].state_dict())
+            for key, value in states[0].items():
+                self.assertTrue(torch.equal(value, states[1][key]), f"{name}: {key}")
+
+    def test_codes_are_of_the_embeddings_before_each_step(self):
+        tables = []
+
+        def on_step(step, model):
+            if step:
+                self.assertTrue(torch.equal(model.long.signs, units.signs_of(
+                    tables[-1], model.long.hyperplanes)), step)
+            tables.append(model.item_table().detach().clone())
+
+        bundle = data.load_bundle(self.bundle, 1)
+        train.fit(bundle, options_of(self.bundle, "eta", "--epochs", 1), on_step)
+        self.assertGreater(len(tables), 2)
+
+    def test_sim_soft_keeps_the_auxiliary_index(self):
+        bundle, options, model = self.fitted("sim_soft")
+        table = train.auxiliary_table(bundle, options, train.Progress())
+        self.assertTrue(torch.equal(model.long.index, units.to_int8(torch.from_numpy(table))))
+
 
 class Samples(unittest.TestCase):
     def bundle(self, times):
@@ -287,13 +320,72 @@ class Samples(unittest.TestCase):
             self.assertLess(ends[0].max(), ends[1].min())
             self.assertLess(ends[1].max(), ends[2].min())
 
-    def test_negatives_are_seeded_and_never_met(self):
+    def test_negatives_are_seeded_and_not_met_so_far(self):
         bundle = self.bundle(None)
-        negatives = bundle.samples[bundle.samples[:, data.LABEL] == 0]
-        self.assertEqual(len(negatives), 2 * 38)
-        self.assertTrue((negatives[:, data.ITEM] >= 20).all())
+        samples = data.derive_samples(bundle, 3, 20)
+        negatives = samples[samples[:, data.LABEL] == 0]
+        self.assertEqual(len(negatives), 20 * 38)
+        for split, known in ((data.TRAIN, 16), (data.VALIDATION, 18), (data.TEST, 20)):
+            drawn = negatives[negatives[:, data.SPLIT] == split, data.ITEM]
+            self.assertGreaterEqual(drawn.min(), known)
+        training = negatives[negatives[:, data.SPLIT] == data.TRAIN, data.ITEM]
+        self.assertTrue((training < 20).any())  # what is met later is no taboo
         np.testing.assert_array_equal(bundle.samples, data.derive_samples(bundle, 3, 2))
         self.assertTrue((bundle.samples != data.derive_samples(bundle, 4, 2)).any())
+
+    def test_training_samples_do_not_depend_on_the_future(self):
+        bundle = self.bundle(None)
+        splits = bundle.samples[bundle.samples[:, data.LABEL] == 1][:, [data.USER, data.END,
+                                                                        data.SPLIT]]
+        for split, first in ((data.TRAIN, 16), (data.VALIDATION, 18)):
+            self.assertEqual(splits[splits[:, 2] == split, 1].max() + 1, first)
+            changed = self.bundle(None)
+            changed.items = changed.items.copy()
+            for user in (0, 1):
+                changed.items[20 * user + first:20 * user + 20] = 40 + user
+            rows = [s[s[:, data.SPLIT] <= split] for s in
+                    (data.derive_samples(bundle, 3, 20), data.derive_samples(changed, 3, 20))]
+            np.testing.assert_array_equal(*rows)
+
+    def test_negatives_follow_the_popularity_of_training(self):
+        items = np.arange(2000) % 100 + 10          # 50 users of 40, evenly popular ...
+        items[np.arange(2000) % 40 < 8] = 1         # ... but item 1 often in training,
+        items[np.arange(2000) % 40 >= 36] = 2       # and item 2 in the test part alone
+        items[:40] = np.arange(40) + 10             # user 0 meets neither
+        bundle = data.Bundle(np.zeros((120, 4), np.float32), np.zeros(120, np.int64), False,
+                             np.arange(0, 2001, 40), items, None, None, {})
+        samples = data.derive_samples(bundle, 3, 20)
+        drawn = samples[(samples[:, data.USER] == 0) & (samples[:, data.LABEL] == 0), data.ITEM]
+        self.assertGreater((drawn == 1).mean(), 0.15)  # 393 of about 1,700
+        self.assertLess((drawn == 2).mean(), 0.02)
+
+    def test_refuses_histories_that_are_not_in_order_of_time(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            np.save(folder / "item_embeddings.npy", np.zeros((60, 4), np.float32))
+            np.save(folder / "history_offsets.npy", np.array([0, 20, 40]))
+            np.save(folder / "history_items.npy", (np.arange(40) % 20).astype(np.int32))
+            (folder / "bundle.json").write_text("{}")
+            times = np.tile(np.arange(20), 2)
+            np.save(folder / "history_times.npy", times)
+            self.assertEqual(len(data.load_bundle(folder, 1).samples), 2 * 38)
+            times[5] = 19
+            np.save(folder / "history_times.npy", times)
+            with self.assertRaisesRegex(BadInput, "not in order of time"):
+                data.load_bundle(folder, 1)
+
+    def test_categories_may_have_any_numbers(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            np.save(folder / "item_embeddings.npy", np.zeros((60, 4), np.float32))
+            np.save(folder / "item_categories.npy",
+                    np.where(np.arange(60) < 9, 7, 2**31 - 2).astype(np.int32))
+            np.save(folder / "history_offsets.npy", np.array([0, 20, 40]))
+            np.save(folder / "history_items.npy", (np.arange(40) % 20).astype(np.int32))
+            (folder / "bundle.json").write_text("{}")
+            bundle = data.load_bundle(folder, 1)
+            self.assertEqual(bundle.categories.max(), 1)
+            self.assertEqual(bundle.category_ids.tolist(), [7, 2**31 - 2])
 
     def test_groups_hold_every_sample_once(self):
         bundle = self.bundle(None)

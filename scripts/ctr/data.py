@@ -20,13 +20,14 @@ SAMPLES_FILE = "ctr_samples.npy"
 class Bundle:
     """A data bundle (docs/architecture.md) and its labelled samples, int32 [samples, 5]."""
     embeddings: np.ndarray
-    categories: np.ndarray  # int64 [items]; all 0 where the bundle has none
+    categories: np.ndarray  # int64 [items], numbered without gaps; all 0 where there are none
     has_categories: bool
     offsets: np.ndarray
     items: np.ndarray
     times: np.ndarray  # or None
     samples: np.ndarray
     info: dict
+    category_ids: np.ndarray = None  # what the bundle calls the categories
 
     @property
     def num_users(self):
@@ -43,11 +44,15 @@ def load_array(folder, name, dtype, shape, optional=False):
     if optional and not path.exists():
         return None
     try:
-        array = np.load(path, allow_pickle=False)
+        with open(path, "rb") as file:  # np.load would open archives too
+            array = np.lib.format.read_array(file, allow_pickle=False)
     except FileNotFoundError as error:
         raise BadInput(f"{path}: not there") from error
-    except (ValueError, EOFError) as error:
-        raise BadInput(f"{path}: not a NumPy array file: {error}") from error
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # NumPy parses the header as Python, and fails in as many ways
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BadInput(f"{path}: not a NumPy array file: {reason}") from error
     if array.dtype != np.dtype(dtype):
         raise BadInput(f"{path}: type {array.dtype} (expected {np.dtype(dtype)})")
     fits = array.ndim == len(shape) and all(w in (-1, n) for n, w in zip(array.shape, shape))
@@ -77,16 +82,24 @@ def load_bundle(folder, seed, negatives=1):
     check_ids(folder / "history_items.npy", items, count, "item")
     if categories is not None:
         check_ids(folder / "item_categories.npy", categories, 2**31, "category")
+    if times is not None:
+        falls = np.flatnonzero(np.diff(times) < 0) + 1
+        if not np.isin(falls, offsets).all():
+            raise BadInput(f"{folder / 'history_times.npy'}: a history is not in order of time")
     try:
         info = json.loads((folder / "bundle.json").read_text())
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, RecursionError) as error:
         raise BadInput(f"{folder / 'bundle.json'}: {error}") from error
+    if not isinstance(info, dict) or any(
+            not isinstance(info.get(key, ""), str) for key in ("name", "source", "licence")):
+        raise BadInput(f"{folder / 'bundle.json'}: not an object with texts")
+    names, dense = np.unique(np.zeros(count, np.int32) if categories is None else categories,
+                             return_inverse=True)
     bundle = Bundle(
         embeddings=embeddings,
-        categories=(np.zeros(count, np.int64) if categories is None else
-                    categories.astype(np.int64)),
-        has_categories=categories is not None,
-        offsets=offsets, items=items.astype(np.int64), times=times, samples=None, info=info)
+        categories=dense.astype(np.int64), has_categories=categories is not None,
+        offsets=offsets, items=items.astype(np.int64), times=times, samples=None, info=info,
+        category_ids=names)
     bundle.samples = load_samples(folder, bundle)
     if bundle.samples is None:
         bundle.samples = derive_samples(bundle, seed, negatives)
@@ -123,7 +136,8 @@ def derive_samples(bundle, seed, negatives):
     Per user in order of time: 80 % training, 10 % validation, 10 % test; behaviours of one time are
     never parted, so that no split knows the future of an earlier one. The history of a sample is
     what has a strictly earlier time (without times: an earlier position). Popularity counts
-    training behaviours only, plus 1. An item the user ever meets is no negative.
+    training behaviours only, plus 1. An item the user has met by the end of the sample's split is
+    no negative; what the user meets later may be one, or the choice would tell the future.
     """
     splits = np.zeros(len(bundle.items), np.int64)
     ends = np.zeros(len(bundle.items), np.int64)
@@ -137,7 +151,7 @@ def derive_samples(bundle, seed, negatives):
     users = np.repeat(np.arange(bundle.num_users), np.diff(bundle.offsets))
     kept = ends > 0  # a sample without history says nothing of how histories are read
     popularity = np.bincount(bundle.items[splits == TRAIN], minlength=bundle.num_items) + 1.0
-    drawn = draw_negatives(bundle, users[kept], popularity, negatives, seed)
+    drawn = draw_negatives(bundle, splits, kept, popularity, negatives, seed)
     positives = np.stack([users, ends, bundle.items, np.ones_like(users), splits], axis=1)[kept]
     rows = np.repeat(positives[:, None], 1 + negatives, axis=1)
     rows[:, 1:, ITEM] = drawn
@@ -145,19 +159,30 @@ def derive_samples(bundle, seed, negatives):
     return rows.reshape(-1, 5).astype(np.int32)
 
 
-def draw_negatives(bundle, users, popularity, negatives, seed):
-    random = np.random.RandomState(seed)
+def draw_negatives(bundle, splits, kept, popularity, negatives, seed):
+    """`negatives` items for each behaviour that is `kept`. Each split is drawn by itself, so that what
+    comes later changes nothing in an earlier one."""
+    users = np.repeat(np.arange(bundle.num_users), np.diff(bundle.offsets))
+    pairs = users * bundle.num_items + bundle.items
     cumulative = np.cumsum(popularity) / popularity.sum()
-    met = np.zeros((bundle.num_users, bundle.num_items), bool)
-    met[np.repeat(np.arange(bundle.num_users), np.diff(bundle.offsets)), bundle.items] = True
-    users = np.repeat(users[:, None], negatives, axis=1)
-    drawn = np.zeros_like(users)
-    todo = np.ones_like(users, bool)
+    result = np.zeros((len(users), negatives), np.int64)
+    for split in (TRAIN, VALIDATION, TEST):
+        chosen = kept & (splits == split)
+        result[chosen] = draw_unmet(np.repeat(users[chosen], negatives),
+                                    np.unique(pairs[splits <= split]), cumulative,
+                                    np.random.RandomState([seed, split])).reshape(-1, negatives)
+    return result[kept]
+
+
+def draw_unmet(users, met, cumulative, random):
+    """An item for each user, so that no pair user * items + item is among `met`."""
+    drawn, todo = np.zeros_like(users), np.arange(len(users))
     for _ in range(1000):
-        drawn[todo] = np.searchsorted(cumulative, random.random_sample(todo.sum()), side="right")
-        todo = met[users, drawn]
-        if not todo.any():
+        if not len(todo):
             return drawn
+        items = np.searchsorted(cumulative, random.random_sample(len(todo)), side="right")
+        drawn[todo] = np.minimum(items, len(cumulative) - 1)
+        todo = todo[np.isin(users[todo] * len(cumulative) + drawn[todo], met)]
     raise BadInput("no negatives found: a user's history has nearly every item")
 
 

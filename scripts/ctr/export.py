@@ -52,7 +52,16 @@ def current_umask():
 
 
 def write_json(path, value):
-    path.write_text(json.dumps(value, indent=2) + "\n")
+    path.write_text(json.dumps(without_nan(value), indent=2, allow_nan=False) + "\n")
+
+
+def without_nan(value):
+    """None for what JSON has no number for: an AUC of one label."""
+    if isinstance(value, dict):
+        return {key: without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [without_nan(entry) for entry in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 # ---- arrays
@@ -82,7 +91,7 @@ def export_bundle(folder, model, bundle, made_by):
     folder.mkdir()
     np.save(folder / "item_embeddings.npy", model.table.numpy())
     if bundle.has_categories:
-        np.save(folder / "item_categories.npy", bundle.categories.astype(np.int32))
+        np.save(folder / "item_categories.npy", bundle.category_ids[bundle.categories])
     np.save(folder / "history_offsets.npy", bundle.offsets)
     np.save(folder / "history_items.npy", bundle.items.astype(np.int32))
     if bundle.times is not None:

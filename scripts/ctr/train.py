@@ -175,6 +175,8 @@ def fit(bundle, options, on_step=None, progress=None):
                                           predict(model, bundle, held, options))
         report["epochs"].append(entry)
         score = entry["validation"]["auc"] if len(held) else epoch
+        if score != score:  # one label only
+            score = -entry["validation"]["log_loss"]
         if best is None or score > best[0]:
             best = score, epoch, copy.deepcopy(model.state_dict())
         elif epoch - best[1] >= options.patience:
