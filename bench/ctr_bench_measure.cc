@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/ctr_bench_measure.h"
 
-#include <time.h>
-
 #include <chrono>
 #include <cmath>
 
+#include "bench/retrieval_bench_machine.h"
 #include "core/check.h"
 #include "core/random.h"
 
@@ -13,13 +12,6 @@ namespace eta::bench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-// Processor time of this thread: does not count what others take meanwhile.
-double CpuSeconds() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
 
 // Requests of one model: the n-th of each is the same draw.
 class Requests {
@@ -67,13 +59,13 @@ struct Runner {
 
   void Run(bool is_timed) {
     requests.Next();
-    const double cpu_start = CpuSeconds();
+    const double cpu_start = ThreadCpuSeconds();
     const auto start = Clock::now();
     contender.model->Prepare(requests.user(), requests.history(), scratch, user);
     const auto middle = Clock::now();
     contender.model->Score(user, requests.candidates(), scratch, logits);
     const auto end = Clock::now();
-    const double cpu_seconds = CpuSeconds() - cpu_start;
+    const double cpu_seconds = ThreadCpuSeconds() - cpu_start;
     for (const float logit : logits) {
       if (!std::isfinite(logit)) throw std::runtime_error("a logit is not finite");
     }

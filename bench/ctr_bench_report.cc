@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -137,7 +138,9 @@ std::string Padded(const std::string& text, int width) {
 std::vector<TorchRow> ReadTorchRows(const CtrOptions& options) {
   if (options.torch.empty()) return {};
   std::ifstream in(options.torch);
-  if (!in) throw DataError(Cat(options.torch, ": cannot be opened"));
+  if (!in || std::filesystem::is_directory(options.torch)) {
+    throw DataError(Cat(options.torch, ": cannot be opened"));
+  }
   std::vector<TorchRow> rows;
   std::string text;
   for (size_t line = 1; std::getline(in, text); ++line) {

@@ -2,11 +2,11 @@
 #include "bench/freshness_bench_measure.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <numeric>
 
+#include "bench/retrieval_bench_machine.h"
 #include "core/check.h"
 #include "core/ctr_check.h"
 #include "core/ctr_export.h"
@@ -22,7 +22,6 @@ namespace eta::bench {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
 struct Snapshot {
   size_t step;
@@ -48,6 +47,10 @@ std::vector<Snapshot> FindSnapshots(const std::string& folder, size_t from) {
                         "scripts/train_ctr.py --export-every writes)"));
   }
   std::ranges::sort(snapshots, {}, &Snapshot::step);
+  const auto twice = std::ranges::adjacent_find(snapshots, {}, &Snapshot::step);
+  if (twice != snapshots.end()) {
+    throw DataError(Cat(folder, ": step ", twice->step, " is there twice"));
+  }
   if (snapshots.back().step < from) {
     throw DataError(Cat(folder, ": no snapshot of step ", from, " or later (the last is of step ",
                         snapshots.back().step, ")"));
@@ -56,16 +59,23 @@ std::vector<Snapshot> FindSnapshots(const std::string& folder, size_t from) {
   return snapshots;
 }
 
+// By all that training does not change.
+bool AreOfOneRun(const CtrExport& a, const CtrExport& b) {
+  const CtrSettings &s = a.settings, &t = b.settings;
+  return a.items() == b.items() && s.dim == t.dim && s.k == t.k && s.bits == t.bits &&
+         s.max_history == t.max_history && a.hyperplanes.values == b.hyperplanes.values &&
+         a.bundle.histories.items == b.bundle.histories.items &&
+         a.bundle.histories.offsets == b.bundle.histories.offsets && a.samples == b.samples;
+}
+
 CtrExport ReadEtaSnapshot(const fs::path& folder, const CtrExport* first) {
   CtrExport model = ReadCtrExport(folder);
   if (model.unit != CtrUnit::kEta) {
     throw DataError(
         Cat(folder.string(), ": a model of kind ", CtrUnitName(model.unit), " (expected eta)"));
   }
-  if (first != nullptr &&
-      (model.items() != first->items() || model.settings.dim != first->settings.dim ||
-       model.bundle.histories.items != first->bundle.histories.items)) {
-    throw DataError(Cat(folder.string(), ": of other data than the first snapshot"));
+  if (first != nullptr && !AreOfOneRun(model, *first)) {
+    throw DataError(Cat(folder.string(), ": of another training run than the first snapshot"));
   }
   return model;
 }
@@ -145,11 +155,11 @@ void Rate(const Exact& exact, const CtrExport& retrieving, FreshnessRow& row) {
 
 double MillisecondsPerMillion(size_t items, const std::function<void()>& work) {
   work();
-  double least = HUGE_VAL;  // the machine's own speed: others only add to it
+  double least = HUGE_VAL;
   for (int i = 0; i < 7; ++i) {
-    const auto start = Clock::now();
+    const double start = ThreadCpuSeconds();
     work();
-    least = std::min(least, std::chrono::duration<double>(Clock::now() - start).count());
+    least = std::min(least, ThreadCpuSeconds() - start);
   }
   return least * 1e3 * 1e6 / static_cast<double>(items);
 }

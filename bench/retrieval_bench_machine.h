@@ -23,6 +23,9 @@ void PinOpenMpThreads(const std::vector<int>& cpus, int threads);
 // may name a constant. Nothing where neither says.
 std::optional<double> CpuMegahertz();
 
+// Processor time of the calling thread: does not count what other programs take meanwhile.
+double ThreadCpuSeconds();
+
 // Of the whole process since its start.
 struct ContextSwitches {
   uint64_t voluntary = 0;    // a thread waited

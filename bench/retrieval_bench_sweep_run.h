@@ -24,8 +24,8 @@ struct SweepReport {
 
 // Measures the cells that --cells does not hold yet and writes that file after each. At least one
 // is measured; none is begun that would end after --time-budget, going by what the finished ones
-// took. What RunBenchmark throws ends the sweep: thrown before any cell is finished, else part of the
-// report, so that the finished ones are not lost. Throws DataError for a file of another sweep.
+// took. What RunBenchmark throws ends the sweep: thrown before any cell is finished, else part of
+// the report, so that the finished ones are not lost. Throws DataError for a file of another sweep.
 SweepReport RunSweep(const Options& options, const Machine& machine, Progress& progress);
 
 // Notes of all cells, and one about cells that are missing.

@@ -50,6 +50,13 @@ template <class... Message>
 
 // Quoted from the file: short and on one line, whatever it is.
 std::string Found(const Json& json) {
+  for (const Json& part : json) {  // dump() recurses: a deep one would take all of the stack
+    for (const Json& inner : part) {
+      if (part.is_structured() && inner.is_structured()) {
+        return Cat("a nested ", json.type_name());
+      }
+    }
+  }
   std::string text = json.dump(-1, ' ', true, Json::error_handler_t::replace);
   if (text.size() > 40) text = text.substr(0, 40) + "...";
   return text;
@@ -289,6 +296,11 @@ class Reader {
   void ReadCodes() {
     const CtrSettings& s = model_.settings;
     model_.hyperplanes = Weight("hyperplanes", s.dim, s.bits);
+    const auto& of_bundle = model_.bundle.hyperplanes;  // what retrieval_bench would hash with
+    if (of_bundle && (of_bundle->rows != s.dim || of_bundle->cols != s.bits ||
+                      of_bundle->values != model_.hyperplanes.values)) {
+      Fail(folder_ / "bundle" / "hyperplanes.npy", "is not the same as weights/hyperplanes.npy");
+    }
     model_.item_codes = Table<uint8_t>("weights", "item_codes", model_.items(), (s.bits + 7) / 8);
     const Hyperplanes hyperplanes = Hyperplanes::FromMatrix(model_.hyperplanes);
     std::vector<uint8_t> own(model_.item_codes.values.size());

@@ -68,6 +68,7 @@ struct CtrSample {
   int32_t history_end;
   int32_t item;
   int32_t label;  // 0 or 1
+  bool operator==(const CtrSample&) const = default;
 };
 
 struct CtrExport {

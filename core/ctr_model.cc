@@ -29,6 +29,7 @@ size_t CtrUser::bytes() const {
 
 CtrModel::CtrModel(const CtrExport& model, ItemTables tables)
     : model_(model),
+      owner_{&model, tables},
       short_term_(model.short_term, model.settings.heads, model.bundle.items.embeddings, tables,
                   ItemTables::kNone),
       unit_(MakeLongTermUnit(model, tables)),
@@ -54,6 +55,7 @@ size_t CtrModel::table_bytes() const {
 
 CtrUser CtrModel::NewUser() const {
   CtrUser user;
+  user.owner_ = owner_;
   user.bias_.resize(user_layer_.out());
   user.short_term_ = short_term_.NewHistory(settings().short_length);
   if (unit_) user.unit_ = unit_->NewUser();
@@ -63,6 +65,7 @@ CtrUser CtrModel::NewUser() const {
 CtrScratch CtrModel::NewScratch() const {
   const CtrSettings& s = settings();
   CtrScratch scratch;
+  scratch.owner_ = owner_;
   scratch.attention_ = AttentionWork(s.dim, s.heads, 0, s.short_length);
   scratch.rows_.resize(s.short_length * s.dim);
   scratch.features_.resize(kCtrChunk * features_);
@@ -73,8 +76,17 @@ CtrScratch CtrModel::NewScratch() const {
   return scratch;
 }
 
+void CtrModel::Check(const CtrUser& user, const CtrScratch& scratch) const {
+  // What was moved from has kept its owner, but no memory.
+  Require(user.owner_ == owner_ && user.bias_.size() == user_layer_.out(),
+          "CTR model: the user is not of this model's NewUser");
+  Require(scratch.owner_ == owner_ && scratch.features_.size() == kCtrChunk * features_,
+          "CTR model: the scratch is not of this model's NewScratch");
+}
+
 void CtrModel::Prepare(size_t user, std::span<const int32_t> history, CtrScratch& scratch,
                        CtrUser& prepared) const {
+  Check(prepared, scratch);
   Require(user < model_.users(), "CTR model: user ", user, " of ", model_.users());
   Require(history.size() <= settings().max_history, "CTR model: a history of ", history.size(),
           " behaviours (expected up to max_history, ", settings().max_history, ")");
@@ -95,6 +107,7 @@ void CtrModel::Prepare(size_t user, std::span<const int32_t> history, CtrScratch
 
 void CtrModel::Score(const CtrUser& user, std::span<const int32_t> candidates, CtrScratch& scratch,
                      std::span<float> logits) const {
+  Check(user, scratch);
   Require(candidates.size() == logits.size(), "CTR model: ", candidates.size(),
           " candidates and room for ", logits.size(), " logits");
   for (const int32_t item : candidates) {

@@ -15,6 +15,13 @@
 
 namespace eta {
 
+// Which model made a user or a scratch: others have other shapes.
+struct CtrOwner {
+  const CtrExport* model = nullptr;
+  ItemTables tables = ItemTables::kNone;
+  bool operator==(const CtrOwner&) const = default;
+};
+
 // What serving holds of one user. Made by CtrModel::NewUser with room for the longest history;
 // Prepare fills it, again and again, and allocates nothing.
 class CtrUser {
@@ -25,6 +32,7 @@ class CtrUser {
 
  private:
   friend class CtrModel;
+  CtrOwner owner_;
   size_t length_ = 0;
   AlignedVector<float>
       bias_;  // of the first layer, with the user's embedding already multiplied in
@@ -36,6 +44,7 @@ class CtrUser {
 class CtrScratch {
  private:
   friend class CtrModel;
+  CtrOwner owner_;
   AttentionWork attention_;
   std::unique_ptr<LongTermUnit::Work> unit_;
   AlignedVector<float> rows_;      // of the short-term behaviours
@@ -57,13 +66,14 @@ class CtrModel {
   CtrScratch NewScratch() const;
 
   // Takes in a user's behaviours, oldest first. An empty history is legal. Throws
-  // std::invalid_argument when the user or an item id is out of range or the history is longer than
-  // max_history. Neither this nor Score allocates.
+  // std::invalid_argument when the user or an item id is out of range, the history is longer than
+  // max_history, or another model made `scratch` or `prepared`. Neither this nor Score allocates.
   void Prepare(size_t user, std::span<const int32_t> history, CtrScratch& scratch,
                CtrUser& prepared) const;
 
   // logits[b] of candidate b. Equal to core/reference/ctr.h up to rounding. Throws
-  // std::invalid_argument when a candidate is out of range or the sizes differ.
+  // std::invalid_argument when a candidate is out of range, the sizes differ, or another model made
+  // `user` or `scratch`.
   void Score(const CtrUser& user, std::span<const int32_t> candidates, CtrScratch& scratch,
              std::span<float> logits) const;
 
@@ -72,10 +82,12 @@ class CtrModel {
   CtrUnit unit() const { return model_.unit; }
 
  private:
+  void Check(const CtrUser& user, const CtrScratch& scratch) const;
   void ScoreChunk(const CtrUser& user, std::span<const int32_t> candidates, CtrScratch& scratch,
                   float* logits) const;
 
   const CtrExport& model_;
+  CtrOwner owner_;
   ProjectedAttention short_term_;
   std::unique_ptr<LongTermUnit> unit_;   // null for kNone
   size_t features_;                      // without the user's

@@ -10,6 +10,7 @@ Several files are drawn below each other: the same run with --from at several st
 """
 import json
 import pathlib
+import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -30,17 +31,30 @@ def parse_arguments():
     return parser.parse_args()
 
 
+def is_number(value):
+    return type(value) in (int, float) and abs(value) < 1e15  # false for NaN, too
+
+
+def check(holds, what):
+    if not holds:
+        raise ValueError(f"{what} is none")
+
+
 def read(path):
     """Rows and costs of a report; every row has what is drawn."""
     try:
         report = json.loads(path.read_text())
         rows, costs = report["rows"], report["costs"]
         for row in rows:
-            str(row["method"]), int(row["step"]), [row[key] for key, _ in PANELS]
+            check(isinstance(row["method"], str) and re.fullmatch(r"[a-z_]+(:\w+)?", row["method"]),
+                  "method")
+            check(type(row["step"]) is int and 0 <= row["step"] < 10**9, "step")
+            for key, _ in PANELS:
+                check(row[key] is None or is_number(row[key]), key)
         for key in ("rehash_ms_per_million", "rebuild_ms_per_million"):
-            float(costs[key])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        text = str(error).splitlines()[0]
+            check(is_number(costs[key]), key)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        text = (str(error).splitlines() or [""])[0]
         raise BadInput(f"{path}: not a report of freshness_bench: {text}") from error
     if not rows:
         raise BadInput(f"{path}: no rows")
@@ -83,10 +97,14 @@ def draw(reports, path):
     for line, (rows, costs) in zip(axes, reports):
         draw_line(line, rows, costs)
     figure.tight_layout()
+    part = path.with_name(f".part-{path.name}")  # the ending says which kind of picture
     try:
-        figure.savefig(path, dpi=120)
+        figure.savefig(part, dpi=120)
+        part.rename(path)
     except (OSError, ValueError) as error:
         raise BadInput(f"{path}: {error}") from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def main():

@@ -150,7 +150,11 @@ def train_all(options):
 
 def read_cell(options, *cell):
     path = options.results / "cells" / f"{cell_name(*cell)}.json"
-    return json.loads(path.read_text())
+    report = json.loads(path.read_text())
+    for measure in MEASURES:  # null where one label only leaves it undefined
+        if report["test"][measure] is None:
+            report["test"][measure] = float("nan")
+    return report
 
 
 # ---- table

@@ -61,7 +61,7 @@ def main():
         import torch
     except ImportError as error:
         raise BadInput(f"{error} (scripts/setup.sh train)") from error
-    from ctr import export
+    from ctr import data, export
 
     torch.set_num_threads(options.threads)
     manifest, _ = export.load(options.model)
@@ -70,7 +70,9 @@ def main():
         model = torch.jit.load(str(path)).eval()
     except (RuntimeError, ValueError) as error:
         raise BadInput(f"{path}: not TorchScript: {str(error).splitlines()[0]}") from error
-    behaviours = np.load(options.model / "bundle" / "history_items.npy")
+    behaviours = data.load_array(options.model / "bundle", "history_items.npy", np.int32, (-1,))
+    if not len(behaviours):
+        raise BadInput(f"{options.model / 'bundle'}: the histories are empty")
     times = []
     with torch.inference_mode():
         for arguments in requests(behaviours, manifest["users"], options,

@@ -106,6 +106,10 @@ TEST(CtrExport, RefusesAnotherManifest) {
   e.ExpectRefused([](Json& m) { m["weights"]["more"] = m["weights"]["wide"]; }, "unknown weight");
   e.ExpectRefused([](Json& m) { m["test"].erase("logits"); }, "no \"logits\"");
   e.ExpectRefused([](Json& m) { m["test"]["samples"]["shape"] = "x"; }, "\"samples\" is");
+  const size_t deep = 400'000;  // what would quote it must not take a stack frame for each
+  WriteText(e.path() / "manifest.json", "{\"format\": \"eta-ctr\", \"version\": 1, \"model\": " +
+                                            std::string(deep, '[') + std::string(deep, ']') + "}");
+  e.ExpectRefused("unknown \"model\"");
   WriteText(e.path() / "manifest.json", "[]");
   e.ExpectRefused("expected a JSON object");
   WriteText(e.path() / "manifest.json", "{");

@@ -102,6 +102,49 @@ TEST(CtrModel, ScoresEveryUnitAsTheReferenceWithTheUsualSettings) {
   }
 }
 
+TEST(CtrModel, SaysWhatAUserTakes) {
+  CtrSettings settings = SomeSettings(64, 4);
+  settings.max_history = 1024;
+  settings.bits = 128;
+  settings.short_length = 16;
+  const size_t shared = sizeof(float) * (200 + 2 * 64 * settings.short_length);  // docs/serving.md
+  for (const auto& [unit, bytes] : {std::pair<CtrUnit, size_t>{CtrUnit::kNone, 0},
+                                    {CtrUnit::kAvgPool, 4 * 64},
+                                    {CtrUnit::kFullAttention, 8 * 64 * 1024},
+                                    {CtrUnit::kEta, (4 + 128 / 8) * 1024}}) {
+    const CtrExport data = ModelMaker(unit, settings, kItems, 3).Make();
+    const CtrModel model(data);
+    CtrUser user = model.NewUser();
+    CtrScratch scratch = model.NewScratch();
+    Rng rng(1);
+    model.Prepare(0, RandomItems(rng, 1024), scratch, user);
+    EXPECT_EQ(user.bytes(), shared + bytes) << CtrUnitName(unit);
+  }
+}
+
+TEST(CtrModel, RefusesWhatAnotherModelMade) {
+  const CtrExport data = ModelMaker(CtrUnit::kEta, SomeSettings(20, 5), kItems, 1).Make();
+  const CtrModel model(data), other(data, ItemTables::kNone);
+  CtrUser user = model.NewUser(), foreign_user = other.NewUser();
+  CtrScratch scratch = model.NewScratch(), foreign_scratch = other.NewScratch();
+  const std::vector<int32_t> items(3);
+  std::vector<float> logits(3);
+  model.Prepare(0, items, scratch, user);
+  const auto refuses = [&](CtrUser& u, CtrScratch& s) {
+    EXPECT_THROW(model.Prepare(0, items, s, u), std::invalid_argument);
+    EXPECT_THROW(model.Score(u, items, s, logits), std::invalid_argument);
+  };
+  refuses(foreign_user, scratch);
+  refuses(user, foreign_scratch);
+  CtrUser empty_user;
+  CtrScratch empty_scratch;
+  refuses(empty_user, scratch);
+  refuses(user, empty_scratch);
+  const CtrUser taken = std::move(user);
+  refuses(user, scratch);  // NOLINT(bugprone-use-after-move)
+  model.Score(taken, items, scratch, logits);
+}
+
 // A unit that were ignored, or given the wrong behaviours, would pass the tests above if its share
 // of a logit were small.
 TEST(CtrModel, LogitsDependOnTheLongPast) {

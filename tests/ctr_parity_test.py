@@ -100,15 +100,51 @@ class Parity(unittest.TestCase):
             self.assertEqual(done.returncode, 2, arguments)
             self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
 
+    def test_retrieval_bench_reads_the_bundle(self):
+        for model in ("eta", "full_attention"):
+            report = self.folder / f"retrieval-{model}.json"
+            done = subprocess.run(
+                [pathlib.Path(BENCH).with_name("retrieval_bench"), "--data",
+                 self.folder / model / "bundle", "--methods", "exact,eta:21", "--k", "6", "--repeats",
+                 "1", "--quiet", "--json", report], text=True, capture_output=True, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            rows = json.loads(report.read_text())["rows"]
+            self.assertEqual([row["method"] for row in rows], ["exact", "eta:21"])
+            self.assertEqual(rows[0]["recall"], 1)
+            self.assertGreater(rows[1]["recall"], 0.2)
+
+    def test_refuses_hyperplanes_that_contradict(self):
+        model = self.folder / "contradiction"
+        shutil.copytree(self.folder / "eta", model)
+        planes = np.load(model / "bundle" / "hyperplanes.npy")
+        np.save(model / "bundle" / "hyperplanes.npy", -planes)
+        done = bench("--check", model)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("hyperplanes.npy: is not the same", done.stderr)
+
+    def test_freshness_draws_no_nonsense(self):
+        row = {"method": "eta", "step": 7, "recall_ties": 0.5, "auc": None}
+        good = {"rows": [row], "costs": {"rehash_ms_per_million": 1.5, "rebuild_ms_per_million": 2}}
+        for change in ({"step": "7"}, {"step": 10**400}, {"auc": [1]}, {"auc": "x"}, {"method": "$"},
+                       {"method": [1]}, {"recall_ties": float("nan")}):
+            report, picture = self.folder / "bad.json", self.folder / "bad.png"
+            report.write_text(json.dumps({**good, "rows": [{**row, **change}]}))
+            done = subprocess.run(["/usr/bin/python3", ROOT / "scripts" / "freshness.py", "--json",
+                                   report, "--out", picture], text=True, capture_output=True,
+                                  check=False)
+            self.assertEqual((done.returncode, len(done.stderr.splitlines())), (2, 1), done.stderr)
+            self.assertFalse(picture.exists())
+
     def freshness(self, *arguments):
         return subprocess.run([FRESHNESS, *map(str, arguments)], text=True, capture_output=True,
                               check=False)
 
     def test_freshness_over_two_snapshots(self):
         series = self.folder / "series"
-        shutil.copytree(self.folder / "eta", series / "step_000000")
+        series.mkdir()
         python("train_ctr.py", "--bundle", self.folder / "planted", "--model", "eta", "--out",
-               series / "step_000010", *TINY, "--seed", 2)
+               series / "step_000000", *TINY, "--epochs", 0)
+        shutil.copytree(self.folder / "eta", series / "step_000010")
         report = self.folder / "freshness.json"
         done = self.freshness(series, "--rebuild", "10,11", "--json", report)
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -118,7 +154,7 @@ class Parity(unittest.TestCase):
                          {"eta": 10, "eta:stale": 0, "sim_soft:stale": 0, "sim_soft:fresh": 10,
                           "sim_soft:10": 10, "sim_soft:11": 0})
         self.assertEqual(rows["eta", 0]["recall"], rows["eta:stale", 0]["recall"])
-        # Another seed, so that old embeddings know nothing: about K of the window by chance.
+        # Before any training embeddings know nothing: about K of the window by chance.
         self.assertGreater(rows["sim_soft:fresh", 10]["recall_ties"], 0.9)
         self.assertLess(rows["sim_soft:stale", 10]["recall_ties"], 0.5)
         self.assertGreater(rows["eta", 10]["recall_ties"],
@@ -138,8 +174,14 @@ class Parity(unittest.TestCase):
         shutil.copytree(self.folder / "twin", other / "step_000001")
         series = self.folder / "one"
         shutil.copytree(self.folder / "eta", series / "step_000001")
+        two, mixed = self.folder / "two", self.folder / "mixed"
+        for name in ("step_4", "step_04"):
+            shutil.copytree(self.folder / "eta", two / name)
+        shutil.copytree(self.folder / "eta", mixed / "step_1")
+        python("train_ctr.py", "--bundle", self.folder / "planted", "--model", "eta", "--out",
+               mixed / "step_2", *TINY, "--epochs", 0, "--k", 5)
         for arguments in ((), (self.folder / "eta",), (other,), (self.folder / "nothing",),
-                          (series, "--from", 2)):
+                          (series, "--from", 2), (two,), (mixed,)):
             done = self.freshness(*arguments)
             self.assertEqual(done.returncode, 2, arguments)
             self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)

@@ -203,10 +203,10 @@ TEST_F(RetrievalBenchSweep, KeepsFinishedCellsWhenItsTimeIsOver) {
 TEST_F(RetrievalBenchSweep, KeepsFinishedCellsWhenOneFails) {
   // The second cell needs more memory than there may be.
   const auto csv = folder_ / "rows.csv";
-  const std::string command =
-      Cat("ulimit -v 3000000; ", ETA_RETRIEVAL_BENCH,
-          " --users 6 --items 300 --dim 16 --repeats 2 --requests 5 --b 20 --methods exact --sweep ",
-          "L=20,100000000 --csv ", csv.string(), " >/dev/null 2>", (folder_ / "err").string());
+  const std::string command = Cat(
+      "ulimit -v 3000000; ", ETA_RETRIEVAL_BENCH,
+      " --users 6 --items 300 --dim 16 --repeats 2 --requests 5 --b 20 --methods exact --sweep ",
+      "L=20,100000000 --csv ", csv.string(), " >/dev/null 2>", (folder_ / "err").string());
   EXPECT_NE(std::system(command.c_str()), 0);
   EXPECT_NE(ReadAll(folder_ / "err").find("memory"), std::string::npos);
   const Rows rows = ParseCsv(ReadAll(csv));
@@ -329,9 +329,9 @@ TEST_F(RetrievalBenchSweep, RejectsBadSweeps) {
   ExpectBadInput("--sweep k=1 --load 100", "--load");
   ExpectBadInput("--sweep threads=1,4000 --pin", "--pin");
   ExpectBadInput(Cat("--sweep k=1 --cells ", cells(), " --csv ", cells()), "cells.json");
-  ExpectBadInput(Cat("--sweep k=1 --cells ", cells(), " --csv ",
-                     (folder_ / "." / "cells.json").string()),
-                 "two outputs");
+  ExpectBadInput(
+      Cat("--sweep k=1 --cells ", cells(), " --csv ", (folder_ / "." / "cells.json").string()),
+      "two outputs");
   ExpectBadInput(Cat("--sweep k=1 --cells ", (folder_ / "missing/x").string()), "missing");
 }
 

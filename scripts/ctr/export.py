@@ -168,7 +168,7 @@ def load(folder):
     folder = pathlib.Path(folder)
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
-    except (ValueError, FileNotFoundError, NotADirectoryError) as error:
+    except (ValueError, FileNotFoundError, NotADirectoryError, RecursionError) as error:
         raise BadInput(f"{folder / 'manifest.json'}: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or (
             manifest.get("version") != VERSION):
@@ -177,9 +177,13 @@ def load(folder):
     try:
         entries = [(part, name, np.dtype(entry["dtype"]), list(entry["shape"]))
                    for part in ("weights", "test") for name, entry in manifest[part].items()]
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, SyntaxError) as error:
         raise BadInput(f"{folder / 'manifest.json'}: weights or test are not as described: "
                        f"{error}") from error
     for part, name, dtype, shape in entries:
         arrays[name] = data.load_array(folder / part, f"{name}.npy", dtype, shape)
+    users = len(arrays.get("user_embeddings", ()))
+    if not users or manifest.get("users") != users or not isinstance(manifest.get("settings"),
+                                                                     dict):
+        raise BadInput(f"{folder / 'manifest.json'}: users or settings are not as described")
     return manifest, arrays
