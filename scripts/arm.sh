@@ -4,15 +4,18 @@
 # all of them on a CPU that has NEON only, those of the SVE targets at several vector lengths.
 # docs/arm.md says more.
 #
-#   scripts/arm.sh [--build-only] [-DNAME=VALUE...]
+#   scripts/arm.sh [--build-only] [--quick] [-DNAME=VALUE...]
 #
 #   --build-only    no tests
+#   --quick         every SIMD target once: SVE and SVE2 at one vector length each, and of the portable
+#                   target, which x86 tests too, only the comparisons between targets
 #   -DNAME=VALUE    given to CMake, such as -DETA_WERROR=ON
 #
 # Exit code 77: the arm64 packages are not there and cannot be installed.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 build_only=
+quick=
 cmake_arguments=()
 while [[ $# -gt 0 ]]; do
   case $1 in
@@ -21,6 +24,7 @@ while [[ $# -gt 0 ]]; do
       exit
       ;;
     --build-only) build_only=1 ;;
+    --quick) quick=1 ;;
     -D?*=*) cmake_arguments+=("$1") ;;
     *) die "unknown argument '$1'; see scripts/arm.sh --help" ;;
   esac
@@ -49,13 +53,13 @@ trap 'rm -rf "$reports"' EXIT
 # support exactly TARGETS; with TARGET... only those on these targets, the golden file and the
 # comparisons between targets. Each program that runs on every target must have run each of them.
 run_tests() {
-  local name=$1 cpu=$2 has=$3 filter='*' start=$SECONDS total=0
+  local name=$1 cpu=$2 has=$3 filter="*${quick:+-*/EMU128}" start=$SECONDS total=0
   local targets target program report count
   shift 3
   if [[ $# -gt 0 ]]; then
     filter="TargetChoiceTest.*:*AcrossTargets*:*/GoldenTest.*$(printf ':*/%s' "$@")"
   else
-    read -ra targets <<<"$has"
+    read -ra targets <<<"${has/${quick:+ EMU128}/}"
     set -- "${targets[@]}"
   fi
   rm -f "$reports"/*
@@ -84,7 +88,9 @@ run_tests() {
 
 cd "$ROOT"
 run_tests "NEON" cortex-a72 "NEON EMU128"
-# The targets of a fixed vector length, and those of any length at two lengths each.
-run_tests "SVE of 128 bits" max,sve-max-vq=1 "SVE2_128 SVE2 SVE NEON EMU128" SVE2_128 SVE
-run_tests "SVE of 256 bits" max,sve-max-vq=2 "SVE_256 SVE2 SVE NEON EMU128" SVE_256 SVE2
+# The targets of a fixed vector length, and those of any length at two lengths each, if not quick.
+more=(SVE SVE2)
+[[ -z $quick ]] || more=()
+run_tests "SVE of 128 bits" max,sve-max-vq=1 "SVE2_128 SVE2 SVE NEON EMU128" SVE2_128 "${more[@]:0:1}"
+run_tests "SVE of 256 bits" max,sve-max-vq=2 "SVE_256 SVE2 SVE NEON EMU128" SVE_256 "${more[@]:1:1}"
 run_tests "SVE of 512 bits" max,sve-max-vq=4 "SVE2 SVE NEON EMU128" SVE2 SVE
