@@ -125,6 +125,10 @@ class Parity(unittest.TestCase):
     def test_freshness_draws_no_nonsense(self):
         row = {"method": "eta", "step": 7, "recall_ties": 0.5, "auc": None}
         good = {"rows": [row], "costs": {"rehash_ms_per_million": 1.5, "rebuild_ms_per_million": 2}}
+        report, picture = self.folder / "good.json", self.folder / "good.png"
+        report.write_text(json.dumps(good))
+        python("freshness.py", "--json", report, "--out", picture)
+        self.assertTrue(picture.exists())
         for change in ({"step": "7"}, {"step": 10**400}, {"auc": [1]}, {"auc": "x"}, {"method": "$"},
                        {"method": [1]}, {"recall_ties": float("nan")}):
             report, picture = self.folder / "bad.json", self.folder / "bad.png"

@@ -207,7 +207,7 @@ TEST_F(RetrievalBenchSweep, KeepsFinishedCellsWhenOneFails) {
   // The second cell needs more memory than there may be.
   const auto csv = folder_ / "rows.csv";
   const std::string command = Cat(
-      "ulimit -v 3000000; ", ETA_RETRIEVAL_BENCH,
+      "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1; ulimit -v 3000000; ", ETA_RETRIEVAL_BENCH,
       " --users 6 --items 300 --dim 16 --repeats 2 --requests 5 --b 20 --methods exact --sweep ",
       "L=20,100000000 --csv ", csv.string(), " >/dev/null 2>", (folder_ / "err").string());
   EXPECT_NE(std::system(command.c_str()), 0);
