@@ -203,6 +203,15 @@ class Report(unittest.TestCase):
         lines = panels.recall_bits(made).figure.axes[0].lines
         self.assertEqual([list(line.get_ydata()) for line in lines], [[0.3, 0.4]])
 
+    def test_draws_a_line_for_each_k(self):
+        made = report.inputs.Results()
+        for digest, ks in (("a", (64,)), ("b", (16, 64))):
+            rows = [row(f"eta:{bits}", 0.3, 9.0, k=k) for bits in (64, 128) for k in ks]
+            report.inputs.add_json(made, {**run(rows), "data": {"name": "x", "digest": digest}},
+                                   Path(digest))
+        lines = panels.recall_bits(made).figure.axes[0].lines
+        self.assertEqual([line.get_label() for line in lines], ["K = 16", "K = 64"])
+
     def test_draws_some_shapes_of_each_kernel(self):
         rows = [{"name": f"{kernel}/x:{i}/AVX2", "run_type": "iteration", "of_limit": 0.9}
                 for kernel in ("hamming", "dot", "linear") for i in range(30)]

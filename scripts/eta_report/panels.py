@@ -156,11 +156,13 @@ def chosen_methods(rows):
 
 
 def widest(rows, axis, others):
-    """Rows of the one setting of `others` along which `axis` has most values, two or more."""
+    """Rows of the one setting of `others` along which `axis` has most values, two or more; among
+    equals of that which has most lines."""
     found = {}
     for row in rows:
         found.setdefault(tuple(row[key] for key in others), []).append(row)
-    best = max(found.values(), key=lambda part: len({row[axis] for row in part}), default=[])
+    best = max(found.values(), default=[],
+               key=lambda part: (len({row[axis] for row in part}), len(part)))
     return best if len({row[axis] for row in best}) > 1 else []
 
 
