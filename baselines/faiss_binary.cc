@@ -12,8 +12,8 @@
 
 #include "baselines/faiss_common.h"
 #include "baselines/methods.h"
-#include "core/check.h"
-#include "core/codes.h"
+#include "core/base/check.h"
+#include "core/retrieval/codes.h"
 
 namespace eta {
 namespace {

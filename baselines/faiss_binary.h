@@ -4,9 +4,9 @@
 #include <memory>
 #include <string>
 
-#include "core/hyperplanes.h"
-#include "core/items.h"
-#include "core/retriever.h"
+#include "core/data/items.h"
+#include "core/retrieval/hyperplanes.h"
+#include "core/retrieval/retriever.h"
 
 namespace eta {
 

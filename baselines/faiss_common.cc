@@ -10,7 +10,7 @@
 #include <string>
 
 #include "baselines/methods.h"
-#include "core/check.h"
+#include "core/base/check.h"
 
 #if __has_include(<faiss/utils/simd_levels.h>)
 #include <faiss/utils/simd_levels.h>

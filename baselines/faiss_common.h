@@ -11,8 +11,8 @@
 #include <span>
 #include <vector>
 
-#include "core/matrix.h"
-#include "core/retriever.h"
+#include "core/base/matrix.h"
+#include "core/retrieval/retriever.h"
 
 namespace eta {
 

@@ -8,7 +8,7 @@
 
 #include "baselines/faiss_common.h"
 #include "baselines/methods.h"
-#include "core/check.h"
+#include "core/base/check.h"
 
 namespace eta {
 namespace {

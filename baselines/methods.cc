@@ -13,10 +13,10 @@
 #include "baselines/recent.h"
 #include "baselines/sim_hard.h"
 #include "baselines/sim_soft.h"
-#include "core/check.h"
-#include "core/eta_retriever.h"
-#include "core/rerank_retriever.h"
-#include "core/scan_i8_retriever.h"
+#include "core/base/check.h"
+#include "core/retrieval/eta.h"
+#include "core/retrieval/rerank.h"
+#include "core/retrieval/scan_i8.h"
 
 namespace eta {
 namespace {

@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/hyperplanes.h"
-#include "core/items.h"
-#include "core/retriever.h"
+#include "core/data/items.h"
+#include "core/retrieval/hyperplanes.h"
+#include "core/retrieval/retriever.h"
 
 namespace eta {
 

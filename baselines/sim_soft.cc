@@ -13,7 +13,7 @@
 
 #include "baselines/faiss_common.h"
 #include "baselines/methods.h"
-#include "core/check.h"
+#include "core/base/check.h"
 
 namespace eta {
 namespace {

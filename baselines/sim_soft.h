@@ -6,8 +6,8 @@
 #include <memory>
 #include <string>
 
-#include "core/items.h"
-#include "core/retriever.h"
+#include "core/data/items.h"
+#include "core/retrieval/retriever.h"
 
 namespace eta {
 

@@ -69,7 +69,7 @@ run_tests() {
     say "aarch64, $name: failed"
     return 1
   fi
-  for program in "$ROOT"/tests/*_test.cc; do
+  for program in "$ROOT"/tests/*/*_test.cc; do
     grep -q '^ETA_FOR_EVERY_TARGET' "$program" || continue
     program=$(basename "$program" .cc)
     [[ -e $ROOT/build/arm64/tests/$program ]] || continue # not built, as with baselines

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "simd/activations.h"
 
-#include "simd/highway_config.h"
+#include "simd/internal/highway_config.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/activations.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "simd/exp-inl.h"
+#include "simd/internal/exp-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {

@@ -5,14 +5,14 @@
 #include <cmath>
 #include <limits>
 
-#include "simd/hamming_topk_layout.h"
-#include "simd/highway_config.h"
+#include "simd/internal/block_topk_layout.h"
+#include "simd/internal/highway_config.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/asym.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "simd/hamming_topk-inl.h"
+#include "simd/internal/block_topk-inl.h"
 
 #ifndef ETA_SIMD_ASYM_TYPES_
 #define ETA_SIMD_ASYM_TYPES_

@@ -5,16 +5,16 @@
 #include <cstdint>
 #include <cstring>
 
-#include "simd/aligned_floats.h"
-#include "simd/highway_config.h"
+#include "simd/internal/aligned_floats.h"
+#include "simd/internal/highway_config.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/attention.cc"
 #include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "simd/exp-inl.h"
-#include "simd/linear-inl.h"
+#include "simd/internal/exp-inl.h"
+#include "simd/internal/linear-inl.h"
 
 #ifndef ETA_SIMD_ATTENTION_TYPES_
 #define ETA_SIMD_ATTENTION_TYPES_

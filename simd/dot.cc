@@ -7,14 +7,14 @@
 #include <functional>
 #include <limits>
 
-#include "simd/highway_config.h"
+#include "simd/internal/highway_config.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/dot.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "simd/float_select-inl.h"
-#include "simd/panel-inl.h"
+#include "simd/internal/float_select-inl.h"
+#include "simd/internal/panel-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {

@@ -5,14 +5,14 @@
 #include <cstring>
 #include <limits>
 
-#include "simd/highway_config.h"
+#include "simd/internal/highway_config.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/dot_i8.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "simd/dot_i8-inl.h"
-#include "simd/float_select-inl.h"
+#include "simd/internal/dot_i8-inl.h"
+#include "simd/internal/float_select-inl.h"
 
 #ifndef ETA_SIMD_DOT_I8_TYPES_
 #define ETA_SIMD_DOT_I8_TYPES_

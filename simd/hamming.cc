@@ -5,15 +5,15 @@
 #include <cstring>
 #include <limits>
 
-#include "simd/hamming_topk_layout.h"
-#include "simd/highway_config.h"
+#include "simd/internal/block_topk_layout.h"
+#include "simd/internal/highway_config.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/hamming.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "simd/hamming-inl.h"
-#include "simd/hamming_topk-inl.h"
+#include "simd/internal/block_topk-inl.h"
+#include "simd/internal/hamming-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {

@@ -3,13 +3,13 @@
 
 #include <cstring>
 
-#include "simd/highway_config.h"
+#include "simd/internal/highway_config.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/linear.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "simd/linear-inl.h"
+#include "simd/internal/linear-inl.h"
 
 #ifndef ETA_SIMD_LINEAR_TYPES_
 #define ETA_SIMD_LINEAR_TYPES_

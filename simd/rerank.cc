@@ -6,15 +6,15 @@
 #include <limits>
 
 #include "simd/code_blocks.h"
-#include "simd/highway_config.h"
+#include "simd/internal/highway_config.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/rerank.cc"
 #include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "simd/float_select-inl.h"
-#include "simd/panel-inl.h"
+#include "simd/internal/float_select-inl.h"
+#include "simd/internal/panel-inl.h"
 
 #ifndef ETA_SIMD_RERANK_TYPES_
 #define ETA_SIMD_RERANK_TYPES_

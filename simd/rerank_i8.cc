@@ -4,14 +4,14 @@
 #include <algorithm>
 #include <cstring>
 
-#include "simd/highway_config.h"
+#include "simd/internal/highway_config.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/rerank_i8.cc"
 #include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "simd/dot_i8-inl.h"
+#include "simd/internal/dot_i8-inl.h"
 
 #ifndef ETA_SIMD_RERANK_I8_TYPES_
 #define ETA_SIMD_RERANK_I8_TYPES_

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scalar twin of core/ctr_model.h: the forward pass of docs/models.md for one candidate.
+// The scalar twin of core/ctr/model.h: the forward pass of docs/models.md for one candidate.
 #pragma once
 
 #include <cstdint>
 #include <span>
 
-#include "core/ctr_export.h"
+#include "core/ctr/export.h"
 #include "core/reference/attention.h"
 
 namespace eta::reference {

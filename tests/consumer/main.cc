@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <vector>
 
-#include "core/eta_retriever.h"
+#include "core/retrieval/eta.h"
 
 int main() {
   constexpr size_t kItems = 6;

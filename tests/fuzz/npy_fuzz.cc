@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // libFuzzer entry for the .npy reader; not part of the build. From the root of the project:
 //   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz/npy_fuzz.cc
-//     core/npy.cc -o npy_fuzz && ./npy_fuzz -max_total_time=60
+//     core/data/npy.cc -o npy_fuzz && ./npy_fuzz -max_total_time=60
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
-#include "core/check.h"
-#include "core/npy.h"
+#include "core/base/check.h"
+#include "core/data/npy.h"
 
 namespace {
 

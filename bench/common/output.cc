@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/common/output.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+
+#include "core/base/check.h"
+
+namespace eta::bench {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void Fail(const std::string& path, const std::string& reason) {
+  throw DataError(Cat(path, ": cannot be written: ", reason));
+}
+
+// What a rename must not replace. All of /dev counts: /dev/stdout is a symbolic link to whatever
+// stdout was redirected to, which may be a regular file.
+bool IsDevice(const fs::path& path) {
+  if (path.string().starts_with("/dev/")) return true;
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  return fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status);
+}
+
+// The file that `path` means, through symbolic links: a rename would replace the link itself.
+fs::path Resolve(const std::string& path) {
+  std::error_code error;
+  const fs::path resolved = fs::weakly_canonical(path, error);
+  return error ? fs::path(path) : resolved;
+}
+
+fs::path TemporaryBeside(const fs::path& path) {
+  return Cat(path.string(), ".", ::getpid(), ".tmp");
+}
+
+struct Close {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, Close>;
+
+void WriteTo(const fs::path& file_path, const char* mode, const std::string& path,
+             const std::string& content) {
+  File file(std::fopen(file_path.c_str(), mode));
+  if (!file) Fail(path, std::strerror(errno));
+  const bool is_written =
+      std::fwrite(content.data(), 1, content.size(), file.get()) == content.size();
+  // Buffered bytes are written now: a full disk shows here and not before.
+  const bool is_flushed = std::fflush(file.get()) == 0;
+  if (!is_written || !is_flushed) Fail(path, std::strerror(errno));
+}
+
+// Whether `path` is still the name of the open file: who had the lock before may have removed it
+// between our open and our lock.
+bool IsFileOf(int file, const std::string& path) {
+  using Status = struct stat;  // the function of that name hides the type
+  Status open_file{}, named{};
+  return ::fstat(file, &open_file) == 0 && ::stat(path.c_str(), &named) == 0 &&
+         open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
+}
+
+// Returns the open file, or -1 where another process has the lock.
+int TryLock(const std::string& lock_path, const std::string& path) {
+  for (;;) {
+    const int file = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (file < 0) Fail(path, Cat(lock_path, ": ", std::strerror(errno)));
+    const int error = ::flock(file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+    if (error == 0 && IsFileOf(file, lock_path)) return file;
+    ::close(file);
+    if (error == EWOULDBLOCK) return -1;
+    if (error != 0) Fail(path, Cat("no lock on ", lock_path, ": ", std::strerror(error)));
+  }
+}
+
+}  // namespace
+
+void CheckWritable(const std::string& path) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) Fail(path, "it is a folder");
+  if (!path.empty() && path.back() == '/') Fail(path, "it does not name a file");
+  if (IsDevice(path)) return;
+  const fs::path temporary = TemporaryBeside(Resolve(path));
+  WriteTo(temporary, "wb", path, "");
+  fs::remove(temporary, error);
+}
+
+void WriteWholeFile(const std::string& path, const std::string& content) {
+  if (IsDevice(path)) {
+    WriteTo(path, "ab", path, content);  // to append spares what stdout holds already
+    return;
+  }
+  const fs::path resolved = Resolve(path);
+  const fs::path temporary = TemporaryBeside(resolved);
+  std::error_code error;
+  try {
+    WriteTo(temporary, "wb", path, content);
+    fs::rename(temporary, resolved, error);
+    if (error) Fail(path, error.message());
+  } catch (...) {
+    fs::remove(temporary, error);
+    throw;
+  }
+}
+
+FileLock::FileLock(const std::string& path) {
+  if (path.empty() || IsDevice(path)) return;
+  lock_path_ = Resolve(path).string() + ".lock";
+  file_ = TryLock(lock_path_, path);
+  if (file_ >= 0) return;
+  throw DataError(Cat(path, ": another process is at work on it and has locked ", lock_path_));
+}
+
+FileLock::~FileLock() {
+  if (file_ < 0) return;
+  ::unlink(lock_path_.c_str());  // while it is locked, so that nobody else's is removed
+  ::close(file_);
+}
+
+Progress::Progress(bool is_wanted) : is_shown_(is_wanted && ::isatty(STDERR_FILENO) == 1) {}
+
+Progress::~Progress() {
+  if (is_shown_) std::fputs("\r\033[K", stderr);
+}
+
+void Progress::Show(const std::string& text) {
+  if (!is_shown_) return;
+  std::fprintf(stderr, "\r\033[K%s%s", prefix_.c_str(), text.c_str());
+  std::fflush(stderr);
+}
+
+}  // namespace eta::bench

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/ctr/measure.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "bench/common/machine.h"
+#include "core/base/check.h"
+#include "core/base/random.h"
+
+namespace eta::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Requests of one model: the n-th of each is the same draw.
+class Requests {
+ public:
+  Requests(const CtrExport& data, const CtrOptions& options)
+      : data_(data),
+        random_(options.seed),
+        history_(options.length),
+        candidates_(options.candidates) {}
+
+  void Next() {
+    user_ = random_.Below(static_cast<uint32_t>(data_.users()));
+    for (auto* list : {&history_, &candidates_}) {
+      for (int32_t& item : *list) item = Draw();
+    }
+  }
+
+  size_t user() const { return user_; }
+  std::span<const int32_t> history() const { return history_; }
+  std::span<const int32_t> candidates() const { return candidates_; }
+
+ private:
+  // A behaviour of anybody, so that popular items are as common as in the data.
+  int32_t Draw() {
+    const auto& behaviours = data_.bundle.histories.items;
+    if (behaviours.empty()) {
+      return static_cast<int32_t>(random_.Below(static_cast<uint32_t>(data_.items())));
+    }
+    return behaviours[random_.Below(static_cast<uint32_t>(behaviours.size()))];
+  }
+
+  const CtrExport& data_;
+  Random random_;
+  size_t user_ = 0;
+  std::vector<int32_t> history_, candidates_;
+};
+
+struct Runner {
+  explicit Runner(CtrContender& contender, const CtrOptions& options)
+      : contender(contender),
+        requests(*contender.data, options),
+        user(contender.model->NewUser()),
+        scratch(contender.model->NewScratch()),
+        logits(options.candidates) {}
+
+  void Run(bool is_timed) {
+    requests.Next();
+    const double cpu_start = ThreadCpuSeconds();
+    const auto start = Clock::now();
+    contender.model->Prepare(requests.user(), requests.history(), scratch, user);
+    const auto middle = Clock::now();
+    contender.model->Score(user, requests.candidates(), scratch, logits);
+    const auto end = Clock::now();
+    const double cpu_seconds = ThreadCpuSeconds() - cpu_start;
+    for (const float logit : logits) {
+      if (!std::isfinite(logit)) throw std::runtime_error("a logit is not finite");
+    }
+    if (!is_timed) return;
+    contender.prepare_seconds.push_back(std::chrono::duration<double>(middle - start).count());
+    contender.score_seconds.push_back(std::chrono::duration<double>(end - middle).count());
+    contender.cpu_seconds += cpu_seconds;
+    const auto n = static_cast<double>(contender.score_seconds.size());
+    contender.user_bytes += (static_cast<double>(user.bytes()) - contender.user_bytes) / n;
+  }
+
+  CtrContender& contender;
+  Requests requests;
+  CtrUser user;
+  CtrScratch scratch;
+  std::vector<float> logits;
+};
+
+}  // namespace
+
+std::vector<double> CtrContender::request_seconds() const {
+  std::vector<double> seconds(prepare_seconds);
+  for (size_t i = 0; i < seconds.size(); ++i) seconds[i] += score_seconds[i];
+  return seconds;
+}
+
+std::vector<CtrContender> ReadContenders(const std::string& folder, const CtrOptions& options) {
+  std::vector<CtrContender> contenders;
+  const auto data = std::make_shared<const CtrExport>(ReadCtrExport(folder));
+  for (const ItemTables tables : {ItemTables::kAll, ItemTables::kNone}) {
+    if (options.item_tables == (tables == ItemTables::kAll ? "off" : "on")) continue;
+    CtrContender contender;
+    contender.folder = folder;
+    contender.data = data;
+    contender.tables = tables;
+    contender.model = std::make_unique<CtrModel>(*data, tables);
+    contender.check = CheckCtrModel(*data, *contender.model);
+    contenders.push_back(std::move(contender));
+  }
+  return contenders;
+}
+
+void MeasureContenders(const CtrOptions& options, std::vector<CtrContender>& contenders,
+                       const std::function<void(const std::string&)>& progress) {
+  std::vector<Runner> runners;
+  for (CtrContender& contender : contenders) {
+    Require(options.length <= contender.data->settings.max_history, "--length is ", options.length,
+            ", but ", contender.folder, " takes histories of up to ",
+            contender.data->settings.max_history);
+    runners.emplace_back(contender, options);
+  }
+  for (size_t round = 0; round < options.rounds; ++round) {
+    const size_t share =
+        options.requests * (round + 1) / options.rounds - options.requests * round / options.rounds;
+    for (Runner& runner : runners) {
+      progress(Cat("round ", round + 1, " of ", options.rounds, ": ", runner.contender.folder));
+      // Two untimed ones bring back what the other models' turns drove out of the caches.
+      for (size_t i = 0; share > 0 && i < 2; ++i) runner.Run(false);
+      for (size_t i = 0; i < share; ++i) runner.Run(true);
+    }
+  }
+}
+
+}  // namespace eta::bench

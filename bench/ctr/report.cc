@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/ctr/report.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "bench/common/build_info.h"
+#include "core/base/check.h"
+#include "core/retrieval/metrics.h"
+
+namespace eta::bench {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Row {
+  std::string model;  // "eta", or "torch:eta"
+  std::optional<bool> has_tables;
+  std::optional<double> auc, gauc, log_loss, difference;
+  double p50_us, p99_us;
+  std::optional<double> prepare_us, score_us, user_bytes, item_bytes;
+  double candidates_per_s;  // of processor time; PyTorch's: of time
+  std::optional<double> versus_torch, versus_full;
+};
+
+double PercentileUs(std::vector<double> seconds, double percent) {
+  std::ranges::sort(seconds);
+  return 1e6 * Percentile(seconds, percent);
+}
+
+Row RowOf(const CtrContender& contender, size_t candidates) {
+  Row row{};
+  row.model = CtrUnitName(contender.data->unit);
+  const CtrCheck& check = contender.check;
+  row.auc = check.auc;
+  row.gauc = check.gauc;
+  row.log_loss = check.log_loss;
+  row.difference = check.largest_difference;
+  const std::vector<double> seconds = contender.request_seconds();
+  row.p50_us = PercentileUs(seconds, 50);
+  row.p99_us = PercentileUs(seconds, 99);
+  row.prepare_us = PercentileUs(contender.prepare_seconds, 50);
+  row.score_us = PercentileUs(contender.score_seconds, 50);
+  row.user_bytes = contender.user_bytes;
+  row.has_tables = contender.tables == ItemTables::kAll;
+  row.item_bytes = static_cast<double>(contender.model->table_bytes()) /
+                   static_cast<double>(std::max<size_t>(contender.data->items(), 1));
+  row.candidates_per_s = static_cast<double>(candidates * seconds.size()) / contender.cpu_seconds;
+  return row;
+}
+
+std::vector<Row> Rows(const CtrReport& report) {
+  std::vector<Row> rows;
+  for (const CtrContender& contender : report.contenders) {
+    rows.push_back(RowOf(contender, report.options.candidates));
+  }
+  const auto full = std::ranges::find(rows, "full_attention", &Row::model);
+  // By processor time: on a busy machine a longer request is interrupted more often, which would
+  // flatter the shorter ones.
+  const std::optional<double> full_rate =
+      full == rows.end() ? std::nullopt : std::optional(full->candidates_per_s);
+  std::vector<Row> torch_rows;
+  for (const TorchRow& torch : report.torch) {
+    Row row{};
+    row.model = "torch:" + torch.model;
+    row.p50_us = torch.p50_us;
+    row.p99_us = torch.p99_us;
+    row.candidates_per_s = torch.candidates_per_s;
+    torch_rows.push_back(row);
+  }
+  for (Row& row : rows) {
+    if (full_rate) row.versus_full = row.candidates_per_s / *full_rate;
+    const auto torch = std::ranges::find(torch_rows, "torch:" + row.model, &Row::model);
+    if (torch != torch_rows.end()) row.versus_torch = torch->p50_us / row.p50_us;
+  }
+  rows.insert(rows.end(), torch_rows.begin(), torch_rows.end());
+  return rows;
+}
+
+std::string Number(const std::optional<double>& value, int digits) {
+  if (!value) return "-";
+  char text[64];
+  std::snprintf(text, sizeof(text), "%.*f", digits, *value);
+  return text;
+}
+
+struct Column {
+  const char* name;
+  const char* title[2];
+  std::string (*text)(const Row&);
+};
+
+// In the order of the table and of the CSV file.
+constexpr Column kColumns[] = {
+    {"item_tables",
+     {"item", "tables"},
+     [](const Row& r) -> std::string {
+       return !r.has_tables ? "-" : *r.has_tables ? "yes" : "no";
+     }},
+    {"auc", {"", "AUC"}, [](const Row& r) { return Number(r.auc, 4); }},
+    {"gauc", {"", "GAUC"}, [](const Row& r) { return Number(r.gauc, 4); }},
+    {"log_loss", {"log", "loss"}, [](const Row& r) { return Number(r.log_loss, 4); }},
+    {"request_p50_us", {"request", "p50 us"}, [](const Row& r) { return Number(r.p50_us, 1); }},
+    {"request_p99_us", {"request", "p99 us"}, [](const Row& r) { return Number(r.p99_us, 1); }},
+    {"prepare_p50_us", {"prepare", "p50 us"}, [](const Row& r) { return Number(r.prepare_us, 1); }},
+    {"score_p50_us", {"score", "p50 us"}, [](const Row& r) { return Number(r.score_us, 1); }},
+    {"candidates_per_core_s",
+     {"candidates", "per core s"},
+     [](const Row& r) { return Number(r.candidates_per_s, 0); }},
+    {"bytes_per_user", {"bytes per", "user"}, [](const Row& r) { return Number(r.user_bytes, 0); }},
+    {"table_bytes_per_item",
+     {"tables,", "bytes/item"},
+     [](const Row& r) { return Number(r.item_bytes, 0); }},
+    {"speed_vs_torch",
+     {"speed vs", "PyTorch"},
+     [](const Row& r) { return Number(r.versus_torch, 1); }},
+    {"speed_vs_full_attention",
+     {"vs full", "attention"},
+     [](const Row& r) { return Number(r.versus_full, 2); }},
+};
+
+std::string Padded(const std::string& text, int width) {
+  char line[128];
+  std::snprintf(line, sizeof(line), "%*s", width, text.c_str());
+  return line;
+}
+
+[[noreturn]] void FailTorch(const std::string& file, size_t line, const std::string& what) {
+  throw DataError(Cat(file, ": line ", line, ": ", what));
+}
+
+}  // namespace
+
+std::vector<TorchRow> ReadTorchRows(const CtrOptions& options) {
+  if (options.torch.empty()) return {};
+  std::ifstream in(options.torch);
+  if (!in || std::filesystem::is_directory(options.torch)) {
+    throw DataError(Cat(options.torch, ": cannot be opened"));
+  }
+  std::vector<TorchRow> rows;
+  std::string text;
+  for (size_t line = 1; std::getline(in, text); ++line) {
+    const Json json = Json::parse(text, nullptr, false);
+    if (!json.is_object()) FailTorch(options.torch, line, "no JSON object");
+    try {
+      if (json.at("threads") != 1 || json.at("candidates") != options.candidates ||
+          json.at("length") != options.length) {
+        FailTorch(options.torch, line,
+                  Cat("of another setting (expected 1 thread, ", options.candidates,
+                      " candidates, length ", options.length, ")"));
+      }
+      const auto model = json.at("model").get<std::string>();
+      auto row = std::ranges::find(rows, model, &TorchRow::model);
+      if (row == rows.end()) {
+        rows.push_back({.model = model, .torch = json.at("torch").get<std::string>()});
+        row = rows.end() - 1;
+      }
+      const auto n = static_cast<double>(++row->runs);
+      const auto add = [&](double& mean, const char* key) {
+        mean += (json.at(key).get<double>() - mean) / n;
+      };
+      add(row->p50_us, "p50_us");
+      add(row->p99_us, "p99_us");
+      add(row->candidates_per_s, "candidates_per_s");
+    } catch (const Json::exception& error) {
+      FailTorch(options.torch, line, error.what());
+    }
+  }
+  return rows;
+}
+
+std::string CheckText(const std::vector<CtrContender>& contenders) {
+  std::string text =
+      "model              samples  largest logit difference       AUC  exported AUC\n";
+  for (const CtrContender& contender : contenders) {
+    const CtrCheck& check = contender.check;
+    char line[160];
+    std::snprintf(line, sizeof(line), "%-16s %9zu  %24.3g  %8s  %12s  %s\n",
+                  CtrUnitName(contender.data->unit), check.logits.size(), check.largest_difference,
+                  Number(check.auc, 5).c_str(), Number(check.exported_auc, 5).c_str(),
+                  check.agrees() ? "ok" : "MISMATCH");
+    text += line;
+  }
+  return text;
+}
+
+std::string CtrTableText(const CtrReport& report) {
+  const std::vector<Row> rows = Rows(report);
+  std::string text;
+  for (const size_t part : {size_t{0}, size_t{1}}) {
+    text += part == 0 ? "                    " : "model               ";
+    for (const Column& column : kColumns) text += Padded(column.title[part], 11);
+    text += '\n';
+  }
+  for (const Row& row : rows) {
+    char name[32];
+    std::snprintf(name, sizeof(name), "%-20s", row.model.c_str());
+    text += name;
+    for (const Column& column : kColumns) text += Padded(column.text(row), 11);
+    text += '\n';
+  }
+  return text;
+}
+
+std::string CtrCsvText(const CtrReport& report) {
+  std::string text = "model";
+  for (const Column& column : kColumns) text += Cat(",", column.name);
+  text += '\n';
+  for (const Row& row : Rows(report)) {
+    text += row.model;
+    for (const Column& column : kColumns) {
+      const std::string value = column.text(row);
+      text += Cat(",", value == "-" ? "" : value);
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+std::string CtrJsonText(const CtrReport& report) {
+  const CtrOptions& o = report.options;
+  const Environment& e = report.environment;
+  Json rows = Json::array();
+  for (const Row& row : Rows(report)) {
+    Json entry = {{"model", row.model}};
+    for (const Column& column : kColumns) {
+      const std::string value = column.text(row);
+      const Json number = Json::parse(value, nullptr, false);
+      entry[column.name] = value == "-"            ? Json(nullptr)
+                           : number.is_discarded() ? Json(value)
+                                                   : number;
+    }
+    if (row.difference) entry["largest_logit_difference"] = *row.difference;
+    rows.push_back(std::move(entry));
+  }
+  const Json json = {{"program", "ctr_bench"},
+                     {"version", kProjectVersion},
+                     {"revision", kGitRevision},
+                     {"command_line", o.command_line},
+                     {"target", report.target},
+                     {"threads", 1},
+                     {"candidates", o.candidates},
+                     {"length", o.length},
+                     {"requests", o.requests},
+                     {"rounds", o.rounds},
+                     {"seed", o.seed},
+                     {"environment",
+                      {{"date", e.date},
+                       {"cpu", e.cpu},
+                       {"usable_cpus", e.usable_cpus},
+                       {"kernel", e.kernel},
+                       {"load_average", e.load_average}}},
+                     {"rows", std::move(rows)}};
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace eta::bench

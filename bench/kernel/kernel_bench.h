@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the parts of kernel_bench share. A part registers its rows: one per SIMD target and shape,
+// and FAISS's beside them. Every row checks its kernel against core/reference before timing.
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "bench/common/machine.h"
+#include "bench/kernel/counters.h"
+#include "core/base/aligned.h"
+
+namespace eta::bench {
+
+// Sizes of one row: a history of `length` behaviours, codes of `bits`, `k` wanted.
+struct Shape {
+  size_t bits;
+  size_t length;
+  size_t k;
+  size_t queries;  // rotated through, so that no query is warm in the branch predictor
+
+  size_t code_bytes() const { return (bits + 7) / 8; }
+  std::string text() const;  // "bits:64/L:1024"
+};
+
+AlignedVector<uint8_t> RandomBytes(size_t n, uint64_t seed);
+AlignedVector<float> RandomNormals(size_t n, uint64_t seed);
+
+// Registers a row. Where it loops over Counted(state) and says how many items it processed, it gets
+// cycles_per_item and instructions_per_item, if the machine lets programs count them.
+void RegisterRow(const std::string& name, const std::function<void(benchmark::State&)>& body);
+LoopCounters<CpuCounters>::Loop Counted(benchmark::State& state);
+
+// Registers rows "<name>/<target>" for each target that may run, and forces that target around
+// each run of `body`.
+void RegisterPerTarget(const std::string& name, const std::function<void(benchmark::State&)>& body);
+
+// Best time of one call, in seconds, of each of several contenders, taken in turn so that a noisy
+// neighbour hits all of them. With ETA_KERNEL_BENCH_RIVALS=0 nothing is timed and all are NaN.
+std::vector<double> BestSeconds(std::initializer_list<std::function<void()>> contenders);
+
+// Which share of the active target's FMA peak `kernel` reaches, which does `multiply_adds` a call.
+double ShareOfFmaLimit(double multiply_adds, const std::function<void()>& kernel);
+
+void RegisterLimits();
+void RegisterHamming();
+void RegisterAsym();
+void RegisterSimHash();
+void RegisterHadamard();
+void RegisterBlocks();
+void RegisterDot();
+void RegisterDotI8();
+void RegisterRerank();
+void RegisterAttention();
+
+}  // namespace eta::bench

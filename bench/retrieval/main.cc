@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs many retrieval methods on the same requests and reports recall against latency.
+#include <array>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <new>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bench/common/main.h"
+#include "bench/common/output.h"
+#include "bench/retrieval/load/load_output.h"
+#include "bench/retrieval/options.h"
+#include "bench/retrieval/report.h"
+#include "bench/retrieval/requests.h"
+#include "bench/retrieval/run.h"
+#include "bench/retrieval/sweep/sweep_run.h"
+#include "bench/retrieval/verify.h"
+#include "core/base/check.h"
+
+namespace eta::bench {
+namespace {
+
+bool IsSameFile(const std::string& a, const std::string& b) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  // Absolute first, or a file that is not there yet would stay as it is written.
+  const fs::path first = fs::weakly_canonical(fs::absolute(a, error), error);
+  return a == b || (!error && first == fs::weakly_canonical(fs::absolute(b, error), error));
+}
+
+void CheckOutputs(const Options& options) {
+  const std::array<const std::string*, 4> files{&options.csv, &options.json, &options.load_csv,
+                                                &options.cells};
+  for (size_t i = 0; i < files.size(); ++i) {
+    if (files[i]->empty()) continue;
+    for (size_t j = 0; j < i; ++j) {
+      // By whatever path: a table in the place of --cells would lose all finished cells.
+      Require(files[j]->empty() || !IsSameFile(*files[i], *files[j]),
+              "two outputs are to be written to ", *files[i]);
+    }
+    CheckWritable(*files[i]);
+  }
+}
+
+void PrintNotes(const std::vector<std::string>& notes) {
+  for (const std::string& note : notes) std::cerr << "note: " << note << '\n';
+}
+
+void Print(const Report& report) {
+  if (!report.options.quiet) {
+    PrintNotes(report.notes);
+    std::cout << HeaderText(report);
+  }
+  std::cout << TableText(report.rows, report.options.k)
+            << LoadTableText(report.load, report.options) << std::flush;
+}
+
+void RunOnce(const Options& options, const Machine& machine) {
+  std::optional<Progress> progress(!options.quiet);
+  progress->Show(options.data.empty() ? "generating data" : "reading " + options.data);
+  const DataSet data = LoadData(options);
+  const Report report = RunBenchmark(options, data, machine, *progress);
+  progress.reset();
+  // The table first: what was measured must not be lost when the disk has filled up since.
+  Print(report);
+  if (!options.csv.empty()) WriteWholeFile(options.csv, CsvText(report.rows));
+  if (!options.json.empty()) WriteWholeFile(options.json, JsonText(report));
+  if (!options.load_csv.empty()) {
+    WriteWholeFile(options.load_csv, LoadCsvText(report.load, report.requests, options));
+  }
+}
+
+void RunAll(const Options& options, const Machine& machine) {
+  std::optional<Progress> progress(!options.quiet);
+  const SweepReport report = RunSweep(options, machine, *progress);
+  progress.reset();
+  if (!options.quiet) PrintNotes(SweepNotes(report));
+  std::cout << SweepTableText(report) << std::flush;
+  if (!options.csv.empty()) WriteWholeFile(options.csv, SweepCsvText(report));
+  if (!options.json.empty()) WriteWholeFile(options.json, SweepJsonText(report));
+  if (report.failure) std::rethrow_exception(report.failure);
+}
+
+int Run(int argc, char** argv) {
+  const std::optional<Options> options = ParseOptions(argc, argv);
+  if (!options) return 0;
+  const Machine machine = PrepareMachine(*options);
+  CheckOutputs(*options);
+  if (options->sweep.empty()) {
+    RunOnce(*options, machine);
+  } else {
+    RunAll(*options, machine);
+  }
+  if (!std::cout.flush()) throw DataError("stdout: cannot be written");
+  return 0;
+}
+
+}  // namespace
+}  // namespace eta::bench
+
+int main(int argc, char** argv) {
+  return eta::bench::RunMain("retrieval_bench", eta::bench::Run, argc, argv);
+}

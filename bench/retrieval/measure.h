@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs all methods on the same requests and keeps what was measured.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bench/common/machine.h"
+#include "bench/common/output.h"
+#include "bench/retrieval/options.h"
+#include "bench/retrieval/requests.h"
+#include "core/retrieval/batch.h"
+#include "core/retrieval/retriever.h"
+
+namespace eta::bench {
+
+struct Measurements {
+  // Seconds; one per request and repeat.
+  std::vector<double> latencies;
+  std::vector<double> latencies_per_candidate;
+  std::vector<std::vector<double>> repeat_latencies;  // the same, apart by repeat
+  double retrieve_seconds = 0;                        // wall time of all timed runs
+  size_t candidates = 0;                              // answered in that time
+  size_t codes = 0;  // candidates x behaviours, summed over all timed requests
+  // During the timed runs.
+  ContextSwitches switches;
+  std::optional<uint64_t> cycles;
+  std::optional<uint64_t> instructions;
+  double build_seconds = 0;
+  size_t builds = 0;
+  size_t prepared_bytes = 0;
+  size_t behaviours = 0;
+  // One per request with a history: the mean over its candidates.
+  std::vector<double> recall;
+  std::vector<double> recall_ties;
+  std::vector<double> attention_mass;
+  // Of all positions that were returned, whatever their order within a candidate.
+  uint64_t positions_digest = 0;
+};
+
+// One method in the race.
+class Contender {
+ public:
+  // `counters`, if any, must outlive the contender; they count the calling thread only.
+  Contender(std::unique_ptr<Retriever> retriever, const BatchOptions& options,
+            const CpuCounters* counters);
+
+  Retriever& retriever() { return *retriever_; }
+  const Retriever& retriever() const { return *retriever_; }
+  Measurements& measurements() { return measurements_; }
+  const Measurements& measurements() const { return measurements_; }
+  const BatchResult& result() const { return result_; }  // of the last Run
+
+  // Prepares the histories of the requests and adds the time to the measurements.
+  std::vector<std::unique_ptr<PreparedHistory>> Prepare(std::span<const UserRequest> requests);
+  // Answers a batch; the latencies are kept if this is a `repeat`, numbered from 0.
+  void Answer(std::span<const Request> batch, size_t k, std::optional<size_t> repeat);
+
+ private:
+  std::unique_ptr<Retriever> retriever_;
+  BatchDriver driver_;
+  BatchResult result_;
+  const CpuCounters* counters_;
+  Measurements measurements_;
+};
+
+// Builds the methods. A method of the default list that the data cannot support is left out with a
+// line in `notes`. Throws std::invalid_argument when a method that was asked for cannot be built.
+std::vector<Contender> MakeContenders(const Options& options, const DataSet& data,
+                                      size_t num_requests, const CpuCounters* counters,
+                                      std::vector<std::string>& notes);
+
+// Lets every method calibrate itself on the request with the median history.
+void Calibrate(std::vector<Contender>& contenders, std::span<const UserRequest> requests, size_t k);
+
+// Requests that a method answers in a row: at least kTurn, so that branch predictors and the
+// nearest caches cannot hold one request, and more where threads share out users.
+size_t TurnSize(const Options& options, size_t num_requests);
+
+inline constexpr size_t kTurn = 16;
+
+// Repeats of a turn before the next method has its turn.
+inline constexpr size_t kRepeatsPerTurn = 3;
+
+// Measures all methods interleaved: a turn of requests goes through all methods, once for every
+// kRepeatsPerTurn repeats, in an order that rotates, so that drift of clock speed or of other load
+// hits all alike. A method first answers its turn once untimed. Where histories are long a turn
+// has fewer requests, but two or more, to bound the memory that they take.
+void Measure(std::vector<Contender>& contenders, const DataSet& data,
+             std::span<const UserRequest> requests, const Options& options, Progress& progress);
+
+}  // namespace eta::bench

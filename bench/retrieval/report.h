@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a run says: a table to read, a CSV to plot, a JSON to repeat it by.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bench/common/environment.h"
+#include "bench/retrieval/cold.h"
+#include "bench/retrieval/load/load.h"
+#include "bench/retrieval/options.h"
+#include "bench/retrieval/requests.h"
+#include "bench/retrieval/rows.h"
+
+namespace eta::bench {
+
+struct Report {
+  const Options& options;
+  const DataSet& data;
+  RequestSummary requests;
+  std::string target;  // SIMD target of this project's kernels
+  Environment environment;
+  std::optional<ColdReport> cold;  // with --cache cold
+  LoadReport load;                 // with --load or --slo-ms
+  std::vector<std::string> notes;
+  std::vector<Row> rows;
+};
+
+std::string HeaderText(const Report& report);
+std::string TableText(std::span<const Row> rows, size_t k);
+std::string CsvHeader();              // without the end of the line
+std::string CsvLine(const Row& row);  // likewise
+std::string CsvText(std::span<const Row> rows);
+std::string JsonText(const Report& report);
+
+// Parts of the JSON.
+nlohmann::ordered_json EnvironmentJson(const Environment& environment, const std::string& target);
+nlohmann::ordered_json DefinitionsJson();
+
+}  // namespace eta::bench

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bench/retrieval/measure.h"
+
+namespace eta::bench {
+
+inline constexpr size_t kRecallBins = 20;
+
+// One method summed up; the names and meanings are those of kColumns.
+struct Row {
+  std::string method;
+  size_t bits;
+  size_t dim;
+  size_t k;
+  double l_mean;
+  size_t b;
+  int threads;
+  std::string target;
+  std::string cache;  // warm or cold
+  // Nothing where no request has a history.
+  std::optional<double> recall;
+  std::optional<double> recall_p5;
+  std::optional<double> recall_ties;
+  std::optional<double> attention_mass;
+  double p50_us;
+  // Nothing with few repeats.
+  std::optional<double> p50_low_us;
+  std::optional<double> p50_high_us;
+  double p95_us;
+  double p99_us;
+  double p999_us;
+  double candidates_per_s;
+  std::optional<double> bytes_per_behaviour;
+  double build_us;
+
+  // Not in the CSV.
+  double p50_ns_per_candidate;       // median of latency / candidates, over all samples
+  std::optional<double> vs_exact;    // p50_us of the method "exact" / p50_us
+  std::optional<double> recall_p50;  // median over requests
+  size_t table_bytes;                // shared by all users
+  size_t samples;                    // latencies
+  size_t requests_with_recall;
+  uint64_t voluntary_switches;            // context switches of the process during the timed runs
+  uint64_t involuntary_switches;          // the same, where another program or thread got the CPU
+  std::optional<double> cycles_per_code;  // per candidate and behaviour
+  std::optional<double> instructions_per_code;       // the same
+  std::vector<double> repeat_p50_us;                 // one per repeat
+  std::array<size_t, kRecallBins> recall_histogram;  // requests by recall; 1 is in the last bin
+  uint64_t positions_digest;                         // of all positions returned
+};
+
+// How many behaviours and candidates the requests have.
+struct RequestSummary {
+  size_t requests;
+  size_t behaviours_min;
+  size_t behaviours_median;
+  size_t behaviours_max;
+  size_t empty_histories;
+  double l_mean;
+  double b_mean;
+};
+
+RequestSummary SummarizeRequests(std::span<const UserRequest> requests);
+
+// Width of the interval of p50_us as a share of it. Above this it deserves a warning.
+std::optional<double> Spread(const Row& row);
+inline constexpr double kWideSpread = 0.1;
+
+std::vector<Row> SummarizeMethods(std::span<const Contender> contenders, const DataSet& data,
+                                  const RequestSummary& requests, const Options& options);
+
+}  // namespace eta::bench

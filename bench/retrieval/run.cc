@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/retrieval/run.h"
+
+#include <optional>
+#include <utility>
+
+#include "bench/retrieval/cold.h"
+#include "bench/retrieval/load/load.h"
+#include "bench/retrieval/measure.h"
+#include "bench/retrieval/rows.h"
+#include "bench/retrieval/verify.h"
+#include "core/base/check.h"
+#include "core/base/simd_env.h"
+#include "simd/target.h"
+
+namespace eta::bench {
+namespace {
+
+// Returns the name of the target that runs.
+std::string ApplyTarget(const Options& options) {
+  if (options.target.empty()) return ApplyTargetFromEnvironment();
+  ForceTargetOrThrow(options.target);
+  return simd::TargetName(simd::ActiveTarget());
+}
+
+std::vector<std::string> MakeNotes(const Options& options, const RequestSummary& requests,
+                                   const Environment& environment) {
+  std::vector<std::string> notes;
+  if (requests.requests < options.requests) {
+    notes.push_back(Cat(requests.requests, " requests instead of ", options.requests,
+                        ": there are no more users who qualify"));
+  }
+  if (requests.b_mean < static_cast<double>(options.b)) {
+    notes.push_back(Cat(requests.b_mean, " candidates per request on average instead of ",
+                        options.b, ": the data set has no more"));
+  }
+  if (options.threads > environment.usable_cpus) {
+    notes.push_back(Cat(options.threads, " threads share ", environment.usable_cpus,
+                        " CPUs: latencies include waiting"));
+  }
+  if (environment.load_average > environment.usable_cpus) {
+    notes.push_back(Cat("load average ", environment.load_average, " on ", environment.usable_cpus,
+                        " CPUs: other programs disturb the timings"));
+  }
+  return notes;
+}
+
+void AddSpreadNote(const std::vector<Row>& rows, std::vector<std::string>& notes) {
+  std::string methods;
+  for (const Row& row : rows) {
+    if (Spread(row).value_or(0) > kWideSpread)
+      methods += (methods.empty() ? "" : ", ") + row.method;
+  }
+  if (methods.empty()) return;
+  notes.push_back(Cat("the 95 % interval of p50 is wider than ", 100 * kWideSpread, " % for ",
+                      methods, ": more repeats or a quieter machine would tell more"));
+}
+
+}  // namespace
+
+Machine PrepareMachine(const Options& options) {
+  Machine machine{.target = ApplyTarget(options),
+                  .environment = ReadEnvironment(),
+                  .cpus = UsableCpus(),
+                  .counters = std::make_unique<CpuCounters>()};
+  machine.environment.counters =
+      machine.counters->works() ? "cycles, instructions" : machine.counters->error();
+  if (!machine.counters->works()) machine.counters.reset();
+  return machine;
+}
+
+Report RunBenchmark(const Options& options, const DataSet& data, const Machine& machine,
+                    Progress& progress) {
+  if (options.pin) PinOpenMpThreads(machine.cpus, options.threads);
+  const std::vector<UserRequest> requests = DrawRequests(data, options);
+  const RequestSummary summary = SummarizeRequests(requests);
+  std::vector<std::string> notes = MakeNotes(options, summary, machine.environment);
+  progress.Show("building the methods");
+  // Counters count this thread alone.
+  const CpuCounters* counters = options.threads == 1 ? machine.counters.get() : nullptr;
+  std::vector<Contender> contenders =
+      MakeContenders(options, data, requests.size(), counters, notes);
+  progress.Show("checking against the scalar reference");
+  Verify(contenders, data, requests, options);
+  progress.Show("calibrating");
+  Calibrate(contenders, requests, options.k);
+  std::optional<ColdReport> cold;
+  if (options.is_cold) {
+    cold = MeasureCold(contenders, data, requests, options, progress);
+  } else {
+    Measure(contenders, data, requests, options, progress);
+  }
+  std::vector<Row> rows = SummarizeMethods(contenders, data, summary, options);
+  AddSpreadNote(rows, notes);
+  LoadReport load = MeasureLoad(contenders, requests, options, machine.cpus, progress);
+  Environment environment = machine.environment;
+  environment.mhz_end = CpuMegahertz();
+  return {.options = options,
+          .data = data,
+          .requests = summary,
+          .target = machine.target,
+          .environment = std::move(environment),
+          .cold = std::move(cold),
+          .load = std::move(load),
+          .notes = std::move(notes),
+          .rows = std::move(rows)};
+}
+
+}  // namespace eta::bench

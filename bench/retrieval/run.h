@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// One measurement: all methods on one data set with one set of options.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bench/common/environment.h"
+#include "bench/common/machine.h"
+#include "bench/common/output.h"
+#include "bench/retrieval/options.h"
+#include "bench/retrieval/report.h"
+#include "bench/retrieval/requests.h"
+
+namespace eta::bench {
+
+// What is found out once, before any thread is bound to a CPU.
+struct Machine {
+  std::string target;  // SIMD target that runs
+  Environment environment;
+  std::vector<int> cpus;
+  std::unique_ptr<CpuCounters> counters;  // null where they do not work
+};
+
+// Selects the SIMD target. Throws std::invalid_argument when it is unknown or not available.
+Machine PrepareMachine(const Options& options);
+
+// Throws std::invalid_argument on options that do not fit data or machine; Mismatch.
+// `options` and `data` must outlive the report.
+Report RunBenchmark(const Options& options, const DataSet& data, const Machine& machine,
+                    Progress& progress);
+
+}  // namespace eta::bench

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/retrieval/verify.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "core/base/check.h"
+#include "core/reference/asym.h"
+#include "core/reference/dot.h"
+#include "core/reference/hadamard.h"
+#include "core/reference/hamming.h"
+#include "core/reference/simhash.h"
+#include "simd/dot.h"
+
+namespace eta::bench {
+namespace {
+
+// The scalar reference is slow, hence a sample.
+constexpr size_t kSampleRequests = 4;
+constexpr size_t kSampleCandidates = 8;
+constexpr size_t kSampleHistory = 1024;  // the most recent; hashing more would take seconds
+
+// One request of the sample with the embeddings of its history, one row after another.
+struct Sample {
+  size_t user;
+  std::span<const int32_t> history;
+  std::vector<int32_t> candidates;
+  std::vector<float> rows;
+};
+
+std::span<const float> Embedding(const ItemTable& items, int32_t item) {
+  return {items.embeddings.row(static_cast<size_t>(item)), items.dim()};
+}
+
+Sample MakeSample(const ItemTable& items, const UserRequest& request) {
+  Sample sample;
+  sample.user = request.user;
+  sample.history = request.history.last(std::min(kSampleHistory, request.history.size()));
+  const size_t step = (request.candidates.size() + kSampleCandidates - 1) / kSampleCandidates;
+  for (size_t i = 0; i < request.candidates.size(); i += step) {
+    sample.candidates.push_back(request.candidates[i]);
+  }
+  for (const int32_t item : sample.history) {
+    const auto row = Embedding(items, item);
+    sample.rows.insert(sample.rows.end(), row.begin(), row.end());
+  }
+  return sample;
+}
+
+std::vector<Sample> MakeSamples(const ItemTable& items, std::span<const UserRequest> requests) {
+  const size_t step = (requests.size() + kSampleRequests - 1) / kSampleRequests;
+  std::vector<Sample> samples;
+  for (size_t i = 0; i < requests.size(); i += step) {
+    if (!requests[i].history.empty()) samples.push_back(MakeSample(items, requests[i]));
+  }
+  return samples;
+}
+
+void VerifyScores(const ItemTable& items, const Sample& sample) {
+  const size_t n = sample.history.size();
+  const size_t dim = items.dim();
+  AlignedVector<float> blocks(simd::FloatBlocksSize(n, dim));
+  AlignedVector<float> scores(simd::PaddedRows(n));
+  simd::GatherFloatBlocks(items.embeddings.values.data(), dim, dim, sample.history.data(), n,
+                          blocks.data());
+  for (const int32_t candidate : sample.candidates) {
+    const auto query = Embedding(items, candidate);
+    simd::DotScores(blocks.data(), n, dim, query.data(), 1, dim, scores.data(), scores.size());
+    const std::vector<float> expected = reference::DotScores(sample.rows, query);
+    for (size_t i = 0; i < n; ++i) {
+      const bool is_equal =
+          scores[i] == expected[i] || (std::isnan(scores[i]) && std::isnan(expected[i]));
+      if (is_equal) continue;
+      throw Mismatch(Cat("simd::DotScores disagrees with the reference: user ", sample.user,
+                         ", candidate item ", candidate, ", position ", i, ": ", scores[i],
+                         " instead of ", expected[i]));
+    }
+  }
+}
+
+// Compares what a method returns for every candidate of a sample, as sets, with `expected(c)`, the
+// sorted positions that it should return for candidate c.
+template <class Expected>
+void VerifyPositions(const Retriever& retriever, const Sample& sample, size_t k,
+                     const Expected& expected) {
+  const auto prepared = retriever.Prepare(sample.history);
+  const auto scratch = retriever.NewScratch();
+  std::vector<int32_t> positions(sample.candidates.size() * k);
+  std::vector<int32_t> counts(sample.candidates.size());
+  retriever.Retrieve(*prepared, sample.candidates, k, *scratch, {positions, counts});
+  for (size_t c = 0; c < sample.candidates.size(); ++c) {
+    const auto begin = positions.begin() + static_cast<std::ptrdiff_t>(c * k);
+    std::vector<int32_t> returned(begin, begin + counts[c]);
+    std::ranges::sort(returned);
+    if (returned == expected(c)) continue;
+    throw Mismatch(Cat(retriever.name(), " disagrees with the reference: user ", sample.user,
+                       ", the last ", sample.history.size(), " behaviours, candidate item ",
+                       sample.candidates[c], ", k = ", k, ", target ", retriever.target()));
+  }
+}
+
+template <class Neighbors>
+std::vector<int32_t> SortedPositions(const Neighbors& neighbors) {
+  std::vector<int32_t> positions;
+  for (const auto& neighbor : neighbors) positions.push_back(neighbor.position);
+  std::ranges::sort(positions);
+  return positions;
+}
+
+void VerifyExact(const Retriever& retriever, const ItemTable& items, const Sample& sample,
+                 size_t k) {
+  VerifyPositions(retriever, sample, k, [&](size_t c) {
+    return SortedPositions(reference::DotTopK(sample.rows, Embedding(items, sample.candidates[c]),
+                                              k, simd::TieOrder::kNewestFirst));
+  });
+}
+
+// True for methods that return exactly the Hamming top-K.
+bool IsPlainEta(const std::string& name) {
+  return (name.starts_with("eta:") || name.starts_with("eta_gather:")) &&
+         name.find('+') == std::string::npos;
+}
+
+Hyperplanes PlanesOf(const Retriever& eta, const DataSet& data, const Options& options) {
+  if (data.hyperplanes && data.hyperplanes->bits() == eta.bits()) return *data.hyperplanes;
+  return Hyperplanes::Make(options.hyperplanes.value_or(HyperplaneKind::kGaussian),
+                           data.bundle.items.dim(), eta.bits(), options.seed);
+}
+
+std::vector<uint8_t> ReferenceCodes(const Hyperplanes& planes, std::span<const float> rows) {
+  if (planes.kind() == HyperplaneKind::kHadamard) {
+    return reference::HadamardRows(rows, planes.dim(), planes.hadamard_sign_bits(), planes.bits());
+  }
+  return reference::SimHashRows(rows, planes.dim(), planes.matrix().values, planes.bits());
+}
+
+void VerifyEta(const Retriever& retriever, const ItemTable& items, const Hyperplanes& planes,
+               const Sample& sample, size_t k) {
+  const std::vector<uint8_t> codes = ReferenceCodes(planes, sample.rows);
+  VerifyPositions(retriever, sample, k, [&](size_t c) {
+    const std::vector<uint8_t> query =
+        ReferenceCodes(planes, Embedding(items, sample.candidates[c]));
+    return SortedPositions(reference::HammingTopK(codes, query, k, simd::TieOrder::kNewestFirst));
+  });
+}
+
+void VerifyEtaAsym(const Retriever& retriever, const ItemTable& items, const Hyperplanes& planes,
+                   const Sample& sample, size_t k) {
+  const std::vector<uint8_t> codes = ReferenceCodes(planes, sample.rows);
+  VerifyPositions(retriever, sample, k, [&](size_t c) {
+    std::vector<float> projections;
+    for (size_t j = 0; j < planes.bits(); ++j) {
+      projections.push_back(reference::Projection(Embedding(items, sample.candidates[c]),
+                                                  planes.matrix().values, planes.bits(), j));
+    }
+    return SortedPositions(reference::AsymTopK(codes, reference::QuantizeProjections(projections),
+                                               k, simd::TieOrder::kNewestFirst));
+  });
+}
+
+}  // namespace
+
+void Verify(std::span<const Contender> contenders, const DataSet& data,
+            std::span<const UserRequest> requests, const Options& options) {
+  const ItemTable& items = data.bundle.items;
+  const std::vector<Sample> samples = MakeSamples(items, requests);
+  for (const Sample& sample : samples) VerifyScores(items, sample);
+  for (const Contender& contender : contenders) {
+    const Retriever& retriever = contender.retriever();
+    if (retriever.name() == "exact") {
+      for (const Sample& sample : samples) VerifyExact(retriever, items, sample, options.k);
+    } else if (IsPlainEta(retriever.name())) {
+      const Hyperplanes planes = PlanesOf(retriever, data, options);
+      for (const Sample& sample : samples) VerifyEta(retriever, items, planes, sample, options.k);
+    } else if (retriever.name().starts_with("eta_asym:")) {
+      const Hyperplanes planes = PlanesOf(retriever, data, options);
+      for (const Sample& sample : samples) {
+        VerifyEtaAsym(retriever, items, planes, sample, options.k);
+      }
+    }
+  }
+}
+
+}  // namespace eta::bench

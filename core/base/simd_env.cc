@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/base/simd_env.h"
+
+#include <cstdlib>
+
+#include "core/base/check.h"
+#include "simd/target.h"
+
+namespace eta {
+
+void ForceTargetOrThrow(const std::string& name) {
+  if (simd::ForceTarget(name.c_str())) return;
+  std::string known;
+  for (int64_t rest = simd::SupportedTargets(); rest != 0; rest &= rest - 1) {
+    known += Cat(known.empty() ? "" : ", ", simd::TargetName(rest & -rest));
+  }
+  Require(false, "SIMD target '", name,
+          "' is not among those built in and supported here: ", known);
+}
+
+std::string ApplyTargetFromEnvironment() {
+  const char* name = std::getenv("ETA_SIMD_TARGET");
+  if (name != nullptr && *name != '\0') ForceTargetOrThrow(name);
+  return simd::TargetName(simd::ActiveTarget());
+}
+
+}  // namespace eta

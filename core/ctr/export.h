@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// A trained CTR model as scripts/train_ctr.py exports it: docs/models.md has the files, the shapes
+// and the formulas. This is data alone; core/ctr/model.h serves it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/matrix.h"
+#include "core/data/bundle.h"
+
+namespace eta {
+
+// The long-term units of docs/models.md.
+enum class CtrUnit {
+  kNone,
+  kAvgPool,
+  kFullAttention,
+  kSimHard,
+  kSimSoft,
+  kEta,
+  kMimn,
+  kSdim,
+  kReformerLsh,
+  kTwin,
+};
+
+const char* CtrUnitName(CtrUnit unit);  // "none", "avg_pool", ...
+
+// Numbers that a unit does not have are 0.
+struct CtrSettings {
+  size_t dim = 0;
+  size_t heads = 0;         // a divisor of dim
+  size_t short_length = 0;  // behaviours of the short-term attention
+  size_t max_history = 0;   // behaviours of the longest window
+  size_t k = 0;
+  size_t bits = 0;
+  size_t hashes = 0;
+  size_t hash_width = 0;  // bits of a hash
+  size_t rounds = 0;
+  size_t buckets = 0;
+  size_t slots = 0;
+};
+
+struct AttentionWeights {
+  Matrix<float> query, key, value, output;  // dim x dim each; empty where a model has none
+};
+
+struct MimnWeights {
+  Matrix<float> memory;  // slots x dim
+  Matrix<float> usage;   // slots x slots
+  float sharpness = 0;
+  Matrix<float> write;            // dim x 6 dim
+  std::vector<float> write_bias;  // 6 dim
+  Matrix<float> gates;            // 2 dim x 2 dim
+  Matrix<float> induce;           // 2 dim x dim
+};
+
+struct CtrSample {
+  int32_t user;
+  int32_t history_begin;  // the window is behaviours [begin, end) of the user's history
+  int32_t history_end;
+  int32_t item;
+  int32_t label;  // 0 or 1
+  bool operator==(const CtrSample&) const = default;
+};
+
+struct CtrExport {
+  CtrUnit unit = CtrUnit::kNone;
+  CtrSettings settings;
+  Bundle bundle;  // item table, categories, histories
+
+  Matrix<float> user_embeddings;  // users x dim
+  AttentionWeights short_term;
+  AttentionWeights long_term;
+  std::vector<float> wide;                     // 2, or 1 without a unit
+  std::array<Matrix<float>, 3> mlp_weight;     // 6 dim x 200 (4 dim without a unit), 200 x 80,
+                                               // 80 x 1
+  std::array<std::vector<float>, 3> mlp_bias;  // 200, 80, 1
+  Matrix<float> hyperplanes;                   // dim x bits: eta, sdim
+  Matrix<uint8_t> item_codes;                  // items x ceil(bits / 8): eta, sdim
+  Matrix<int8_t> scan_queries, scan_keys;      // items x dim: sim_soft (equal), twin
+  Matrix<int32_t> item_buckets;                // items x rounds: reformer_lsh
+  Matrix<float> sdim_value;                    // dim x dim
+  MimnWeights mimn;
+
+  std::vector<CtrSample> samples;  // of the test split
+  std::vector<float> logits;       // PyTorch's, one per sample
+
+  size_t users() const { return user_embeddings.rows; }
+  size_t items() const { return bundle.items.size(); }
+  bool has_unit() const { return unit != CtrUnit::kNone; }
+  // The window of a test sample: item ids, oldest first.
+  std::span<const int32_t> Window(const CtrSample& sample) const;
+};
+
+// Reads and checks a whole exported model: types, shapes, ranges, finite weights, codes that follow
+// from the hyperplanes and buckets that follow from the rotations (but for projections of about 0,
+// whose sign depends on the order of the sum). Throws DataError: one line with file, what, where.
+CtrExport ReadCtrExport(const std::filesystem::path& folder);
+
+}  // namespace eta

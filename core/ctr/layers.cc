@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/ctr/layers.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "simd/attention.h"
+#include "simd/attention_heads.h"
+
+namespace eta {
+namespace {
+
+using simd::Activation;
+
+float ScoreScale(size_t dim, size_t heads) {
+  return 1.0f / std::sqrt(static_cast<float>(dim / heads));
+}
+
+// Columns [first, first + count).
+Matrix<float> Columns(const Matrix<float>& matrix, size_t first, size_t count) {
+  Matrix<float> part(matrix.rows, count);
+  for (size_t r = 0; r < matrix.rows; ++r) {
+    std::copy_n(matrix.row(r) + first, count, part.row(r));
+  }
+  return part;
+}
+
+Matrix<float> Transposed(const Matrix<float>& matrix) {
+  Matrix<float> turned(matrix.cols, matrix.rows);
+  for (size_t r = 0; r < matrix.rows; ++r) {
+    for (size_t c = 0; c < matrix.cols; ++c) turned.row(c)[r] = matrix.row(r)[c];
+  }
+  return turned;
+}
+
+// Columns of heads in the order of simd/attention_heads.h; those that no head has are 0.
+Matrix<float> HeadColumns(const Matrix<float>& matrix, size_t heads) {
+  const size_t part = matrix.cols / heads;
+  Matrix<float> spread(matrix.rows, simd::HeadColumns(heads, part));
+  for (size_t r = 0; r < matrix.rows; ++r) {
+    for (size_t c = 0; c < matrix.cols; ++c) {
+      spread.row(r)[simd::HeadColumn(c / part, c % part, part)] = matrix.row(r)[c];
+    }
+  }
+  return spread;
+}
+
+}  // namespace
+
+Layer::Layer(const Matrix<float>& weight, size_t first, size_t rows, std::span<const float> bias,
+             float scale)
+    : in_(rows),
+      out_(weight.cols),
+      packed_(simd::PackedLinearSize(rows, weight.cols)),
+      bias_(bias.begin(), bias.end()) {
+  simd::PackLinear(weight.row(first), in_, out_, weight.cols, 1, packed_.data());
+  for (float& value : packed_) value *= scale;
+}
+
+void Layer::Apply(const Rows& x, const float* bias, size_t bias_stride, Activation activation,
+                  float* y, size_t y_stride) const {
+  simd::Linear(x.values, x.count, in_, x.stride, packed_.data(), bias, bias_stride, out_,
+               activation, y, y_stride);
+}
+
+ItemLayer::ItemLayer(Layer layer, const Matrix<float>& items, ItemTables tables)
+    : layer_(std::move(layer)) {
+  if (tables == ItemTables::kNone) return;
+  table_ = Matrix<float>(items.rows, layer_.out());
+  Apply({items.values.data(), items.rows, items.cols}, table_.values.data(), layer_.out());
+}
+
+void ItemLayer::Apply(std::span<const int32_t> ids, const Rows& x, float* y,
+                      size_t y_stride) const {
+  if (table_.rows == 0) return Apply(x, y, y_stride);
+  for (const int32_t id : ids) {
+    std::copy_n(row(id), layer_.out(), y);
+    y += y_stride;
+  }
+}
+
+AttentionWork::AttentionWork(size_t dim, size_t heads, size_t chosen, size_t projected) {
+  const size_t columns = std::max(dim, simd::HeadColumns(heads, dim / heads));
+  queries.resize(kCtrChunk * columns);
+  pooled.resize(kCtrChunk * columns);
+  if (chosen > 0) {
+    folded.resize(kCtrChunk * heads * dim);
+    sums.resize(kCtrChunk * heads * dim);
+  }
+  keys.resize(projected * dim);
+  values.resize(projected * dim);
+  scratch.resize(
+      std::max({simd::AttendRowsScratchBytes(chosen, dim, heads),
+                simd::AttendHeadsScratchBytes(chosen), simd::AttendAllScratchBytes(projected)}));
+}
+
+ProjectedAttention::ProjectedAttention(const AttentionWeights& weights, size_t heads,
+                                       const Matrix<float>& items, ItemTables queries,
+                                       ItemTables rows)
+    : dim_(weights.query.rows),
+      heads_(heads),
+      query_(Layer(weights.query, ScoreScale(dim_, heads)), items, queries),
+      key_(Layer(weights.key), items, rows),
+      value_(Layer(weights.value), items, rows),
+      output_(weights.output) {}
+
+size_t ProjectedAttention::table_bytes() const {
+  return query_.table_bytes() + key_.table_bytes() + value_.table_bytes();
+}
+
+ProjectedHistory ProjectedAttention::NewHistory(size_t max_rows) const {
+  ProjectedHistory history;
+  const size_t part = dim_ / heads_;
+  history.keys.resize(heads_ * simd::PackedLinearSize(part, max_rows));
+  history.values.resize(heads_ * simd::PackedLinearSize(max_rows, part));
+  return history;
+}
+
+void ProjectedAttention::Project(std::span<const int32_t> ids, const Rows& rows,
+                                 AttentionWork& work, ProjectedHistory& history) const {
+  key_.Apply(ids, rows, work.keys.data(), dim_);
+  value_.Apply(ids, rows, work.values.data(), dim_);
+  Pack(rows.count, work, history);
+}
+
+void ProjectedAttention::Project(const Rows& rows, AttentionWork& work,
+                                 ProjectedHistory& history) const {
+  key_.Apply(rows, work.keys.data(), dim_);
+  value_.Apply(rows, work.values.data(), dim_);
+  Pack(rows.count, work, history);
+}
+
+void ProjectedAttention::Pack(size_t count, AttentionWork& work, ProjectedHistory& history) const {
+  const size_t part = dim_ / heads_;
+  history.count = count;
+  history.floats =
+      heads_ * (simd::PackedLinearSize(part, count) + simd::PackedLinearSize(count, part));
+  simd::PackProjectedRows(work.keys.data(), work.values.data(), count, heads_, part, dim_,
+                          history.keys.data(), history.values.data());
+}
+
+void ProjectedAttention::Attend(std::span<const int32_t> candidates, const Rows& targets,
+                                const ProjectedHistory& history, AttentionWork& work, float* out,
+                                size_t out_stride) const {
+  query_.Apply(candidates, targets, work.queries.data(), dim_);
+  simd::AttendAll(
+      {history.keys.data(), history.values.data(), history.count, heads_, dim_ / heads_},
+      work.queries.data(), targets.count, dim_, work.scratch.data(), work.pooled.data(), dim_);
+  output_.Apply({work.pooled.data(), targets.count, dim_}, Activation::kNone, out, out_stride);
+}
+
+TableAttention::TableAttention(const AttentionWeights& weights, size_t heads,
+                               const Matrix<float>& items)
+    : heads_(heads),
+      part_(weights.query.cols / heads),
+      columns_(simd::HeadColumns(heads, part_)),
+      query_(Layer(HeadColumns(weights.query, heads), ScoreScale(weights.query.cols, heads)), items,
+             ItemTables::kAll),
+      keys_values_(items.rows, 2 * columns_),
+      output_(Transposed(HeadColumns(Transposed(weights.output), heads))) {
+  const Rows rows = {items.values.data(), items.rows, items.cols};
+  Layer(HeadColumns(weights.key, heads))
+      .Apply(rows, Activation::kNone, keys_values_.values.data(), 2 * columns_);
+  Layer(HeadColumns(weights.value, heads))
+      .Apply(rows, Activation::kNone, keys_values_.values.data() + columns_, 2 * columns_);
+}
+
+size_t TableAttention::table_bytes() const {
+  return query_.table_bytes() + keys_values_.values.size() * sizeof(float);
+}
+
+void TableAttention::Attend(std::span<const int32_t> candidates, const Rows& targets,
+                            const ChosenItems& chosen, AttentionWork& work, float* out,
+                            size_t out_stride) const {
+  query_.Apply(candidates, targets, work.queries.data(), columns_);
+  simd::AttendHeads({keys_values_.values.data(), 2 * columns_, 2 * columns_, chosen.ids,
+                     chosen.counts, chosen.stride},
+                    heads_, part_, work.queries.data(), targets.count, columns_,
+                    work.scratch.data(), work.pooled.data(), columns_);
+  output_.Apply({work.pooled.data(), targets.count, columns_}, Activation::kNone, out, out_stride);
+}
+
+ChosenAttention::ChosenAttention(const AttentionWeights& weights, size_t heads,
+                                 const Matrix<float>& items)
+    : dim_(weights.query.rows),
+      heads_(heads),
+      query_(weights.query, ScoreScale(dim_, heads)),
+      output_(weights.output),
+      items_(&items) {
+  const size_t part = dim_ / heads;
+  for (size_t h = 0; h < heads; ++h) {
+    fold_.emplace_back(Transposed(Columns(weights.key, h * part, part)));
+    value_.emplace_back(Columns(weights.value, h * part, part));
+  }
+}
+
+void ChosenAttention::Attend(const Rows& targets, const ChosenItems& chosen, AttentionWork& work,
+                             float* out, size_t out_stride) const {
+  const size_t part = dim_ / heads_, count = targets.count, wide = heads_ * dim_;
+  query_.Apply(targets, Activation::kNone, work.queries.data(), dim_);
+  for (size_t h = 0; h < heads_; ++h) {
+    fold_[h].Apply({work.queries.data() + h * part, count, dim_}, Activation::kNone,
+                   work.folded.data() + h * dim_, wide);
+  }
+  simd::AttendRows({items_->values.data(), dim_, dim_, chosen.ids, chosen.counts, chosen.stride},
+                   work.folded.data(), count, heads_, dim_, work.scratch.data(), work.sums.data(),
+                   dim_);
+  for (size_t h = 0; h < heads_; ++h) {
+    value_[h].Apply({work.sums.data() + h * dim_, count, wide}, Activation::kNone,
+                    work.pooled.data() + h * part, dim_);
+  }
+  output_.Apply({work.pooled.data(), count, dim_}, Activation::kNone, out, out_stride);
+}
+
+}  // namespace eta

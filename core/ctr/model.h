@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// Serves a trained CTR model (docs/models.md): logits of many candidates of one user in one call.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "core/base/aligned.h"
+#include "core/ctr/export.h"
+#include "core/ctr/layers.h"
+#include "core/ctr/unit.h"
+
+namespace eta {
+
+// Which model made a user or a scratch: others have other shapes.
+struct CtrOwner {
+  const CtrExport* model = nullptr;
+  ItemTables tables = ItemTables::kNone;
+  bool operator==(const CtrOwner&) const = default;
+};
+
+// What serving holds of one user. Made by CtrModel::NewUser with room for the longest history;
+// Prepare fills it, again and again, and allocates nothing.
+class CtrUser {
+ public:
+  size_t length() const { return length_; }  // behaviours of the history
+  // Memory that this user's history takes, whatever room there is: what Score reads.
+  size_t bytes() const;
+
+ private:
+  friend class CtrModel;
+  CtrOwner owner_;
+  size_t length_ = 0;
+  AlignedVector<float>
+      bias_;  // of the first layer, with the user's embedding already multiplied in
+  ProjectedHistory short_term_;
+  std::unique_ptr<LongTermUnit::User> unit_;
+};
+
+// Working memory of one thread.
+class CtrScratch {
+ private:
+  friend class CtrModel;
+  CtrOwner owner_;
+  AttentionWork attention_;
+  std::unique_ptr<LongTermUnit::Work> unit_;
+  AlignedVector<float> rows_;      // of the short-term behaviours
+  AlignedVector<float> features_;  // of a chunk of candidates
+  AlignedVector<float> bias_;      // of the first layer, for each candidate
+  AlignedVector<float> hidden_[2];
+  AlignedVector<float> wide_;
+};
+
+// A const CtrModel may be used by any number of threads, each with a CtrScratch of its own.
+class CtrModel {
+ public:
+  // Packs the weights. `model` must outlive this, since the item table is read in place. With
+  // tables whatever depends on an item alone is computed here, for all items: requests are faster,
+  // and take table_bytes() more.
+  explicit CtrModel(const CtrExport& model, ItemTables tables = ItemTables::kAll);
+
+  CtrUser NewUser() const;
+  CtrScratch NewScratch() const;
+
+  // Takes in a user's behaviours, oldest first. An empty history is legal. Throws
+  // std::invalid_argument when the user or an item id is out of range, the history is longer than
+  // max_history, or another model made `scratch` or `prepared`. Neither this nor Score allocates.
+  void Prepare(size_t user, std::span<const int32_t> history, CtrScratch& scratch,
+               CtrUser& prepared) const;
+
+  // logits[b] of candidate b. Equal to core/reference/ctr.h up to rounding. Throws
+  // std::invalid_argument when a candidate is out of range, the sizes differ, or another model made
+  // `user` or `scratch`.
+  void Score(const CtrUser& user, std::span<const int32_t> candidates, CtrScratch& scratch,
+             std::span<float> logits) const;
+
+  size_t table_bytes() const;  // of all items
+  const CtrSettings& settings() const { return model_.settings; }
+  CtrUnit unit() const { return model_.unit; }
+
+ private:
+  void Check(const CtrUser& user, const CtrScratch& scratch) const;
+  void ScoreChunk(const CtrUser& user, std::span<const int32_t> candidates, CtrScratch& scratch,
+                  float* logits) const;
+
+  const CtrExport& model_;
+  CtrOwner owner_;
+  ProjectedAttention short_term_;
+  std::unique_ptr<LongTermUnit> unit_;   // null for kNone
+  size_t features_;                      // without the user's
+  Layer user_layer_;                     // the first layer's rows of the user's features
+  std::optional<ItemLayer> item_layer_;  // and of the candidate's row, with tables
+  Layer layers_[3];
+};
+
+}  // namespace eta

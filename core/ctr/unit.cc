@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// The units without a retrieval and without a state of their own.
+#include "core/ctr/unit.h"
+
+#include <algorithm>
+
+namespace eta {
+namespace {
+
+class AvgPoolUnit : public LongTermUnit {
+ public:
+  explicit AvgPoolUnit(const CtrExport& model) : model_(model), dim_(model.settings.dim) {}
+
+  std::unique_ptr<User> NewUser() const override {
+    auto mean = std::make_unique<Mean>();
+    mean->values.resize(dim_);
+    return mean;
+  }
+  std::unique_ptr<Work> NewWork() const override { return std::make_unique<Work>(); }
+
+  void Prepare(std::span<const int32_t> history, Work&, User& user) const override {
+    auto& mean = static_cast<Mean&>(user).values;
+    std::ranges::fill(mean, 0.0f);
+    for (const int32_t item : history) {
+      const float* row = model_.bundle.items.embeddings.row(static_cast<size_t>(item));
+      for (size_t d = 0; d < dim_; ++d) mean[d] += row[d];
+    }
+    const auto count = static_cast<float>(std::max<size_t>(history.size(), 1));
+    for (float& value : mean) value /= count;
+  }
+
+  void Interest(const User& user, std::span<const int32_t> candidates, const Rows&, Work&,
+                float* out, size_t out_stride) const override {
+    const auto& mean = static_cast<const Mean&>(user).values;
+    for (size_t b = 0; b < candidates.size(); ++b) std::ranges::copy(mean, out + b * out_stride);
+  }
+
+ private:
+  struct Mean : User {
+    size_t bytes() const override { return values.size() * sizeof(float); }
+    AlignedVector<float> values;
+  };
+
+  const CtrExport& model_;
+  size_t dim_;
+};
+
+// Attention over all behaviours: their keys and values are computed once for all candidates.
+class FullAttentionUnit : public LongTermUnit {
+ public:
+  FullAttentionUnit(const CtrExport& model, ItemTables tables)
+      : model_(model),
+        attention_(model.long_term, model.settings.heads, model.bundle.items.embeddings, tables,
+                   tables) {}
+
+  size_t table_bytes() const override { return attention_.table_bytes(); }
+
+  std::unique_ptr<User> NewUser() const override {
+    auto user = std::make_unique<AllRows>();
+    user->rows = attention_.NewHistory(model_.settings.max_history);
+    return user;
+  }
+  std::unique_ptr<Work> NewWork() const override {
+    const CtrSettings& s = model_.settings;
+    auto work = std::make_unique<FullWork>();
+    work->attention = AttentionWork(s.dim, s.heads, 0, s.max_history);
+    work->rows.resize(s.max_history * s.dim);
+    return work;
+  }
+
+  void Prepare(std::span<const int32_t> history, Work& work, User& user) const override {
+    auto& memory = static_cast<FullWork&>(work);
+    const size_t dim = model_.settings.dim;
+    GatherItemRows(model_, history, memory.rows.data(), dim);
+    attention_.Project(history, {memory.rows.data(), history.size(), dim}, memory.attention,
+                       static_cast<AllRows&>(user).rows);
+  }
+
+  void Interest(const User& user, std::span<const int32_t> candidates, const Rows& targets,
+                Work& work, float* out, size_t out_stride) const override {
+    attention_.Attend(candidates, targets, static_cast<const AllRows&>(user).rows,
+                      static_cast<FullWork&>(work).attention, out, out_stride);
+  }
+
+ private:
+  struct AllRows : User {
+    size_t bytes() const override { return rows.floats * sizeof(float); }
+    ProjectedHistory rows;
+  };
+  struct FullWork : Work {
+    AttentionWork attention;
+    AlignedVector<float> rows;
+  };
+
+  const CtrExport& model_;
+  ProjectedAttention attention_;
+};
+
+}  // namespace
+
+void GatherItemRows(const CtrExport& model, std::span<const int32_t> items, float* to,
+                    size_t stride) {
+  for (const int32_t item : items) {
+    std::copy_n(model.bundle.items.embeddings.row(static_cast<size_t>(item)), model.settings.dim,
+                to);
+    to += stride;
+  }
+}
+
+std::unique_ptr<LongTermUnit> MakeLongTermUnit(const CtrExport& model, ItemTables tables) {
+  switch (model.unit) {
+    case CtrUnit::kNone:
+      return nullptr;
+    case CtrUnit::kAvgPool:
+      return std::make_unique<AvgPoolUnit>(model);
+    case CtrUnit::kFullAttention:
+      return std::make_unique<FullAttentionUnit>(model, tables);
+    case CtrUnit::kSdim:
+      return MakeSdimUnit(model);
+    case CtrUnit::kMimn:
+      return MakeMimnUnit(model, tables);
+    default:
+      return MakeRetrievingUnit(model, tables);
+  }
+}
+
+}  // namespace eta

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// A seeded synthetic data set with the traits that make retrieval hard or easy.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/data/bundle.h"
+
+namespace eta {
+
+struct GeneratorOptions {
+  uint64_t seed = 1;
+  size_t users = 200;
+  size_t items = 50000;
+  size_t dim = 64;
+  size_t categories = 100;
+  // History length: log-normal around `median_length` with this sigma, clipped to max_length; about
+  // 1 % of users have no history, 2 % fewer than 64 behaviours, 1 % max_length. When fixed_length
+  // is not 0 every user has exactly that many.
+  size_t median_length = 1024;
+  double sigma = 0.8;
+  size_t max_length = 20000;
+  size_t fixed_length = 0;
+  size_t interests_per_user = 4;
+  // Share of a user's interests that are pairs across two categories (beer and diapers): items
+  // close in embedding, apart in category, which a search by category must miss.
+  double cross_category_share = 0.2;
+};
+
+// Same options, same bytes, on every platform. Throws std::invalid_argument on impossible options.
+Bundle GenerateBundle(const GeneratorOptions& options);
+
+}  // namespace eta

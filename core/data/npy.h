@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// NumPy .npy files: versions 1 to 3, little-endian, C order, one to three dimensions.
+//
+// T is float, int8_t, uint8_t, int32_t or int64_t; a file of another type is refused, never
+// converted. Readers treat every byte as hostile: nothing is allocated before the shape has been
+// found to fit the size of the file exactly. What is wrong is thrown as DataError: "file: what
+// (expected ..., found ...)".
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/base/matrix.h"
+
+namespace eta {
+
+template <class T>
+std::vector<T> ReadNpyVector(const std::filesystem::path& file);
+template <class T>
+Matrix<T> ReadNpyMatrix(const std::filesystem::path& file);
+// Three dimensions: shape[0] matrices of shape[1] x shape[2], one below the other. `shape` says
+// what the file must hold, since a matrix cannot tell where one ends.
+template <class T>
+Matrix<T> ReadNpyStack(const std::filesystem::path& file, const std::array<size_t, 3>& shape);
+
+// The same for a file that is in memory already; `name` stands for it in messages.
+template <class T>
+std::vector<T> ParseNpyVector(std::span<const std::byte> bytes, std::string_view name);
+template <class T>
+Matrix<T> ParseNpyMatrix(std::span<const std::byte> bytes, std::string_view name);
+
+// Write the bytes that numpy.save would. Throw DataError when the file cannot be written whole.
+template <class T>
+void WriteNpyVector(const std::filesystem::path& file, std::span<const T> values);
+template <class T>
+void WriteNpyMatrix(const std::filesystem::path& file, const Matrix<T>& matrix);
+
+}  // namespace eta

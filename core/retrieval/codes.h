@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// The two forms in which ETA holds codes: the table of all items and the blocks of one history.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "core/base/aligned.h"
+#include "core/data/items.h"
+#include "core/retrieval/hyperplanes.h"
+
+namespace eta {
+
+// Codes of all items, row-major, indexed by item id: what ETA serves from.
+class CodeTable {
+ public:
+  // Hashes every item with up to `threads` threads. Throws std::invalid_argument when the
+  // dimensions differ or threads is 0.
+  CodeTable(const ItemTable& items, const Hyperplanes& hyperplanes, int threads = 1);
+
+  size_t size() const { return size_; }
+  size_t bits() const { return bits_; }
+  size_t code_bytes() const { return code_bytes_; }
+  size_t bytes() const { return codes_.size(); }
+  std::span<const uint8_t> row(size_t item) const {
+    return {codes_.data() + item * code_bytes_, code_bytes_};
+  }
+  const uint8_t* data() const { return codes_.data(); }
+
+  // Re-hashes one item after its embedding changed. Throws std::invalid_argument when the id is out
+  // of range or the code has another width.
+  void Replace(size_t item, std::span<const uint8_t> code);
+
+ private:
+  size_t size_;
+  size_t bits_;
+  size_t code_bytes_;
+  AlignedVector<uint8_t> codes_;
+};
+
+// Codes of one history in the scan layout (simd/code_blocks.h); position 0 is the oldest.
+class CodeBlocks {
+ public:
+  explicit CodeBlocks(size_t bits);
+  // The codes of a list of items. Throws std::invalid_argument when an id is out of range.
+  CodeBlocks(const CodeTable& table, std::span<const int32_t> items);
+
+  size_t size() const { return size_; }
+  size_t bits() const { return bits_; }
+  size_t code_bytes() const { return code_bytes_; }
+  size_t bytes() const { return blocks_.size(); }
+  const uint8_t* data() const { return blocks_.data(); }
+
+  // Adds the newest behaviour: writes code_bytes bytes, plus a new block every 64.
+  void Append(std::span<const uint8_t> code);
+  // Rewrites one position. Both throw std::invalid_argument on a wrong width or position.
+  void Replace(size_t position, std::span<const uint8_t> code);
+  AlignedVector<uint8_t> code(size_t position) const;
+
+ private:
+  size_t bits_;
+  size_t code_bytes_;
+  size_t size_ = 0;
+  AlignedVector<uint8_t> blocks_;
+};
+
+}  // namespace eta

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The item table quantised to int8, one scale a row (simd/dot_i8.h).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/base/aligned.h"
+#include "core/data/items.h"
+
+namespace eta {
+
+struct I8Items {
+  // Throws std::invalid_argument when the items are malformed or have more than 4,096 dimensions.
+  // `items` need not outlive this.
+  explicit I8Items(const ItemTable& items);
+
+  size_t bytes() const { return values.size() + scales.size() * sizeof(float); }
+  const int8_t* row(size_t item) const { return values.data() + item * dim; }
+
+  size_t dim;
+  AlignedVector<int8_t> values;  // items x dim
+  AlignedVector<float> scales;   // one per item
+};
+
+}  // namespace eta

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// ETA with a second look: a longer list by Hamming distance, cut to K by exact inner products.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "core/data/items.h"
+#include "core/retrieval/hyperplanes.h"
+#include "core/retrieval/retriever.h"
+
+namespace eta {
+
+inline constexpr size_t kMaxRerankFactor = 64;
+
+// The min(factor * K, n) behaviours nearest by Hamming distance, of these the K of largest float32
+// inner product; equal ones newest first. The embeddings are read from `items`, row by row, so a
+// prepared history holds its codes and item ids alone. Where factor * K >= n the answers are those
+// of MakeExactRetriever, but for scores so close that the order of summation decides.
+// Throws std::invalid_argument when factor is not in [1, kMaxRerankFactor]. `items` must outlive
+// the retriever.
+std::unique_ptr<Retriever> MakeEtaRerankRetriever(std::string name, const ItemTable& items,
+                                                  const Hyperplanes& hyperplanes, size_t factor,
+                                                  int threads = 1);
+
+// The same with inner products of embeddings quantised to int8, a quarter of the bytes to read:
+// where factor * K >= n the answers are those of MakeScanI8Retriever. The table of quantised items
+// is made here and kept; `items` need not outlive the retriever. Throws std::invalid_argument also
+// when the items have more than 4,096 dimensions.
+std::unique_ptr<Retriever> MakeEtaRerankI8Retriever(std::string name, const ItemTable& items,
+                                                    const Hyperplanes& hyperplanes, size_t factor,
+                                                    int threads = 1);
+
+}  // namespace eta

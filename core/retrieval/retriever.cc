@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/retrieval/retriever.h"
+
+#include <algorithm>
+
+#include "core/base/check.h"
+
+namespace eta {
+namespace {
+
+void RequireIds(std::span<const int32_t> ids, size_t num_items, const char* what) {
+  for (size_t i = 0; i < ids.size(); ++i) {
+    Require(ids[i] >= 0 && static_cast<size_t>(ids[i]) < num_items, what, "[", i, "] = ", ids[i],
+            " is not an item id; there are ", num_items, " items");
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<PreparedHistory> Retriever::Prepare(std::span<const int32_t> history) const {
+  RequireIds(history, num_items_, "history");
+  return DoPrepare(history);
+}
+
+void Retriever::Retrieve(const PreparedHistory& history, std::span<const int32_t> candidates,
+                         size_t k, Scratch& scratch, RetrievedView out) const {
+  Require(k >= 1, "k must be at least 1");
+  RequireIds(candidates, num_items_, "candidates");
+  Require(out.positions.size() == candidates.size() * k, "positions has ", out.positions.size(),
+          " entries for ", candidates.size(), " candidates and k = ", k);
+  Require(out.counts.size() == candidates.size(), "counts has ", out.counts.size(), " entries for ",
+          candidates.size(), " candidates");
+  std::ranges::fill(out.positions, -1);
+  std::ranges::fill(out.counts, 0);
+  if (history.length() == 0 || candidates.empty()) return;
+  DoRetrieve(history, candidates, k, scratch, out);
+}
+
+}  // namespace eta

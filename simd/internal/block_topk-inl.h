@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hamming top-K of many queries over one history.
+//
+// The history is scanned in chunks that fit the L1 cache. Rows of a chunk whose distance does not
+// exceed the query's limit are appended to the query's list; a list that grows is cut back to
+// exactly K, which lowers the limit. The first limit comes from a sample of the query's own
+// distances. (The last query's K-th distance is a worse guess: between candidates of one user it
+// differs by 4 on average at 64 bits, 14 at 256, on generated data.)
+//
+// Without a byte compress a list is dear: there the K-th distance of a one-chunk history is
+// searched among all rows, and only the K nearest are written (64 bits, 1,024 rows, AVX2: 419
+// instead of 459 ns).
+//
+// Distances are bytes up to 384 bits: beyond 248 a byte saturates, but the K-th nearest is hardly
+// ever that far. A query for which it is runs again with 16 bits.
+
+// clang-format off
+#if defined(ETA_SIMD_BLOCK_TOPK_INL_H_) == defined(HWY_TARGET_TOGGLE)  // NOLINT
+#ifdef ETA_SIMD_BLOCK_TOPK_INL_H_
+#undef ETA_SIMD_BLOCK_TOPK_INL_H_
+#else
+#define ETA_SIMD_BLOCK_TOPK_INL_H_
+#endif
+// clang-format on
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#include "hwy/highway.h"
+#include "simd/internal/block_topk_layout.h"
+#include "simd/internal/hamming-inl.h"
+#include "simd/internal/int_select-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace eta::simd::HWY_NAMESPACE {
+
+// What a run scans with.
+struct HammingScan {
+  // A distance too large for a byte may become the largest byte.
+  static constexpr bool kMaySaturate = true;
+  static size_t MaxDistance(size_t code_bytes) { return code_bytes * 8; }
+  template <typename T>
+  static HWY_INLINE void Distances(const uint8_t* blocks, size_t num_blocks, size_t code_bytes,
+                                   const uint8_t* query, T* distances) {
+    BlockDistances(blocks, num_blocks, code_bytes, query, distances);
+  }
+};
+
+// T holds a distance, and its largest value is none.
+template <typename T, class Scan = HammingScan>
+class HammingTopKRun {
+ public:
+  explicit HammingTopKRun(const HammingTopKArguments& args)
+      : args_(args),
+        layout_(args.n, args.code_bytes, args.k, sizeof(T), Scan::MaxDistance(args.code_bytes)),
+        k_(layout_.k()),
+        max_distance_(std::min<size_t>(Scan::MaxDistance(args.code_bytes),
+                                       std::numeric_limits<T>::max() - 1)),
+        search_width_(SearchWidth(max_distance_)),
+        last_limit_(max_distance_ * 3 / 8) {}
+
+  void Run() {
+    for (size_t q = 0; q < args_.num_queries; q += layout_.tile()) {
+      const size_t queries = std::min(layout_.tile(), args_.num_queries - q);
+      if (!layout_.one_chunk()) {
+        RunTile(q, queries);
+      } else if (kHasByteCompress) {
+        RunGroup(q, queries);
+      } else {
+        RunGroupByFullSearch(q, queries);
+      }
+      if constexpr (Scan::kMaySaturate && sizeof(T) == 1) {
+        for (; num_saturated_ != 0; --num_saturated_) RunWide(saturated_[num_saturated_ - 1]);
+      }
+    }
+  }
+
+ private:
+  static constexpr size_t kGroup = HammingTopKLayout::kGroup;
+  static constexpr bool kHasByteCompress = HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL;
+
+  // One query again, for which fewer than K rows have a distance that T can tell from the largest.
+  HWY_NOINLINE void RunWide(size_t q) const {
+    HammingTopKArguments args = args_;
+    args.queries += q * args.query_stride;
+    args.num_queries = 1;
+    args.result.positions += q * args.k;
+    if (args.result.distances != nullptr) args.result.distances += q * args.k;
+    HammingTopKRun<uint16_t, Scan>(args).Run();
+  }
+
+  T* chunk(size_t i) const { return reinterpret_cast<T*>(layout_.chunk(args_.scratch, i)); }
+
+  NearestList<T> EmptyList(size_t i) const {
+    return {reinterpret_cast<T*>(layout_.list_distances(args_.scratch, i)),
+            reinterpret_cast<int32_t*>(layout_.list_positions(args_.scratch, i)), 0};
+  }
+
+  // Computes the distances of a history of one chunk for up to kGroup queries; those that are not
+  // there become copies of the last one.
+  void ComputeGroup(size_t first_query, size_t queries, const T* (&chunks)[kGroup]) {
+    for (size_t i = 0; i < kGroup; ++i) {
+      chunks[i] = chunk(std::min(i, queries - 1));
+      if (i < queries) ComputeChunk(first_query + i, 0, chunk(i));
+    }
+  }
+
+  void RunGroupByFullSearch(size_t first_query, size_t queries) {
+    const T* chunks[kGroup];
+    ComputeGroup(first_query, queries, chunks);
+    size_t kth[kGroup];
+    SearchSamples(chunks, PaddedRows(args_.n), k_, kth);
+    for (size_t i = 0; i < queries; ++i) {
+      if (HWY_UNLIKELY(kth[i] > max_distance_)) {
+        saturated_[num_saturated_++] = first_query + i;
+        continue;
+      }
+      NearestList<T> list = EmptyList(i);
+      ListNearest(chunks[i], args_.n, k_, kth[i], args_.ties, list);
+      Write(first_query + i, list, kth[i]);
+    }
+  }
+
+  // Up to kGroup queries over a history of one chunk.
+  void RunGroup(size_t first_query, size_t queries) {
+    const T* chunks[kGroup];
+    ComputeGroup(first_query, queries, chunks);
+    size_t limits[kGroup];
+    FirstLimits(chunks, args_.n, limits);
+    NearestList<T> lists[kGroup] = {};
+    const T* list_distances[kGroup];
+    size_t padded = 0;
+    for (size_t i = 0; i < queries; ++i) {
+      lists[i] = EmptyList(i);
+      limits[i] = std::min(limits[i], max_distance_);
+      AppendNear(chunks[i], PaddedRows(args_.n), 0, limits[i], lists[i]);
+      if (HWY_UNLIKELY(lists[i].count < k_)) {
+        lists[i].count = 0;
+        limits[i] = AppendAll(chunks[i], lists[i]);
+      }
+      padded = std::max(padded, PaddedRows(lists[i].count));
+    }
+    for (size_t i = 0; i < kGroup; ++i) {
+      if (i < queries) PadList(lists[i], padded);
+      list_distances[i] = lists[std::min(i, queries - 1)].distances;
+    }
+    // The surplus of a list is small: its K-th distance is the limit or little less.
+    const size_t width = std::max<size_t>(search_width_ / 16, 2);
+    size_t kth[kGroup];
+    for (size_t i = 0; i < kGroup; ++i) {
+      const size_t limit = limits[std::min(i, queries - 1)];
+      kth[i] = limit + 2 - std::min(width, limit + 2);
+    }
+    FindKthNear(list_distances, padded, k_, max_distance_, width, kth);
+    for (size_t i = 0; i < queries; ++i) Finish(first_query + i, lists[i], kth[i]);
+  }
+
+  // Appends the rows of a one-chunk history that are as near as the K-th nearest; returns its
+  // distance.
+  HWY_NOINLINE size_t AppendAll(const T* distances, NearestList<T>& list) const {
+    const size_t padded = PaddedRows(args_.n);
+    const size_t kth = std::min(FindKth(distances, padded, k_, max_distance_), max_distance_);
+    AppendNear(distances, padded, 0, kth, list);
+    return kth;
+  }
+
+  // Up to a tile of queries over a history of many chunks.
+  void RunTile(size_t first_query, size_t queries) {
+    NearestList<T> lists[HammingTopKLayout::kMaxTile];
+    size_t limits[HammingTopKLayout::kMaxTile];
+    for (size_t i = 0; i < queries; ++i) lists[i] = EmptyList(i);
+    for (size_t row = 0; row < args_.n; row += layout_.chunk_rows()) {
+      for (size_t i = 0; i < queries; ++i) {
+        const size_t rows = ComputeChunk(first_query + i, row, chunk(0));
+        if (row == 0) {
+          const T* const sets[1] = {chunk(0)};
+          size_t limit[1];
+          FirstLimits(sets, rows, limit);
+          limits[i] = std::min(limit[0], max_distance_);
+        }
+        Admit(rows, row, limits[i], lists[i]);
+      }
+    }
+    for (size_t i = 0; i < queries; ++i) {
+      if (HWY_UNLIKELY(lists[i].count < k_)) Rescan(first_query + i, lists[i]);
+      PadList(lists[i], 0);
+      Finish(first_query + i, lists[i], Kth(lists[i]));
+    }
+  }
+
+  // Computes the distances of the chunk that starts at `row`; returns how many rows it has.
+  size_t ComputeChunk(size_t q, size_t row, T* distances) const {
+    const size_t rows = std::min(layout_.chunk_rows(), args_.n - row);
+    Scan::Distances(args_.blocks + row * args_.code_bytes, NumBlocks(rows), args_.code_bytes,
+                    args_.queries + q * args_.query_stride, distances);
+    // Rows that are not there get a distance above any limit.
+    std::fill(distances + rows, distances + PaddedRows(rows), std::numeric_limits<T>::max());
+    return rows;
+  }
+
+  // The limits to start with: a rank among evenly spread blocks of the first chunk, high enough
+  // that only rarely fewer than K rows of the history turn out to be as near (how rarely on real
+  // histories is not measured; such a query is scanned again).
+  template <size_t kSets>
+  void FirstLimits(const T* const (&chunks)[kSets], size_t rows, size_t (&limits)[kSets]) {
+    const size_t blocks = NumBlocks(rows), sample_blocks = layout_.sample_rows() / kBlockRows;
+    if (sample_blocks >= blocks) {
+      const size_t rank = rows == args_.n ? k_ : std::min(SampleRank(rows), rows);
+      SearchSamples(chunks, PaddedRows(rows), rank, limits);
+      return;
+    }
+    HWY_ALIGN T samples[kSets][HammingTopKLayout::kSampleRows];
+    const T* sets[kSets];
+    for (size_t s = 0; s < kSets; ++s) {
+      for (size_t b = 0; b < sample_blocks; ++b) {
+        std::memcpy(samples[s] + b * kBlockRows,
+                    chunks[s] + b * blocks / sample_blocks * kBlockRows, kBlockRows * sizeof(T));
+      }
+      sets[s] = samples[s];
+    }
+    // The last block may be partly filled: it is never among those spread from 0.
+    const size_t sampled = sample_blocks * kBlockRows;
+    SearchSamples(sets, sampled, std::min(SampleRank(sampled), sampled), limits);
+  }
+
+  // Searches near the limit of the query before: within an eighth of all distances.
+  template <size_t kSets>
+  void SearchSamples(const T* const (&sets)[kSets], size_t n, size_t rank,
+                     size_t (&limits)[kSets]) {
+    const size_t width = std::max<size_t>(search_width_ / 8, 2);
+    for (size_t& limit : limits) limit = last_limit_ - std::min(width / 2, last_limit_);
+    FindKthNear(sets, n, rank, max_distance_, width, limits);
+    last_limit_ = std::min(limits[kSets - 1], max_distance_);
+  }
+
+  // Rank in a sample of n rows whose distance bounds about K rows of the history or more: the
+  // expected rank plus a margin for the scatter of a count (it is Poisson-like).
+  size_t SampleRank(size_t n) const {
+    const float expected =
+        static_cast<float>(k_) * static_cast<float>(n) / static_cast<float>(args_.n);
+    return std::min(static_cast<size_t>(expected + 1.5f * std::sqrt(expected) + 2.0f), k_);
+  }
+
+  // Appends the near rows of the chunk that starts at `row`.
+  void Admit(size_t rows, size_t row, size_t& limit, NearestList<T>& list) const {
+    AppendNear(chunk(0), PaddedRows(rows), row, limit, list);
+    if (list.count > layout_.prune_above()) {
+      PadList(list, 0);
+      limit = Kth(list);
+      KeepNearest(list, k_, limit, args_.ties);
+    }
+  }
+
+  // A second scan of one query, with a limit that cannot be too low.
+  HWY_NOINLINE void Rescan(size_t q, NearestList<T>& list) const {
+    list.count = 0;
+    size_t limit = max_distance_;
+    for (size_t row = 0; row < args_.n; row += layout_.chunk_rows()) {
+      const size_t rows = ComputeChunk(q, row, chunk(0));
+      if (row == 0 && rows >= k_) {
+        limit = std::min(FindKth(chunk(0), PaddedRows(rows), k_, max_distance_), max_distance_);
+      }
+      Admit(rows, row, limit, list);
+    }
+  }
+
+  // The K-th distance of a padded list.
+  size_t Kth(const NearestList<T>& list) const {
+    return FindKth(list.distances, PaddedRows(list.count), k_, max_distance_);
+  }
+
+  // Writes the result row of query q from a padded list of at least K and its K-th distance.
+  void Finish(size_t q, NearestList<T>& list, size_t kth) {
+    if (HWY_UNLIKELY(list.count < k_)) {
+      saturated_[num_saturated_++] = q;
+      return;
+    }
+    KeepNearest(list, k_, kth, args_.ties);
+    Write(q, list, kth);
+  }
+
+  // Writes the result row of query q from the list of its K nearest, oldest first.
+  void Write(size_t q, NearestList<T>& list, size_t kth) const {
+    int32_t* positions = args_.result.positions + q * args_.k;
+    uint16_t* distances =
+        args_.result.distances == nullptr ? nullptr : args_.result.distances + q * args_.k;
+    if (args_.order == ResultOrder::kSorted) {
+      PadList(list, 0);
+      WriteSorted(list, kth, positions, distances);
+      return;
+    }
+    CopyPositions(list.positions, k_, positions);
+    if (distances == nullptr) return;
+    for (size_t i = 0; i < k_; ++i) distances[i] = list.distances[i];
+  }
+
+  void WriteSorted(const NearestList<T>& list, size_t farthest, int32_t* positions,
+                   uint16_t* distances) const {
+    if (k_ > kMaxRanked) {
+      SortByCounting(list, farthest, positions, distances);
+      return;
+    }
+    HWY_ALIGN T ranks[kMaxRanked];
+    RankNearest(list.distances, k_, args_.ties, ranks);
+    for (size_t i = 0; i < k_; ++i) positions[ranks[i]] = list.positions[i];
+    if (distances == nullptr) return;
+    for (size_t i = 0; i < k_; ++i) distances[ranks[i]] = list.distances[i];
+  }
+
+  HWY_NOINLINE void SortByCounting(const NearestList<T>& list, size_t farthest, int32_t* positions,
+                                   uint16_t* distances) const {
+    const size_t nearest = *std::min_element(list.distances, list.distances + k_);
+    auto* next = reinterpret_cast<uint32_t*>(layout_.counters(args_.scratch));
+    std::fill(next, next + (farthest - nearest) + 2, 0u);
+    for (size_t i = 0; i < k_; ++i) ++next[list.distances[i] - nearest + 1];
+    for (size_t d = 1; d <= farthest - nearest; ++d) next[d] += next[d - 1];
+    const bool newest = args_.ties == TieOrder::kNewestFirst;
+    for (size_t i = 0; i < k_; ++i) {
+      const size_t entry = newest ? k_ - 1 - i : i;
+      const size_t to = next[list.distances[entry] - nearest]++;
+      positions[to] = list.positions[entry];
+      if (distances != nullptr) distances[to] = list.distances[entry];
+    }
+  }
+
+  const HammingTopKArguments& args_;
+  const HammingTopKLayout layout_;
+  const size_t k_;
+  const size_t max_distance_;
+  const size_t search_width_;
+  size_t last_limit_;
+  // Queries of the group or tile that need wider distances.
+  size_t saturated_[HammingTopKLayout::kMaxTile];
+  size_t num_saturated_ = 0;
+};
+
+}  // namespace eta::simd::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // include guard

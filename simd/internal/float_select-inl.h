@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: Apache-2.0
+// Exact top-K of float32 scores in three steps. The K-th largest of the maxima of 2K or more groups
+// of scores is a threshold that at least K scores reach, and rarely many more (1.4 K of independent
+// scores: K of 2K groups, and a few groups have two). These become a list. On the list the interval
+// that holds the K-th score is halved until no more scores are in it than a vector has lanes, and
+// those are ranked by comparing all pairs. Equal scores, NaN and infinities cost time, never
+// exactness.
+
+// clang-format off
+#if defined(ETA_SIMD_FLOAT_SELECT_INL_H_) == defined(HWY_TARGET_TOGGLE)  // NOLINT
+#ifdef ETA_SIMD_FLOAT_SELECT_INL_H_
+#undef ETA_SIMD_FLOAT_SELECT_INL_H_
+#else
+#define ETA_SIMD_FLOAT_SELECT_INL_H_
+#endif
+// clang-format on
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <limits>
+
+#include "hwy/highway.h"
+#include "simd/dot.h"
+#include "simd/internal/int_select-inl.h"
+
+#ifndef ETA_SIMD_FLOAT_SELECT_TYPES_
+#define ETA_SIMD_FLOAT_SELECT_TYPES_
+namespace eta::simd {
+
+// The arguments of DotTopK, n and k at least 1.
+struct DotTopKArguments {
+  const float* blocks;
+  size_t n;
+  size_t dim;
+  const float* queries;
+  size_t num_queries;
+  size_t query_stride;
+  size_t k;
+  TieOrder ties;
+  ResultOrder order;
+  void* scratch;
+  DotTopKResult result;
+};
+
+// Queries scored together: a history beyond the L2 cache is read once for all of them, and their
+// scores still fit it (24 x 1,024 x 4 bytes = 96 KiB).
+inline constexpr size_t kDotQueryTile = 24;
+
+// Scratch of a FloatSelector for n scores, 8-byte aligned: scores and positions of the list, which
+// are stored in whole vectors of up to 64 bytes.
+constexpr size_t FloatSelectScratchBytes(size_t n) { return 2 * (n + 32) * sizeof(float); }
+
+inline void* AlignUp(void* p, size_t alignment) {
+  const uintptr_t address = reinterpret_cast<uintptr_t>(p);
+  return reinterpret_cast<void*>((address + alignment - 1) / alignment * alignment);
+}
+
+// A score and a position as one integer, larger is better: equal scores compare by position.
+inline uint64_t ScoreKey(float score, uint32_t position, TieOrder ties) {
+  if (!(score == score)) score = -std::numeric_limits<float>::infinity();
+  score += 0.0f;  // -0 becomes 0
+  uint32_t bits;
+  std::memcpy(&bits, &score, sizeof(bits));
+  bits ^= (bits >> 31) != 0 ? 0xFFFFFFFFu : 0x80000000u;
+  const uint32_t tie = ties == TieOrder::kNewestFirst ? position : ~position;
+  return (static_cast<uint64_t>(bits) << 32) | tie;
+}
+
+}  // namespace eta::simd
+#endif  // ETA_SIMD_FLOAT_SELECT_TYPES_
+
+HWY_BEFORE_NAMESPACE();
+namespace eta::simd::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Lanes whose mask bit is set are moved to the front of several vectors by one plan. With GCC 12,
+// Highway 1.0.3's Compress for AVX2 copies its 1 KiB table to the stack in every call: 50 cycles.
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3 || HWY_HAVE_SCALABLE
+
+template <class D>
+using CompressPlan = hn::Mask<D>;
+
+template <class D>
+HWY_INLINE CompressPlan<D> PlanCompress(D d, hn::Mask<D> mask, size_t& count) {
+  count = hn::CountTrue(d, mask);
+  return mask;
+}
+
+template <class D, typename T>
+HWY_INLINE void StoreCompressed(D, CompressPlan<D> plan, hn::Vec<hn::Rebind<T, D>> v, T* to) {
+  const hn::Rebind<T, D> d;
+  hn::StoreU(hn::Compress(v, hn::RebindMask(d, plan)), d, to);
+}
+
+#else
+
+template <class D>
+using CompressPlan = hn::Vec<hn::RebindToSigned<D>>;  // the numbers of the lanes, in front
+
+template <class D>
+HWY_INLINE CompressPlan<D> PlanCompress(D d, hn::Mask<D> mask, size_t& count) {
+  uint8_t bytes[8] = {0};  // StoreMaskBits may write 8 bytes
+  hn::StoreMaskBits(d, mask, bytes);
+  count = hwy::PopCount(uint64_t{bytes[0]});
+  return hn::PromoteTo(hn::RebindToSigned<D>(),
+                       hn::LoadU(hn::Rebind<uint8_t, D>(), kSetBits.of[bytes[0]]));
+}
+
+template <class D, typename T>
+HWY_INLINE void StoreCompressed(D, CompressPlan<D> plan, hn::Vec<hn::Rebind<T, D>> v, T* to) {
+  const hn::Rebind<T, D> d;
+  hn::StoreU(hn::TableLookupLanes(v, hn::IndicesFromVec(d, plan)), d, to);
+}
+
+#endif
+
+class FloatSelector {
+ public:
+  // `scratch` has FloatSelectScratchBytes(n), aligned to 8 bytes; n and k are at least 1.
+  HWY_INLINE FloatSelector(size_t n, size_t k, TieOrder ties, ResultOrder order, void* scratch)
+      : n_(n),
+        k_(HWY_MIN(k, n)),
+        ties_(ties),
+        order_(order),
+        list_scores_(static_cast<float*>(scratch)),
+        list_positions_(static_cast<int32_t*>(scratch) + n + 32) {}
+
+  // Selects from n scores, of which PaddedRows(n) can be read; `out_scores` may be null.
+  HWY_INLINE void Select(const float* scores, int32_t* positions, float* out_scores) {
+    if (k_ == n_) {
+      for (size_t i = 0; i < n_; ++i) positions[i] = static_cast<int32_t>(i);
+    } else {
+      const float threshold = LowerBound(scores);
+      const size_t count = threshold == kLowest ? ListAll(scores) : ListAtLeast(scores, threshold);
+      KeepBest(count, threshold, positions);
+    }
+    if (order_ == ResultOrder::kSorted) Sort(scores, positions);
+    if (out_scores == nullptr) return;
+    for (size_t i = 0; i < k_; ++i) out_scores[i] = scores[positions[i]];
+  }
+
+ private:
+  using D = hn::CappedTag<float, 16>;
+  using DI = hn::RebindToSigned<D>;
+  using V = hn::Vec<D>;
+  static constexpr float kLowest = -std::numeric_limits<float>::infinity();
+
+  // Holds the k-th score: at least k scores reach low, fewer reach high, which is above all of them
+  // where reach_high is 0.
+  struct Interval {
+    float low, high;
+    size_t reach_low, reach_high;
+  };
+
+  // Applies f(vector, index of its first lane, mask of its valid lanes) to all n scores.
+  template <class F>
+  HWY_INLINE void ForEachVector(const float* scores, F f) const {
+    const D d;
+    const size_t N = hn::Lanes(d);
+    const auto all = hn::FirstN(d, N);
+    size_t i = 0;
+    for (; i + N <= n_; i += N) f(hn::LoadU(d, scores + i), i, all);
+    if (i != n_) f(hn::LoadU(d, scores + i), i, hn::FirstN(d, n_ - i));
+  }
+
+  // How many of `count` values (filled up with -infinity to whole vectors) are at least t.
+  static HWY_INLINE size_t CountAtLeast(const float* values, size_t count, float threshold) {
+    const D d;
+    const auto t = hn::Set(d, threshold);
+    size_t reached = 0;
+    for (size_t i = 0; i < count; i += hn::Lanes(d)) {
+      reached += hn::CountTrue(d, hn::Ge(hn::LoadU(d, values + i), t));
+    }
+    return reached;
+  }
+
+  // A threshold that at least k scores reach, -infinity if need be. Scores past the last whole
+  // group are left out; NaN is never a maximum.
+  HWY_INLINE float LowerBound(const float* scores) {
+    const D d;
+    const size_t N = hn::Lanes(d);
+    const size_t vectors = n_ / N;
+    size_t group = vectors * N / (2 * k_);
+    if (group == 0) group = 1;
+    const size_t groups = vectors / group * N;
+    if (groups < k_) return kLowest;
+    float* maxima = list_scores_;
+    auto least = hn::Set(d, -kLowest), most = hn::Set(d, kLowest);
+    for (size_t i = 0; i < groups; i += N) {
+      auto best = hn::Set(d, kLowest);
+      for (size_t j = 0; j < group; ++j) {
+        const auto v = hn::LoadU(d, scores + i * group + j * N);
+        best = hn::IfThenElse(hn::Gt(v, best), v, best);
+      }
+      hn::StoreU(best, d, maxima + i);
+      least = hn::Min(least, best);
+      most = hn::Max(most, best);
+    }
+    float low = hn::GetLane(hn::MinOfLanes(d, least));
+    float high = hn::GetLane(hn::MaxOfLanes(d, most));
+    for (int i = 0; i < 12; ++i) {
+      const float middle = low + (high - low) * 0.5f;
+      if (!(middle > low && middle < high)) break;
+      const size_t reached = CountAtLeast(maxima, groups, middle);
+      (reached >= k_ ? low : high) = middle;
+      if (reached >= k_ && reached <= k_ + k_ / 8) break;
+    }
+    return low;
+  }
+
+  // Lists scores and positions, oldest first, of what reaches the threshold; returns how many.
+  HWY_INLINE size_t ListAtLeast(const float* scores, float threshold) {
+    const D d;
+    const DI di;
+    const auto t = hn::Set(d, threshold);
+    const auto lanes = hn::Iota(di, 0);
+    size_t count = 0;
+    ForEachVector(scores, [&](V v, size_t first, hn::Mask<D> valid) HWY_ATTR {
+      const auto mask = hn::And(hn::Ge(v, t), valid);
+      const auto positions = hn::Add(lanes, hn::Set(di, static_cast<int32_t>(first)));
+      size_t reached;
+      const auto plan = PlanCompress(d, mask, reached);
+      StoreCompressed(d, plan, v, list_scores_ + count);
+      StoreCompressed(d, plan, positions, list_positions_ + count);
+      count += reached;
+    });
+    hn::StoreU(hn::Set(d, kLowest), d, list_scores_ + count);
+    return count;
+  }
+
+  // The same for all scores; NaN becomes -infinity.
+  HWY_INLINE size_t ListAll(const float* scores) {
+    for (size_t i = 0; i < n_; ++i) {
+      list_scores_[i] = scores[i] == scores[i] ? scores[i] : kLowest;
+      list_positions_[i] = static_cast<int32_t>(i);
+    }
+    hn::StoreU(hn::Set(D(), kLowest), D(), list_scores_ + n_);
+    return n_;
+  }
+
+  // A value between low and high (excluded): by the scale of floats, which suits scores, or by
+  // their order, which halves any interval; low if there is none.
+  static HWY_INLINE float Between(float low, float high, float fraction, bool by_order) {
+    const float middle = low + (high - low) * fraction;
+    if (!by_order && middle > low && middle < high) return middle;
+    const int64_t a = Ordinal(low), b = Ordinal(high);
+    return b - a < 2 ? low : FromOrdinal(a + (b - a) / 2);
+  }
+
+  // Floats numbered in their order, both zeros as 0.
+  static HWY_INLINE int64_t Ordinal(float x) {
+    int32_t bits;
+    std::memcpy(&bits, &x, sizeof(bits));
+    return bits >= 0 ? bits : -static_cast<int64_t>(bits & 0x7FFFFFFF);
+  }
+  static HWY_INLINE float FromOrdinal(int64_t i) {
+    const uint32_t bits =
+        i >= 0 ? static_cast<uint32_t>(i) : static_cast<uint32_t>(-i) | (1u << 31);
+    float x;
+    std::memcpy(&x, &bits, sizeof(x));
+    return x;
+  }
+
+  HWY_INLINE float MaxOfList(size_t count) const {
+    const D d;
+    auto most = hn::Set(d, kLowest);
+    for (size_t i = 0; i < count; i += hn::Lanes(d)) {
+      most = hn::Max(most, hn::LoadU(d, list_scores_ + i));
+    }
+    return hn::GetLane(hn::MaxOfLanes(d, most));
+  }
+
+  // Narrows the interval until it holds no more scores than a vector has lanes, or only equal ones.
+  HWY_INLINE Interval Narrow(size_t count, float low) const {
+    const size_t N = hn::Lanes(D());
+    Interval in = {low, MaxOfList(count), count, 0};
+    // As if the tail were exponential: its k-th score lies ln(count / k) / ln(count) of the way up.
+    float fraction = 0.25f * static_cast<float>(count - k_) / static_cast<float>(count);
+    for (int step = 0; in.reach_low - in.reach_high > N && in.reach_low != k_; ++step) {
+      float middle = Between(in.low, in.high, fraction, step > 12);
+      const bool nothing_between = middle == in.low;
+      if (nothing_between) {
+        if (in.reach_high != 0) break;
+        middle = in.high;  // the maximum, not counted yet
+      }
+      const size_t reached = CountAtLeast(list_scores_, count, middle);
+      if (reached >= k_) {
+        in.low = middle;
+        in.reach_low = reached;
+      } else {
+        in.high = middle;
+        in.reach_high = reached;
+      }
+      if (nothing_between) break;
+      fraction = 0.5f;
+    }
+    return in;
+  }
+
+  // Writes the positions of the k best of the list, given a score that at least k reach.
+  HWY_INLINE void KeepBest(size_t count, float low, int32_t* positions) {
+    const D d;
+    const DI di;
+    const size_t N = hn::Lanes(d);
+    Interval in = Narrow(count, low);
+    if (in.reach_low == k_) in = {in.low, in.low, k_, k_};
+    const auto low_v = hn::Set(d, in.low), high_v = hn::Set(d, in.high);
+    const auto none = hn::FirstN(d, 0);
+    HWY_ALIGN float inside_scores[2 * 16] = {0.0f};
+    // What is written here has been read: positions of those above, and of those inside instead of
+    // the scores.
+    auto* inside_positions = reinterpret_cast<int32_t*>(list_scores_);
+    size_t above = 0, inside = 0;
+    for (size_t i = 0; i < count; i += N) {
+      const auto v = hn::LoadU(d, list_scores_ + i);
+      const auto position = hn::LoadU(di, list_positions_ + i);
+      const auto valid = hn::FirstN(d, HWY_MIN(N, count - i));
+      const auto is_above = in.reach_high == 0 ? none : hn::And(hn::Ge(v, high_v), valid);
+      const auto is_inside = hn::AndNot(is_above, hn::And(hn::Ge(v, low_v), valid));
+      size_t now_above, now_inside;
+      const auto plan_above = PlanCompress(d, is_above, now_above);
+      const auto plan_inside = PlanCompress(d, is_inside, now_inside);
+      StoreCompressed(d, plan_above, position, list_positions_ + above);
+      StoreCompressed(d, plan_inside, position, inside_positions + inside);
+      if (inside < 16) StoreCompressed(d, plan_inside, v, inside_scores + inside);
+      above += now_above;
+      inside += now_inside;
+    }
+    std::memcpy(positions, list_positions_, above * sizeof(int32_t));
+    const size_t take = k_ - above;
+    if (take == 0) return;
+    if (inside <= N) RankInside(inside_scores, inside, take, inside_positions);
+    const size_t skip = inside > N && ties_ == TieOrder::kNewestFirst ? inside - take : 0;
+    std::memcpy(positions + above, inside_positions + skip, take * sizeof(int32_t));
+  }
+
+  // Moves the positions of the `take` best of a vector of scores to the front.
+  HWY_INLINE void RankInside(const float* scores, size_t count, size_t take,
+                             int32_t* positions) const {
+    const D d;
+    const DI di;
+    const auto v = hn::LoadU(d, scores);
+    auto rank = hn::Zero(di);  // how many are better
+    for (size_t j = 0; j < count; ++j) {
+      const auto other = hn::Set(d, scores[j]);
+      const auto older = hn::FirstN(d, ties_ == TieOrder::kNewestFirst ? j : j + 1);
+      const auto equal = hn::Eq(other, v);
+      const auto tie =
+          ties_ == TieOrder::kNewestFirst ? hn::And(equal, older) : hn::AndNot(older, equal);
+      const auto better = hn::RebindMask(di, hn::Or(hn::Gt(other, v), tie));
+      rank = hn::Sub(rank, hn::VecFromMask(di, better));
+    }
+    const auto best =
+        hn::And(hn::Lt(rank, hn::Set(di, static_cast<int32_t>(take))), hn::FirstN(di, count));
+    size_t kept;
+    const auto plan = PlanCompress(di, best, kept);
+    StoreCompressed(di, plan, hn::LoadU(di, positions), positions);
+  }
+
+  // Best score first.
+  void Sort(const float* scores, int32_t* positions) {
+    auto* keys = reinterpret_cast<uint64_t*>(list_scores_);
+    for (size_t i = 0; i < k_; ++i) {
+      keys[i] = ScoreKey(scores[positions[i]], static_cast<uint32_t>(positions[i]), ties_);
+    }
+    std::sort(keys, keys + k_, std::greater<uint64_t>());
+    for (size_t i = 0; i < k_; ++i) {
+      const auto tie = static_cast<uint32_t>(keys[i]);
+      positions[i] = static_cast<int32_t>(ties_ == TieOrder::kNewestFirst ? tie : ~tie);
+    }
+  }
+
+  size_t n_;
+  size_t k_;
+  TieOrder ties_;
+  ResultOrder order_;
+  float* list_scores_;
+  int32_t* list_positions_;
+};
+
+}  // namespace eta::simd::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // include guard

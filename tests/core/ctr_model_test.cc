@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// core/ctr/model.h against the scalar forward pass, for every unit on every target.
+#include "core/ctr/model.h"
+
+#include <cstdlib>
+#include <new>
+
+#include "core/reference/ctr.h"
+#include "tests/support/ctr_test_util.h"
+
+namespace {
+
+// Counts what the program allocates: Prepare and Score must not.
+size_t allocations = 0;
+
+[[maybe_unused]] void* Allocate(size_t size, size_t alignment) {
+  ++allocations;
+  void* p = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  if (p == nullptr) throw std::bad_alloc();
+  return p;
+}
+
+}  // namespace
+
+// Sanitizers have their own; under them nothing is counted, which the other builds do.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+void* operator new(size_t size) { return Allocate(size, alignof(std::max_align_t)); }
+void* operator new(size_t size, std::align_val_t alignment) {
+  return Allocate(size, static_cast<size_t>(alignment));
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, size_t) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, size_t, std::align_val_t) noexcept { std::free(p); }
+#endif
+
+namespace eta::test {
+namespace {
+
+constexpr size_t kItems = 60;
+constexpr double kTolerance = 1e-4;
+constexpr ItemTables kBoth[] = {ItemTables::kNone, ItemTables::kAll};
+
+std::vector<int32_t> RandomItems(Rng& rng, size_t count) {
+  std::vector<int32_t> items(count);
+  for (int32_t& item : items) item = static_cast<int32_t>(Below(rng, kItems));
+  return items;
+}
+
+// One user and one scratch for all requests, long and short by turns: nothing may be left over.
+void ExpectAsReference(const CtrExport& data, ItemTables tables) {
+  SCOPED_TRACE(::testing::Message()
+               << CtrUnitName(data.unit) << " dim=" << data.settings.dim
+               << " heads=" << data.settings.heads << " tables=" << (tables == ItemTables::kAll));
+  const CtrModel model(data, tables);
+  CtrUser user = model.NewUser();
+  CtrScratch scratch = model.NewScratch();
+  Rng rng(data.settings.dim);
+  double largest = 0;
+  for (const size_t length : {90, 0, 1, 4, 5, 6, 11, 12, 13, 64, 65, 90}) {
+    for (const size_t count : {size_t{1}, length == 64 ? 140 : size_t{7}}) {
+      const auto history = RandomItems(rng, length), candidates = RandomItems(rng, count);
+      const size_t user_id = Below(rng, data.users());
+      std::vector<float> logits(count);
+      const size_t before = allocations;
+      model.Prepare(user_id, history, scratch, user);
+      model.Score(user, candidates, scratch, logits);
+      EXPECT_EQ(allocations, before);
+      EXPECT_EQ(user.length(), length);
+      EXPECT_GT(user.bytes(), 0u);
+      for (size_t b = 0; b < count; ++b) {
+        const double expected = reference::CtrLogit(data, user_id, history, candidates[b]);
+        ASSERT_NEAR(logits[b], expected, kTolerance) << "length " << length << " candidate " << b;
+        largest = std::max(largest, std::abs(expected));
+      }
+    }
+  }
+  EXPECT_GT(largest, 0.5);  // else the tolerance would hide everything
+}
+
+class CtrModelTest : public TargetTest {};
+ETA_FOR_EVERY_TARGET(CtrModelTest);
+
+TEST_P(CtrModelTest, EveryUnitScoresAsTheReference) {
+  for (const CtrUnit unit : kAllUnits) {
+    for (const auto& [dim, heads] : {std::pair<size_t, size_t>{20, 5}, {6, 1}, {32, 2}}) {
+      const CtrExport data = ModelMaker(unit, SomeSettings(dim, heads), kItems, dim).Make();
+      for (const ItemTables tables : kBoth) ExpectAsReference(data, tables);
+    }
+  }
+}
+
+TEST(CtrModel, ScoresEveryUnitAsTheReferenceWithTheUsualSettings) {
+  for (const CtrUnit unit : kAllUnits) {
+    CtrSettings settings = SomeSettings(64, 4);
+    settings.k = 64;
+    settings.bits = unit == CtrUnit::kSdim ? 48 : 128;
+    settings.hashes = 16;
+    settings.short_length = 16;
+    const CtrExport data = ModelMaker(unit, settings, kItems, 3).Make();
+    for (const ItemTables tables : kBoth) ExpectAsReference(data, tables);
+  }
+}
+
+TEST(CtrModel, SaysWhatAUserTakes) {
+  CtrSettings settings = SomeSettings(64, 4);
+  settings.max_history = 1024;
+  settings.bits = 128;
+  settings.short_length = 16;
+  const size_t shared = sizeof(float) * (200 + 2 * 64 * settings.short_length);  // docs/serving.md
+  for (const auto& [unit, bytes] : {std::pair<CtrUnit, size_t>{CtrUnit::kNone, 0},
+                                    {CtrUnit::kAvgPool, 4 * 64},
+                                    {CtrUnit::kFullAttention, 8 * 64 * 1024},
+                                    {CtrUnit::kEta, (4 + 128 / 8) * 1024}}) {
+    const CtrExport data = ModelMaker(unit, settings, kItems, 3).Make();
+    const CtrModel model(data);
+    CtrUser user = model.NewUser();
+    CtrScratch scratch = model.NewScratch();
+    Rng rng(1);
+    model.Prepare(0, RandomItems(rng, 1024), scratch, user);
+    EXPECT_EQ(user.bytes(), shared + bytes) << CtrUnitName(unit);
+  }
+}
+
+TEST(CtrModel, RefusesWhatAnotherModelMade) {
+  const CtrExport data = ModelMaker(CtrUnit::kEta, SomeSettings(20, 5), kItems, 1).Make();
+  const CtrModel model(data), other(data, ItemTables::kNone);
+  CtrUser user = model.NewUser(), foreign_user = other.NewUser();
+  CtrScratch scratch = model.NewScratch(), foreign_scratch = other.NewScratch();
+  const std::vector<int32_t> items(3);
+  std::vector<float> logits(3);
+  model.Prepare(0, items, scratch, user);
+  const auto refuses = [&](CtrUser& u, CtrScratch& s) {
+    EXPECT_THROW(model.Prepare(0, items, s, u), std::invalid_argument);
+    EXPECT_THROW(model.Score(u, items, s, logits), std::invalid_argument);
+  };
+  refuses(foreign_user, scratch);
+  refuses(user, foreign_scratch);
+  CtrUser empty_user;
+  CtrScratch empty_scratch;
+  refuses(empty_user, scratch);
+  refuses(user, empty_scratch);
+  const CtrUser taken = std::move(user);
+  refuses(user, scratch);  // NOLINT(bugprone-use-after-move)
+  model.Score(taken, items, scratch, logits);
+}
+
+// A unit that were ignored, or given the wrong behaviours, would pass the tests above if its share
+// of a logit were small.
+TEST(CtrModel, LogitsDependOnTheLongPast) {
+  for (const CtrUnit unit : kAllUnits) {
+    const CtrExport data = ModelMaker(unit, SomeSettings(20, 5), kItems, 1).Make();
+    const CtrModel model(data);
+    CtrUser user = model.NewUser();
+    CtrScratch scratch = model.NewScratch();
+    Rng rng(4);
+    auto history = RandomItems(rng, 60);
+    const auto candidates = RandomItems(rng, 30);
+    std::vector<float> one(30), other(30);
+    model.Prepare(1, history, scratch, user);
+    model.Score(user, candidates, scratch, one);
+    for (size_t l = 0; l < 55; ++l) history[l] = (history[l] + 7) % static_cast<int32_t>(kItems);
+    model.Prepare(1, history, scratch, user);
+    model.Score(user, candidates, scratch, other);
+    double change = 0;
+    for (size_t b = 0; b < one.size(); ++b) {
+      change = std::max(change, std::abs(static_cast<double>(one[b]) - other[b]));
+    }
+    if (unit == CtrUnit::kNone) {
+      EXPECT_EQ(change, 0);
+    } else {
+      EXPECT_GT(change, 0.02) << CtrUnitName(unit);
+    }
+  }
+}
+
+TEST(CtrModel, ChecksItsArguments) {
+  const CtrExport data = ModelMaker(CtrUnit::kEta, SomeSettings(20, 5), kItems, 1).Make();
+  const CtrModel model(data);
+  CtrUser user = model.NewUser();
+  CtrScratch scratch = model.NewScratch();
+  const std::vector<int32_t> good = {1, 2}, negative = {-1}, beyond = {kItems};
+  const std::vector<int32_t> too_long(data.settings.max_history + 1);
+  std::vector<float> logits(1);
+  EXPECT_THROW(model.Prepare(data.users(), good, scratch, user), std::invalid_argument);
+  for (const auto& history : {negative, beyond, too_long}) {
+    EXPECT_THROW(model.Prepare(0, history, scratch, user), std::invalid_argument);
+  }
+  model.Prepare(0, good, scratch, user);
+  EXPECT_THROW(model.Score(user, negative, scratch, logits), std::invalid_argument);
+  EXPECT_THROW(model.Score(user, beyond, scratch, logits), std::invalid_argument);
+  EXPECT_THROW(model.Score(user, good, scratch, logits), std::invalid_argument);
+  model.Score(user, {}, scratch, {});
+}
+
+}  // namespace
+}  // namespace eta::test

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// ETA that gathers codes for each request returns the sets that ETA on packed blocks returns.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <numeric>
+#include <span>
+#include <stdexcept>
+#include <vector>
+
+#include "core/data/generator.h"
+#include "core/retrieval/eta.h"
+#include "core/retrieval/hyperplanes.h"
+#include "tests/support/target_test_util.h"
+
+namespace eta {
+namespace {
+
+constexpr uint64_t kSeed = 7;
+
+Bundle MakeBundle() {
+  GeneratorOptions options;
+  options.users = 1;
+  options.items = 500;
+  options.dim = 24;
+  options.categories = 5;
+  options.fixed_length = 1000;
+  return GenerateBundle(options);
+}
+
+using Sets = std::vector<std::vector<int32_t>>;
+
+Sets Retrieve(const Retriever& retriever, Scratch& scratch, std::span<const int32_t> history,
+              std::span<const int32_t> candidates, size_t k) {
+  const auto prepared = retriever.Prepare(history);
+  std::vector<int32_t> positions(candidates.size() * k);
+  std::vector<int32_t> counts(candidates.size());
+  retriever.Retrieve(*prepared, candidates, k, scratch, {positions, counts});
+  Sets sets;
+  for (size_t b = 0; b < candidates.size(); ++b) {
+    const auto row = positions.begin() + static_cast<ptrdiff_t>(b * k);
+    sets.emplace_back(row, row + counts[b]);
+    std::ranges::sort(sets.back());
+  }
+  return sets;
+}
+
+class EtaGather : public test::TargetTest {
+ protected:
+  const Bundle bundle_ = MakeBundle();
+  const ItemTable& items_ = bundle_.items;
+};
+
+ETA_FOR_EVERY_TARGET(EtaGather);
+
+TEST_P(EtaGather, ReturnsTheSetsOfEta) {
+  std::vector<int32_t> candidates(19);
+  std::iota(candidates.begin(), candidates.end(), 3);
+  for (const size_t bits : {1, 64, 100, 512}) {
+    const Hyperplanes planes =
+        Hyperplanes::Make(HyperplaneKind::kGaussian, items_.dim(), bits, kSeed);
+    const auto packed = MakeEtaRetriever("eta", items_, planes);
+    const auto gather = MakeEtaGatherRetriever("eta_gather", items_, planes);
+    const auto packed_scratch = packed->NewScratch();
+    const auto scratch = gather->NewScratch();
+    // One scratch for all lengths: what a longer history left behind must not show.
+    for (const size_t n : {1000, 0, 1, 63, 64, 65, 200}) {
+      const std::span<const int32_t> history = std::span(bundle_.histories.items).last(n);
+      for (const size_t k : {1, 64, 300}) {
+        EXPECT_EQ(Retrieve(*gather, *scratch, history, candidates, k),
+                  Retrieve(*packed, *packed_scratch, history, candidates, k))
+            << bits << " bits, n = " << n << ", k = " << k;
+      }
+    }
+  }
+}
+
+TEST_P(EtaGather, HoldsNothingButItemIds) {
+  const Hyperplanes planes = Hyperplanes::Make(HyperplaneKind::kGaussian, items_.dim(), 64, kSeed);
+  const auto gather = MakeEtaGatherRetriever("eta_gather:64", items_, planes);
+  EXPECT_EQ(gather->name(), "eta_gather:64");
+  EXPECT_EQ(gather->bits(), 64);
+  EXPECT_EQ(gather->table_bytes(), 500 * 8);
+  EXPECT_EQ(gather->Prepare(std::span(bundle_.histories.items).first(100))->bytes(), 400);
+  EXPECT_EQ(gather->Prepare({})->bytes(), 0);
+  EXPECT_THROW(gather->Prepare(std::vector<int32_t>{500}), std::invalid_argument);
+  EXPECT_THROW(gather->Prepare(std::vector<int32_t>{-1}), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace eta

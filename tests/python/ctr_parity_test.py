@@ -1,0 +1,196 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Trains a tiny model of every kind and has ctr_bench compare its logits with PyTorch's; runs
+freshness_bench on two of them.
+
+  ctr_parity_test.py CTR_BENCH FRESHNESS_BENCH
+
+Exit code 77: PyTorch or NumPy is missing."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
+try:
+    import numpy as np
+    import torch  # noqa: F401
+except ImportError as missing:
+    print(f"skipped: {missing} (scripts/setup.sh train)")
+    sys.exit(77)
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MODELS = ("none", "avg_pool", "full_attention", "sim_hard", "sim_soft", "eta", "mimn", "sdim",
+          "reformer_lsh", "twin")
+PLANTED = ("--users", "40", "--topics", "12", "--side", "3", "--categories", "4", "--length", "48",
+           "--recent", "10", "--interests", "5", "--repeats", "4", "--dim", "8")
+TINY = ("--epochs", "2", "--dim", "20", "--heads", "5", "--max-history", "40", "--short", "5",
+        "--k", "6", "--bits", "21", "--hashes", "5", "--rounds", "3", "--buckets", "6", "--slots",
+        "3", "--group", "4", "--cost", "4000", "--rate", "0.05")
+BENCH = FRESHNESS = None
+
+
+def python(script, *arguments):
+    done = subprocess.run(["/usr/bin/python3", ROOT / "scripts" / script, *map(str, arguments)],
+                          text=True, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise AssertionError(done.stderr)
+
+
+def bench(*arguments):
+    return subprocess.run([BENCH, *map(str, arguments)], text=True, capture_output=True,
+                          check=False)
+
+
+class Parity(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.temporary = tempfile.TemporaryDirectory()
+        cls.folder = pathlib.Path(cls.temporary.name)
+        python("make_planted.py", "--out", cls.folder / "planted", *PLANTED)
+        for model in MODELS:
+            python("train_ctr.py", "--bundle", cls.folder / "planted", "--model", model, "--out",
+                   cls.folder / model, *TINY)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.temporary.cleanup()
+
+    def test_every_model_agrees_with_pytorch(self):
+        done = bench("--item-tables", "both", "--check", *(self.folder / model for model in MODELS))
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        lines = done.stdout.splitlines()[1:]
+        self.assertEqual([line.split()[0] for line in lines],
+                         [model for model in MODELS for _ in ("tables", "no tables")])
+        for line in lines:
+            self.assertTrue(line.endswith("ok"), line)
+            self.assertLessEqual(float(line.split()[2]), 1e-4, line)
+
+    def test_a_difference_ends_with_exit_code_1(self):
+        path = self.folder / "eta" / "test" / "logits.npy"
+        logits = np.load(path)
+        try:
+            changed = logits.copy()
+            changed[3] += 3e-4
+            np.save(path, changed)
+            done = bench("--check", self.folder / "eta")
+        finally:
+            np.save(path, logits)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("MISMATCH", done.stdout)
+
+    def test_times_requests(self):
+        csv = self.folder / "rows.csv"
+        done = bench(self.folder / "eta", self.folder / "full_attention", "--requests", 3,
+                     "--length", 30, "--candidates", 70, "--csv", csv, "--json",
+                     self.folder / "rows.json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = [line.split(",") for line in csv.read_text().splitlines()]
+        self.assertEqual([row[0] for row in rows], ["model", "eta", "full_attention"])
+        self.assertGreater(float(rows[1][rows[0].index("request_p50_us")]), 0)
+
+    def test_bad_input_ends_with_exit_code_2(self):
+        for arguments in ((), (self.folder / "nothing",), (self.folder / "eta", "--length", 41),
+                          (self.folder / "eta", "--requests", 0)):
+            done = bench(*arguments)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+
+    def test_retrieval_bench_reads_the_bundle(self):
+        for model in ("eta", "full_attention"):
+            report = self.folder / f"retrieval-{model}.json"
+            done = subprocess.run(
+                [pathlib.Path(BENCH).with_name("retrieval_bench"), "--data",
+                 self.folder / model / "bundle", "--methods", "exact,eta:21", "--k", "6", "--repeats",
+                 "1", "--quiet", "--json", report], text=True, capture_output=True, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            rows = json.loads(report.read_text())["rows"]
+            self.assertEqual([row["method"] for row in rows], ["exact", "eta:21"])
+            self.assertEqual(rows[0]["recall"], 1)
+            self.assertGreater(rows[1]["recall"], 0.2)
+
+    def test_refuses_hyperplanes_that_contradict(self):
+        model = self.folder / "contradiction"
+        shutil.copytree(self.folder / "eta", model)
+        planes = np.load(model / "bundle" / "hyperplanes.npy")
+        np.save(model / "bundle" / "hyperplanes.npy", -planes)
+        done = bench("--check", model)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("hyperplanes.npy: is not the same", done.stderr)
+
+    def test_freshness_draws_no_nonsense(self):
+        row = {"method": "eta", "step": 7, "recall_ties": 0.5, "auc": None}
+        good = {"rows": [row], "costs": {"rehash_ms_per_million": 1.5, "rebuild_ms_per_million": 2}}
+        report, picture = self.folder / "good.json", self.folder / "good.png"
+        report.write_text(json.dumps(good))
+        python("freshness.py", "--json", report, "--out", picture)
+        self.assertTrue(picture.exists())
+        for change in ({"step": "7"}, {"step": 10**400}, {"auc": [1]}, {"auc": "x"}, {"method": "$"},
+                       {"method": [1]}, {"recall_ties": float("nan")}):
+            report, picture = self.folder / "bad.json", self.folder / "bad.png"
+            report.write_text(json.dumps({**good, "rows": [{**row, **change}]}))
+            done = subprocess.run(["/usr/bin/python3", ROOT / "scripts" / "freshness.py", "--json",
+                                   report, "--out", picture], text=True, capture_output=True,
+                                  check=False)
+            self.assertEqual((done.returncode, len(done.stderr.splitlines())), (2, 1), done.stderr)
+            self.assertFalse(picture.exists())
+
+    def freshness(self, *arguments):
+        return subprocess.run([FRESHNESS, *map(str, arguments)], text=True, capture_output=True,
+                              check=False)
+
+    def test_freshness_over_two_snapshots(self):
+        series = self.folder / "series"
+        series.mkdir()
+        python("train_ctr.py", "--bundle", self.folder / "planted", "--model", "eta", "--out",
+               series / "step_000000", *TINY, "--epochs", 0)
+        shutil.copytree(self.folder / "eta", series / "step_000010")
+        report = self.folder / "freshness.json"
+        done = self.freshness(series, "--rebuild", "10,11", "--json", report)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = {(row["method"], row["step"]): row for row in json.loads(report.read_text())["rows"]}
+        index = {key: row["index_step"] for key, row in rows.items()}
+        self.assertEqual({method: index[method, 10] for method, step in index if step == 10},
+                         {"eta": 10, "eta:stale": 0, "sim_soft:stale": 0, "sim_soft:fresh": 10,
+                          "sim_soft:10": 10, "sim_soft:11": 0})
+        self.assertEqual(rows["eta", 0]["recall"], rows["eta:stale", 0]["recall"])
+        # Before any training embeddings know nothing: about K of the window by chance.
+        self.assertGreater(rows["sim_soft:fresh", 10]["recall_ties"], 0.9)
+        self.assertLess(rows["sim_soft:stale", 10]["recall_ties"], 0.5)
+        self.assertGreater(rows["eta", 10]["recall_ties"],
+                           rows["eta:stale", 10]["recall_ties"] + 0.1)
+        for row in rows.values():
+            self.assertTrue(0 <= row["auc"] <= 1)
+        later = self.folder / "later.json"
+        self.assertEqual(self.freshness(series, "--from", 5, "--json", later).returncode, 0)
+        self.assertEqual({(row["step"], row["index_step"])
+                          for row in json.loads(later.read_text())["rows"]}, {(10, 10)})
+        picture = self.folder / "freshness.png"
+        python("freshness.py", "--json", report, later, "--out", picture)
+        self.assertEqual(picture.read_bytes()[:4], b"\x89PNG")
+
+    def test_freshness_refuses_other_folders(self):
+        other = self.folder / "other"
+        shutil.copytree(self.folder / "twin", other / "step_000001")
+        series = self.folder / "one"
+        shutil.copytree(self.folder / "eta", series / "step_000001")
+        two, mixed = self.folder / "two", self.folder / "mixed"
+        for name in ("step_4", "step_04"):
+            shutil.copytree(self.folder / "eta", two / name)
+        shutil.copytree(self.folder / "eta", mixed / "step_1")
+        python("train_ctr.py", "--bundle", self.folder / "planted", "--model", "eta", "--out",
+               mixed / "step_2", *TINY, "--epochs", 0, "--k", 5)
+        for arguments in ((), (self.folder / "eta",), (other,), (self.folder / "nothing",),
+                          (series, "--from", 2), (two,), (mixed,)):
+            done = self.freshness(*arguments)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+
+
+if __name__ == "__main__":
+    BENCH, FRESHNESS = sys.argv.pop(1), sys.argv.pop(1)
+    unittest.main()

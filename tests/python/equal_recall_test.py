@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of scripts/equal_recall.py on results made up here. Exit code 77: NumPy is missing."""
+import contextlib
+import importlib.util
+import io
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+try:
+    import numpy as np
+except ImportError as missing:
+    print(f"skipped: {missing} (scripts/setup.sh data)")
+    sys.exit(77)
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "equal_recall.py"
+sys.dont_write_bytecode = True
+spec = importlib.util.spec_from_file_location("equal_recall", SCRIPT)
+equal_recall = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(equal_recall)
+
+HEADER = (
+    "method,bits,dim,k,l_mean,b,threads,target,cache,recall,recall_p5,recall_ties,attention_mass,"
+    "p50_us,p95_us,p99_us,p999_us,candidates_per_s,bytes_per_behaviour,build_us"
+)
+
+
+def line(method, recall_ties, p50_us):
+    return (f'{method},64,64,64,256.000,200,1,"a, b",warm,0.1,0.1,{recall_ties},0.5,'
+            f"{p50_us},9,9,9,1,1,1")
+
+
+ROWS = [
+    line("eta:64", 0.70, 10),
+    line("eta:256", 0.85, 30),
+    line("eta:512", 0.96, 25),  # better and faster than 256
+    line("eta:64+rerank:4", 0.91, 15),
+    line("eta:64+rerank_i8:4", 0.905, 18),
+    line("eta_asym:128", 0.75, 12),
+    line("exact", 1, 40),
+    line("faiss_exact", 0.9999, 100),
+    line("recent", 0.99, 1),  # of no family
+    line("eta_asym:64", "", 1),  # judged on nothing
+]
+
+# What --list-methods may print, now and later.
+LISTING = """exact    all
+eta:BITS                 ETA
+faiss_exact              all with eta_asym:BITS-like words but +rerank too
+sim_soft:hnsw[:EFSEARCH] index
+"""
+LATER = LISTING + """eta:BITS+rerank:C  more
+eta:BITS+rerank_i8:C  more
+eta_asym:BITS x
+scan_f32 y
+scan_i8 z
+eta_gather:BITS w
+"""
+
+
+class EqualRecall(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def choices(self, rows, targets):
+        path = self.folder / "rows.csv"
+        path.write_text("\n".join([HEADER, *rows]) + "\n")
+        where = {"data": "made", "cache": "warm", "l": 256}
+        return equal_recall.select(where, equal_recall.read_rows(path), targets)
+
+    def test_takes_the_cheapest_setting_that_reaches_the_target(self):
+        chosen = {(c["target"], c["family"]): c for c in self.choices(ROWS, [0.7, 0.8, 0.9, 0.99])}
+        self.assertEqual(chosen[0.7, "eta"]["method"], "eta:64")  # equal counts as reached
+        self.assertEqual(chosen[0.8, "eta"]["method"], "eta:512")
+        self.assertEqual(chosen[0.9, "eta+rerank"]["method"], "eta:64+rerank:4")
+        self.assertIsNone(chosen[0.99, "eta"]["method"])
+        self.assertEqual(chosen[0.99, "eta"]["best_recall"], 0.96)
+        self.assertEqual(chosen[0.99, "scan_f32"]["method"], "exact")
+        self.assertEqual({family for _, family in chosen},
+                         {"eta", "eta+rerank", "eta+rerank_i8", "eta_asym", "scan_f32",
+                          "faiss_exact"})
+        self.assertEqual(chosen[0.9, "eta+rerank_i8"]["method"], "eta:64+rerank_i8:4")
+        self.assertEqual(chosen[0.7, "eta_asym"]["method"], "eta_asym:128")
+        self.assertIsNone(chosen[0.8, "eta_asym"]["method"])
+
+    def test_counts_nanoseconds_per_candidate_and_names_one_winner(self):
+        chosen = {(c["target"], c["family"]): c for c in self.choices(ROWS, [0.8, 0.99])}
+        self.assertAlmostEqual(chosen[0.8, "eta"]["ns_per_candidate"], 125)
+        self.assertAlmostEqual(chosen[0.8, "eta"]["speedup_vs_faiss_exact"], 4)
+        winners = {key for key, c in chosen.items() if c["is_winner"]}
+        self.assertEqual(winners, {(0.8, "eta+rerank"), (0.99, "scan_f32")})
+
+    def test_goes_without_faiss(self):
+        chosen = self.choices([line("eta:64", 0.9, 10)], [0.8])
+        self.assertIsNone(chosen[0]["speedup_vs_faiss_exact"])
+        self.assertTrue(chosen[0]["is_winner"])
+
+    def test_prints_a_table(self):
+        text = equal_recall.markdown(self.choices(ROWS, [0.8, 0.99]), ["a note"])
+        self.assertIn("| L | recall | winner | eta | eta+rerank | eta+rerank_i8 | eta_asym |", text)
+        self.assertIn("| 0.8 | eta+rerank | 125 `eta:512` 4x | **75** `eta:64+rerank:4` 6.67x |", text)
+        self.assertIn("| - (at most 0.96) |", text)
+        self.assertIn("- a note", text)
+
+    def test_leaves_out_what_the_binary_lacks(self):
+        methods, unknown = equal_recall.choose_methods(LISTING, [64], False)
+        self.assertEqual(methods, ["eta:64", "exact", "faiss_exact"])
+        self.assertIn("eta:64+rerank:2", unknown)
+        self.assertIn("eta:64+rerank_i8:2", unknown)
+        self.assertIn("eta_asym:64", unknown)
+        self.assertIn("scan_i8", unknown)
+        methods, unknown = equal_recall.choose_methods(LATER, [64], True)
+        self.assertEqual(unknown, [])
+        self.assertIn("eta:64+rerank:8", methods)
+        self.assertIn("eta:64+rerank_i8:8", methods)
+        self.assertIn("eta_asym:64", methods)
+        self.assertIn("scan_f32", methods)
+        self.assertNotIn("exact", methods)
+        self.assertIn("sim_soft:hnsw:64", methods)
+
+    def test_does_not_take_one_step_of_reranking_for_the_other(self):
+        without = LATER.replace("eta:BITS+rerank_i8:C  more\n", "")
+        methods, unknown = equal_recall.choose_methods(without, [64], False)
+        self.assertIn("eta:64+rerank:2", methods)
+        self.assertIn("eta:64+rerank_i8:2", unknown)
+
+    def test_draws_every_family_in_its_own_way(self):
+        self.assertEqual(list(equal_recall.STYLES), list(equal_recall.FAMILIES))
+        self.assertEqual(len(set(equal_recall.STYLES.values())), len(equal_recall.FAMILIES))
+
+    def test_asks_a_bundle_for_users_that_are_long_enough(self):
+        np.save(self.folder / "history_offsets.npy", np.array([0, 300, 500, 765], np.int64))
+        data = equal_recall.DataSet("made", str(self.folder))
+        self.assertEqual([data.users_with(n) for n in (192, 256, 292, 293)], [3, 2, 1, 0])
+        with self.assertRaises(equal_recall.BadInput):
+            equal_recall.DataSet("none", str(self.folder / "none"))
+
+    def test_rejects_bad_arguments(self):
+        good = ["--bench", "b", "--output", "o"]
+        equal_recall.parse_options(good)
+        for bad in (["--lengths", "x"], ["--lengths", "0"], ["--lengths", "256,256"],
+                    ["--caches", "tepid"], ["--targets", "1.5"], ["--targets", "0"],
+                    ["--bits", "4097"], ["--budget", "-1"], ["--data", "bundle"],
+                    ["--data", "generated=x"], ["--nonsense"], ["--requests", "0"]):
+            with self.assertRaises(equal_recall.BadInput, msg=str(bad)):
+                with contextlib.redirect_stderr(io.StringIO()):
+                    equal_recall.parse_options(good + bad)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of scripts/report.py on results made up here. Exit code 77: Matplotlib is missing."""
+import contextlib
+import io
+import json
+import os
+import re
+import sys
+import tempfile
+import unittest
+import xml.etree.ElementTree
+from pathlib import Path
+
+try:
+    import matplotlib  # pylint: disable=unused-import
+except ImportError as missing_module:
+    print(f"skipped: {missing_module} (scripts/setup.sh plot)")
+    sys.exit(77)
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+import report  # pylint: disable=wrong-import-position
+from eta_report import page, panels, words  # pylint: disable=wrong-import-position
+
+
+def row(method, recall, p50, **more):
+    return {"method": method, "bits": int((re.findall(r"eta:(\d+)", method) or [0])[0]), "dim": 64,
+            "k": 64, "l_mean": 1024.0, "b": 256, "threads": 1, "target": "AVX2", "cache": "warm",
+            "recall": recall, "recall_ties": recall, "attention_mass": 0.5, "p50_us": p50,
+            "p99_us": 2 * p50, "candidates_per_s": 1e6 / p50,
+            "recall_histogram": [0] * 10 + [3, 4, 3] + [0] * 7, **more}
+
+
+ROWS = [row("exact", 1.0, 400.0), row("scan_i8", 0.992, 300.0), row("eta:64", 0.34, 35.0),
+        row("eta:256", 0.51, 80.0), row("eta:64+rerank:4", 0.91, 200.0),
+        row("faiss_exact", 1.0, 4000.0)]
+
+
+def run(rows, name="made <up>"):
+    return {"format": "eta-simd retrieval_bench 1", "rows": rows, "data": {"name": name},
+            "environment": {"cpu": "a CPU", "target": "AVX2", "date": "2026-01-02T03:04:05",
+                            "versions": {"git_revision": "abc"}}}
+
+
+def sweep(cells, data="generated"):
+    """The JSON of a sweep whose cells are (values, rows)."""
+    made = run([{**r, **{f"sweep_{axis}": value for axis, value in values.items()}}
+                for values, rows in cells for r in rows])
+    del made["data"]
+    return {**made, "format": "eta-simd retrieval_bench sweep 1", "sweep": {"L": [], "k": []},
+            "settings": {"data": data, "gen-seed": 7}, "cells": []}
+
+
+KERNELS = {"context": {"num_cpus": 2, "mhz_per_cpu": 2000, "date": "2026-01-02T03:04:05"},
+           "benchmarks": [{"name": f"hamming_distances/bits:64/L:1024/{target}", "cpu_time": 1.0,
+                           "run_type": "iteration", "of_limit": share}
+                          for target, share in (("AVX2", 0.9), ("SSE4", 0.95))]}
+CHOICES = {"format": "eta-simd equal_recall 1", "choices": [
+    {"data": "made", "cache": "warm", "l": length, "target": target, "family": family,
+     "method": f"{family}:64", "is_winner": family == "eta", "ns_per_candidate": 12.0}
+    for length in (256, 1024) for target in (0.8, 0.9) for family in ("eta", "scan_i8")]}
+THREADS = 'case,method,threads,median,least,largest\n"(a) users, B = 256",exact,2,1.9,1.8,2.0\n'
+ALL = {"recall_latency", "recall_histogram", "recall_bits", "oversampling", "latency_length",
+       "latency_candidates", "winners_made_warm", "hardware_limits", "threads"}
+
+
+class Report(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def write(self, name, content):
+        path = self.folder / name
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
+    def write_all(self):
+        self.write("main.json", run(ROWS))
+        self.write("long.json", run([{**r, "l_mean": 4096.0, "p50_us": 4 * r["p50_us"]}
+                                     for r in ROWS[:5]]))
+        self.write("few.json", run([{**r, "b": 16} for r in ROWS[:5]]))
+        self.write("kernels.json", KERNELS)
+        self.write("equal_recall.json", CHOICES)
+        self.write("threads.csv", THREADS)
+
+    def call(self, *arguments):
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            report.main([str(a) for a in arguments])
+        return Path(out.getvalue().strip()), err.getvalue()
+
+    def test_draws_all_there_is_data_for_on_a_page_that_needs_nothing_else(self):
+        self.write_all()
+        page, err = self.call(self.folder)
+        self.assertEqual(page, self.folder / "report.html")
+        self.assertEqual(err, "")
+        names = {path.name for path in (self.folder / "pictures").iterdir()}
+        self.assertEqual(names, {f"{name}.{suffix}" for name in ALL for suffix in ("svg", "png")})
+        for path in (self.folder / "pictures").glob("*.svg"):
+            xml.etree.ElementTree.parse(path)
+        text = page.read_text()
+        self.assertEqual(text.count("<svg"), len(ALL))
+        self.assertNotIn("Not drawn", text)
+        self.check_page(text)
+
+    def test_prints_what_a_screen_folds(self):
+        self.write_all()
+        text = self.call(self.folder)[0].read_text()
+        paper = "".join(re.findall(r"@media print \{(.*?\}) \}", text, re.S))
+        self.assertIn(".printed { display: block; }", paper)
+        folded = re.search(r"<details>.*?(<table>.*?</table>)", text, re.S)[1]
+        printed = re.search(r"<section class=printed>.*?(<table>.*?</table>)", text, re.S)[1]
+        self.assertEqual(folded, printed)
+        self.assertEqual(printed.count("<tr>"), 1 + len(ROWS))
+        self.assertEqual(re.findall(r"<figure class=dense><h2>(\w+)", text), ["Winners", "How"])
+
+    def check_page(self, text):
+        self.assertIsNone(re.search(r'(src|href)="(?!#)(?!http://www.w3.org)', text))
+        self.assertNotRegex(text, r"<(script|link|img|iframe)|@import|url\((?!#)")
+        self.assertIn("prefers-color-scheme: dark", text)
+        self.assertIn("@media print", text)
+        self.assertIn("made &lt;up&gt;", text)
+        self.assertNotIn("made <up>", text)
+        ids = re.findall(r'\bid="([^"]+)"', text)
+        self.assertEqual(len(ids), len(set(ids)))
+        # Every colour of the pictures has a darker and a lighter form.
+        for svg in re.findall(r"<svg.*?</svg>", text, re.S):
+            self.assertEqual(re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", svg), [])
+        for axis in ("latency of a request (us)", "width of a code (bits)", "limit (%)",
+                     "history length L (behaviours)"):
+            self.assertIn(axis, text)
+
+    def test_draws_sweeps(self):
+        cells = [({"L": length, "b": b, "dim": 64},
+                  [{**r, "l_mean": float(length), "b": b, "p50_us": r["p50_us"] * length / 1024}
+                   for r in ROWS[:5]]) for length in (1024, 4096) for b in (16, 256)]
+        page, err = self.call(self.write("sweep.json", sweep(cells)))
+        names = {path.stem for path in (self.folder / "pictures").glob("*.svg")}
+        self.assertLessEqual({"latency_length", "latency_candidates", "recall_latency"}, names)
+        self.assertNotIn("latency against", err)
+        self.assertIn("On synthetic-7: dim = 64, L = 1,024, B = 16, ", page.read_text())
+        self.write("sweep.json", sweep(cells, "0123456789abcdef"))
+        self.assertEqual(report.inputs.read([self.folder / "sweep.json"]).rows[0]["data"], "sweep")
+
+    def test_keeps_cells_of_a_sweep_apart(self):
+        # Of dimensions, and of lengths beyond those of the histories.
+        rows = sweep([({"dim": dim}, [{**r, "dim": dim} for r in ROWS[:2]]) for dim in (16, 64)] +
+                     [({"L": length}, ROWS[:2]) for length in (4096, 8192)])["rows"]
+        rows = [{**r, "data": "made", "file": "f"} for r in rows]
+        self.assertEqual([len(part) for part in words.groups(rows).values()], [2] * 4)
+        self.assertEqual(panels.widest(rows[:4], "p50_us", ("data", "dim")), rows[:2])
+
+    def test_names_what_is_missing(self):
+        page, err = self.call(self.write("main.json", run(ROWS[:1])))
+        for text in (err, page.read_text()):
+            for name in ("latency against L", "latency against B", "recall against bits",
+                         "oversampling", "winners", "hardware limit", "threads"):
+                self.assertIn(name, text)
+        self.assertEqual(page.read_text().count("<svg"), 1)
+
+    def test_goes_without_requests(self):
+        page, _ = self.call(self.write("kernels.json", KERNELS))
+        self.assertIn("no method can be named", page.read_text())
+        self.assertEqual(page.read_text().count("<svg"), 1)
+
+    def test_reads_a_csv_unless_its_json_is_there(self):
+        header = [k for k in ROWS[0] if k != "recall_histogram"]
+        lines = [",".join(header)] + [",".join(str(r[k]) for k in header) for r in ROWS]
+        path = self.write("results.csv", "\n".join(lines) + "\n")
+        self.assertEqual([r["method"] for r in report.inputs.read([path]).rows],
+                         [r["method"] for r in ROWS])
+        self.write("results.json", run(ROWS))
+        self.assertEqual(len(report.inputs.read([self.folder]).rows), len(ROWS))
+
+    def test_says_in_words_what_wins(self):
+        (text,) = words.summary(report.inputs.Results(
+            rows=[{**r, "data": "made", "file": "f"} for r in ROWS]))
+        self.assertIn("for a recall of 0.8 to 0.9 eta:64+rerank:4 is the fastest (200 us", text)
+        self.assertIn("for a recall of 0.95 to 0.99 scan_i8 is the fastest (300 us", text)
+        self.assertIn("in 50 us eta:64 finds most (0.340)", text)
+        self.assertIn("in 200 us eta:64+rerank:4 finds most (0.910)", text)
+        (text,) = words.summary(report.inputs.Results(
+            rows=[{**ROWS[2], "data": "made", "file": "f"}]))
+        self.assertIn("no method reaches a recall of 0.8", text)
+
+    def test_words_are_of_the_run_with_most_rivals_in_warm_caches(self):
+        def of(file, cache="warm", rows=ROWS):
+            return [{**r, "data": "made", "file": file, "cache": cache} for r in rows]
+        for rows in (of("a/cells/x.json", "cold", ROWS * 2) + of("a/results.json"),
+                     of("a/cold.json", "cold") + of("a/warm.json")):
+            group = words.main_group(rows)
+            self.assertEqual({(r["cache"], "cells" in r["file"]) for r in group}, {("warm", False)})
+
+    def test_lines_do_not_mix_data_of_one_name(self):
+        def of(digest, bits, recall):
+            return {**run([row(f"eta:{bits}", recall, 9.0)]),
+                    "data": {"name": "synthetic-1", "digest": digest}}
+        made = report.inputs.Results()
+        for digest, bits, recall in (("a", 64, 0.3), ("a", 128, 0.4), ("b", 256, 0.9)):
+            report.inputs.add_json(made, of(digest, bits, recall), Path("x"))
+        lines = panels.recall_bits(made).figure.axes[0].lines
+        self.assertEqual([list(line.get_ydata()) for line in lines], [[0.3, 0.4]])
+
+    def test_draws_a_line_for_each_k(self):
+        made = report.inputs.Results()
+        for digest, ks in (("a", (64,)), ("b", (16, 64))):
+            rows = [row(f"eta:{bits}", 0.3, 9.0, k=k) for bits in (64, 128) for k in ks]
+            report.inputs.add_json(made, {**run(rows), "data": {"name": "x", "digest": digest}},
+                                   Path(digest))
+        lines = panels.recall_bits(made).figure.axes[0].lines
+        self.assertEqual([line.get_label() for line in lines], ["K = 16", "K = 64"])
+
+    def test_draws_some_shapes_of_each_kernel(self):
+        rows = [{"name": f"{kernel}/x:{i}/AVX2", "run_type": "iteration", "of_limit": 0.9}
+                for kernel in ("hamming", "dot", "linear") for i in range(30)]
+        axes = panels.limits(report.inputs.Results(kernels=rows)).figure.axes[0]
+        labels = [label.get_text() for label in axes.get_yticklabels()]
+        self.assertEqual([sum(label.startswith(f"{kernel}, x ") for label in labels)
+                          for kernel in ("hamming", "dot", "linear")], [8, 8, 8])
+
+    def test_passes_over_what_a_sweep_goes_on_from(self):
+        self.write("cells.json", {"format": "eta-simd retrieval_bench cells 1", "cells": []})
+        self.write("results.json", run(ROWS))
+        self.assertIn("made", self.call(self.folder)[0].read_text())
+
+    def test_writes_nothing_where_a_picture_fails(self):
+        panel = panels.Panel("a/b", "A", "c", panels.new_figure()[0])
+        panel.figure.savefig = lambda *_, **__: 1 / 0
+        with self.assertRaises(ZeroDivisionError):
+            page.write(report.inputs.Results(), [panel], [], "title", self.folder / "out")
+        self.assertFalse((self.folder / "out").exists())
+
+    def test_front_has_what_nothing_beats(self):
+        front = [r["method"] for r in panels.pareto(ROWS)]
+        self.assertEqual(front, ["eta:64", "eta:256", "eta:64+rerank:4", "scan_i8", "exact"])
+
+    def test_refuses_bad_input(self):
+        for name, content in {"cut.json": "{", "rows.json": {"format": "eta-simd retrieval_bench 1"},
+                              "other.json": {"a": 1}, "list.json": [],
+                              "nan.json": run([row("exact", 1.0, float("nan"))]),
+                              "word.json": run([{**ROWS[0], "p50_us": "fast"}]),
+                              "none.json": run([{**ROWS[0], "p99_us": None}]),
+                              "zero.json": run([{**ROWS[0], "p50_us": 0}]),
+                              "method.json": run([{**ROWS[0], "method": 3}]),
+                              "bins.json": run([{**ROWS[0], "recall_histogram": "many"}]),
+                              "deep.json": "[" * 100000,
+                              "choice.json": {**CHOICES, "choices": [{"data": "made"}]},
+                              "kernel.json": {**KERNELS, "benchmarks": [{"name": "x"}]},
+                              "t.csv": THREADS.replace("1.9", "x"),
+                              "nan.csv": THREADS.replace("1.9", "nan"),
+                              "order.csv": THREADS.replace("1.8", "2.8"), "other.csv": "a,b\n1,2\n"
+                              }.items():
+            with self.assertRaises(report.BadInput, msg=name):
+                self.call(self.write(name, content))
+        for arguments in ([self.folder / "none"], [], ["--nonsense"]):
+            with self.assertRaises(report.BadInput):
+                self.call(*arguments)
+        self.assertFalse((self.folder / "report.html").exists())
+
+
+if __name__ == "__main__":
+    os.environ["MPLCONFIGDIR"] = tempfile.gettempdir()
+    unittest.main()

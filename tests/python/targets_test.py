@@ -1,0 +1,120 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of scripts/targets.py on made measurements."""
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts", "targets.py")
+SHAPES = [(64, 1024, 64), (64, 16384, 64), (256, 1024, 64), (256, 16384, 64), (128, 2048, 48),
+          (1024, 100000, 100)]
+
+
+def good_kernels(target):
+    rows = {}
+    for bits, length, k in SHAPES:
+        rows[f"hamming_distances/bits:{bits}/L:{length}/{target}"] = {"of_limit": 0.99}
+        for order in ("any", "sorted"):
+            rows[f"hamming_topk_{order}/bits:{bits}/L:{length}/K:{k}/{target}"] = {
+                "x_faiss": 50.0, "x_distances": 1.05}
+    for bits in (64, 256):
+        name = f"hamming_topk_sorted/bits:{bits}/L:1024/K:64/AVX2"
+        rows.setdefault(name, {}).update(x_faiss=15.0)
+    for bits, length, k in ((256, 16384, 64), (1024, 100000, 100)):
+        rows[f"hamming_topk_batch/bits:{bits}/L:{length}/K:{k}/B:256/{target}"] = {"x_single": 2.0}
+    rows[f"simhash_encode/rows:1024/dim:64/bits:64/{target}"] = {"of_limit": 0.95}
+    rows[f"hadamard_encode/rows:1024/dim:128/bits:256/{target}"] = {"x_dense": 4.0}
+    rows[f"gather_code_blocks/table:4194304/L:1024/bytes:8/{target}"] = {"of_limit": 0.9}
+    rows[f"dot_scores/L:1024/dim:64/B:256/{target}"] = {"of_limit": 0.97}
+    rows[f"dot_i8_scores/L:1024/dim:64/B:256/{target}"] = {"of_limit": 0.9}
+    return rows
+
+
+class TargetsTest(unittest.TestCase):
+    def run_script(self, rows, target="AVX3_DL", faiss_us="26.0", recall="0.96", threads="1.95"):
+        with tempfile.TemporaryDirectory() as folder:
+            def write(name, text):
+                path = os.path.join(folder, name)
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(text)
+                return path
+
+            kernels = write("kernels.json", json.dumps({
+                "context": {"simd_target": target, "faiss": "1.7.3"},
+                "benchmarks": [{"name": name, **row} for name, row in rows.items()]}))
+            times = write("threads.txt", f"(a) users eta:64 {threads}x 1.9 to 2.0\n"
+                          f"(b) one request eta:64 {threads}x 1.9 to 2.0\n")
+            recalls = write("recall.csv", "method,recall,p50_us\n"
+                            f"scan_i8,{recall},1.0\neta:64,0.3,0.1\nfaiss_exact,1.0,{faiss_us}\n")
+            planes = write("planes.csv", "method,recall\neta:256,0.5\n")
+            return subprocess.run(
+                [sys.executable, SCRIPT, "--kernels", kernels, "--threads", times, "--recall",
+                 recalls, "--hyperplanes", f"gaussian={planes}", f"hadamard={planes}"],
+                capture_output=True, text=True, check=False)
+
+    def test_all_reached(self):
+        result = self.run_script(good_kernels("AVX3_DL"))
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        self.assertIn("0 not reached, 0 undecided", result.stdout)
+        self.assertEqual(len(re.findall(r"(?m)  reached\b", result.stdout)), 18 + 2 + 2 + 5 + 1 + 2 + 1)
+
+    def test_each_shortfall_is_told(self):
+        for name, counter, bad in (
+                ("hamming_distances/bits:64/L:1024/AVX3_DL", "of_limit", 0.89),
+                ("hamming_topk_sorted/bits:128/L:2048/K:48/AVX3_DL", "x_faiss", 39.9),
+                ("hamming_topk_any/bits:256/L:1024/K:64/AVX3_DL", "x_distances", 1.61),
+                ("hamming_topk_sorted/bits:64/L:1024/K:64/AVX2", "x_faiss", 13.9),
+                ("simhash_encode/rows:1024/dim:64/bits:64/AVX3_DL", "of_limit", 0.84)):
+            rows = good_kernels("AVX3_DL")
+            rows[name][counter] = bad
+            result = self.run_script(rows)
+            self.assertEqual(result.returncode, 1, name)
+            self.assertEqual(result.stdout.count("NOT reached"), 1, name)
+        self.assertEqual(self.run_script(good_kernels("AVX3_DL"), threads="1.69").returncode, 1)
+        self.assertEqual(self.run_script(good_kernels("AVX3_DL"), faiss_us="24.9").returncode, 1)
+
+    def test_a_fast_method_of_low_recall_does_not_count(self):
+        result = self.run_script(good_kernels("AVX3_DL"), recall="0.94")
+        self.assertEqual(result.returncode, 2)
+        self.assertNotIn("Traceback", result.stderr)
+
+    def test_a_missing_row_is_not_reached(self):
+        rows = good_kernels("AVX3_DL")
+        del rows["hamming_topk_any/bits:64/L:1024/K:64/AVX3_DL"]
+        result = self.run_script(rows)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("not measured", result.stdout)
+
+    def test_a_row_that_failed_to_verify_is_an_error(self):
+        rows = good_kernels("AVX3_DL")
+        rows["dot_scores/L:1024/dim:64/B:256/AVX3_DL"].update(
+            error_occurred=True, error_message="differs from the reference")
+        rows["hamming_distances/bits:64/L:1024/AVX3_DL"].update(
+            error_occurred=True, error_message="differs from the reference")
+        result = self.run_script(rows)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("differs from the reference", result.stderr)
+
+    def test_another_instruction_set_decides_nothing_but_its_own(self):
+        rows = good_kernels("AVX2")
+        rows["hamming_topk_any/bits:64/L:1024/K:64/AVX2"]["x_distances"] = 9.0
+        result = self.run_script(rows, target="AVX2")
+        self.assertEqual(result.stdout.count("undecided: on AVX2"), 18)
+        self.assertEqual(result.returncode, 0)
+        rows["hamming_topk_sorted/bits:64/L:1024/K:64/AVX2"]["x_faiss"] = 13.0
+        self.assertEqual(self.run_script(rows, target="AVX2").returncode, 1)
+
+    def test_unreadable_input(self):
+        result = subprocess.run([sys.executable, SCRIPT, "--kernels", "/nowhere", "--threads", "x",
+                                 "--recall", "x", "--hyperplanes", "gaussian=x", "hadamard=x"],
+                                capture_output=True, text=True, check=False)
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(result.stderr.count("\n"), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
