@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the target at hand can do. Kernels ask for a capability, never for a target by name: later
+// Highway versions put supersets of a target above it (AVX3_ZEN4 and AVX3_SPR above AVX3_DL).
+// Better targets have smaller numbers.
+
+// clang-format off
+#if defined(ETA_SIMD_CAPABILITIES_INL_H_) == defined(HWY_TARGET_TOGGLE)  // NOLINT
+#ifdef ETA_SIMD_CAPABILITIES_INL_H_
+#undef ETA_SIMD_CAPABILITIES_INL_H_
+#else
+#define ETA_SIMD_CAPABILITIES_INL_H_
+#endif
+// clang-format on
+
+#include "hwy/highway.h"
+
+// Macros guard code that other targets cannot compile; they are expanded, per target, where they
+// stand. For all else there is a constant of the same meaning.
+
+// AVX-512: masks are registers of bits, and 32-bit lanes can be compressed.
+#ifndef ETA_SIMD_HAS_MASK_REGISTERS
+#define ETA_SIMD_HAS_MASK_REGISTERS (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3)
+// AVX-512 VBMI2: 8- and 16-bit lanes can be compressed, and bytes permuted across a vector.
+#define ETA_SIMD_HAS_BYTE_COMPRESS (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL)
+// AVX-512 VNNI: four products of bytes are added to a 32-bit lane by one instruction.
+#define ETA_SIMD_HAS_VNNI (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL)
+// BMI2: bits of a word are scattered to set bits of another (PDEP).
+#define ETA_SIMD_HAS_BIT_SCATTER (HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX2)
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace eta::simd::HWY_NAMESPACE {
+namespace {
+
+constexpr bool kHasMaskRegisters = ETA_SIMD_HAS_MASK_REGISTERS;
+constexpr bool kHasByteCompress = ETA_SIMD_HAS_BYTE_COMPRESS;
+
+}  // namespace
+}  // namespace eta::simd::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // include guard

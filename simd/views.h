@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// How kernels are given memory that the caller owns. A view is a pointer with its sizes: it owns
+// nothing, copies nothing, and must not outlive what it points to. Strides count elements.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace eta::simd {
+
+// `count` rows of `width` elements; row i starts at data + i * stride. stride >= width.
+template <typename T>
+struct RowsView {
+  const T* data;
+  size_t count;
+  size_t width;
+  size_t stride;
+
+  const T* row(size_t i) const { return data + i * stride; }
+};
+
+// Rows that lie one after another.
+template <typename T>
+constexpr RowsView<T> DenseRows(const T* data, size_t count, size_t width) {
+  return {data, count, width, width};
+}
+
+// The rows of a table that are meant, in order: row j of the selection is table row data[j]. Every
+// id must name a row of the table; an id may repeat.
+struct IdsView {
+  const int32_t* data;
+  size_t count;
+};
+
+// Queries of one call, of a width that the rows they meet determine: query q starts at
+// data + q * stride.
+template <typename T>
+struct Queries {
+  const T* data;
+  size_t count;
+  size_t stride;
+
+  const T* query(size_t q) const { return data + q * stride; }
+  // Queries [first, first + n).
+  Queries part(size_t first, size_t n) const { return {query(first), n, stride}; }
+};
+
+}  // namespace eta::simd
