@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// FAISS's search over binary codes, as a method.
 #pragma once
 
 #include <memory>
@@ -15,11 +16,13 @@ enum class FaissBinaryMode {
   kHeap,      // a heap of the K nearest per query
   kCounting,  // a list of labels per distance and query
   kSingle,    // the heap, one query per call
-  kBest,      // the fastest of them on the request given to Calibrate; counting before that
+  kBest,      // the fastest of the three on the request given to Calibrate; counting until then
 };
 
-// FAISS IndexBinaryFlat, one index a user, over the same SimHash codes as ETA's: the same sets,
-// ties included.
+// FAISS IndexBinaryFlat over ETA's SimHash codes, with one index for each user. Returns the same
+// sets as MakeEtaRetriever, ties included. The codes are copied: neither `items` nor `hyperplanes`
+// need outlive the retriever. FAISS searches with `threads` threads, which also hash the item
+// table.
 std::unique_ptr<Retriever> MakeFaissBinaryRetriever(std::string name, const ItemTable& items,
                                                     const Hyperplanes& hyperplanes,
                                                     FaissBinaryMode mode, int threads);

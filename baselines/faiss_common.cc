@@ -20,8 +20,8 @@
 namespace eta {
 namespace {
 
-// Found at run time because FAISS may have been linked with any BLAS; null with all others, of
-// which the common ones (MKL, OpenBLAS built for OpenMP) follow OpenMP's setting.
+// Found at run time because FAISS may have been linked with any BLAS. Null with other ones; the
+// common ones (MKL, OpenBLAS built for OpenMP) follow OpenMP's setting.
 struct OpenBlas {
   int (*get_num_threads)() = nullptr;
   void (*set_num_threads)(int) = nullptr;

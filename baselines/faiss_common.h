@@ -19,16 +19,16 @@ namespace eta {
 // The type of a FAISS label: faiss::Index::idx_t up to 1.7.3, faiss::idx_t from 1.7.4 on.
 using FaissId = decltype(faiss::Index::ntotal);
 
-// How many threads a FAISS call may use. OpenBLAS with its own threads (Debian's default) does not
-// listen to OpenMP, and a search of 20 or more float queries is one call to BLAS.
+// How many threads a FAISS call may use. OpenBLAS with its own threads (Debian's default) ignores
+// OpenMP's setting, and a search of 20 or more float queries is one call to BLAS.
 struct FaissThreads {
   int openmp = 1;
   int blas = 1;
 };
 
-// Applies FaissThreads while it lives, or one thread when made inside a parallel region, whose
-// other threads are busy. The OpenMP setting belongs to this thread and is restored; the OpenBLAS
-// setting belongs to the process and is left, since another thread may be computing under it.
+// Applies FaissThreads during its life; inside a parallel region it applies one thread, because the
+// others are busy there. The OpenMP setting belongs to this thread and is restored. The OpenBLAS
+// setting belongs to the process and is left as it is, because another thread may be using it.
 class FaissThreadGuard {
  public:
   explicit FaissThreadGuard(FaissThreads threads);
@@ -62,20 +62,23 @@ class FaissHistory final : public PreparedHistory {
   size_t bytes_;
 };
 
-// Copies the rows of `table` that `ids` name one after another into `rows`.
+// Copies the rows of `table` with the given ids, one after another, to `rows` (ids x table.cols).
+// The ids must be valid.
 void GatherRows(const Matrix<float>& table, std::span<const int32_t> ids, std::vector<float>& rows);
 
-// Searches `history` for the candidates' rows of `table` and writes what was found to `out`.
-// `parameters` may be null. Throws std::invalid_argument when the dimensions differ.
+// Searches `history` with the candidates' rows of `table` as queries and writes the positions of at
+// most k results for each to `out`. `parameters` may be null. Throws std::invalid_argument when the
+// dimensions of history and table differ.
 void SearchEmbeddings(const FaissHistory& history, const Matrix<float>& table,
                       std::span<const int32_t> candidates, size_t k, FaissThreads threads,
                       const faiss::SearchParameters* parameters, FaissScratch& scratch,
                       RetrievedView out);
 
-enum class LabelOrder { kOldestFirst, kNewestFirst };  // which position of a history has label 0
+// Which position of a history has label 0 in an index.
+enum class LabelOrder { kOldestFirst, kNewestFirst };
 
-// Writes labels (candidates x labels_per_candidate, -1 where FAISS found nothing) as positions of a
-// history of `length` behaviours.
+// Writes labels (candidates x labels_per_candidate, -1 where FAISS found nothing) to `out` as
+// positions of a history of `length` behaviours, in the order of the labels.
 void WriteLabels(std::span<const FaissId> labels, size_t labels_per_candidate, size_t length,
                  LabelOrder order, size_t k, RetrievedView out);
 

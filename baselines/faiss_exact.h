@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// FAISS's exact search by inner product, as a method.
 #pragma once
 
 #include <memory>
@@ -9,9 +10,10 @@
 
 namespace eta {
 
-// FAISS IndexFlatIP, one index a user, over the items' current embeddings: all inner products.
-// Which of several equal scores at the border are returned is up to FAISS (see the .cc), and it
-// leaves out behaviours whose score is NaN or -infinity. `items` must outlive the retriever.
+// FAISS IndexFlatIP over the items' current embeddings, with one index for each user: all inner
+// products. FAISS decides which of several equal scores at the border it returns (see the .cc), and
+// it leaves out behaviours whose score is NaN or -infinity. FAISS searches with `threads` threads.
+// `items` must outlive the retriever.
 std::unique_ptr<Retriever> MakeFaissExactRetriever(std::string name, const ItemTable& items,
                                                    int threads);
 

@@ -2,7 +2,6 @@
 #include "baselines/methods.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <limits>
 #include <optional>
@@ -21,65 +20,53 @@
 namespace eta {
 namespace {
 
-// A spec cut at its colons; `text` is the whole.
+// A spec that has the form of a method: what it says in the places of the form.
 struct Spec {
   std::string text;
-  std::string method;
-  std::vector<std::string> arguments;
+  std::vector<std::string> values;  // in order; an optional one may be missing at the end
+  const ItemTable& items;
+  const MethodOptions& options;
 };
 
-std::vector<std::string> Split(std::string_view text, char separator) {
-  std::vector<std::string> parts;
-  while (true) {
-    const size_t end = text.find(separator);
-    parts.emplace_back(text.substr(0, end));
-    if (end == std::string_view::npos) return parts;
-    text.remove_prefix(end + 1);
-  }
-}
-
-Spec ParseSpec(std::string_view text) {
-  std::vector<std::string> parts = Split(text, ':');
-  Spec spec{.text = std::string(text), .method = parts.front(), .arguments = {}};
-  parts.erase(parts.begin());
-  spec.arguments = std::move(parts);
-  return spec;
-}
+// A method as it is written, built and explained. In a form, words in capitals stand for values,
+// and what is in brackets may be left out.
+struct Method {
+  std::string_view form;
+  std::string_view help;
+  std::unique_ptr<Retriever> (*make)(const Spec& spec);
+};
 
 template <class... Args>
-void RequireSpec(bool condition, const Spec& spec, const Args&... message) {
-  Require(condition, "method '", spec.text, "': ", message...);
-}
-
-void RequireArguments(const Spec& spec, size_t least, size_t most, const char* form) {
-  RequireSpec(spec.arguments.size() >= least && spec.arguments.size() <= most, spec,
-              "should have the form ", form);
+void RequireSpec(bool condition, std::string_view spec, const Args&... message) {
+  Require(condition, "method '", spec, "': ", message...);
 }
 
 // A plain decimal number in [1, most]. No sign, no blanks and no leading zeros, so that one method
 // has one name.
-size_t ParseNumber(const Spec& spec, const std::string& text, const char* what, size_t most) {
+size_t ParseNumber(const Spec& spec, size_t index, const char* what, size_t most) {
+  const std::string& text = spec.values[index];
   size_t value = 0;
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);
-  RequireSpec(error == std::errc() && stop == end && text[0] != '0' && value <= most, spec, what,
-              " must be a whole number from 1 to ", most, ", not '", text, "'");
+  RequireSpec(error == std::errc() && stop == end && text[0] != '0' && value <= most, spec.text,
+              what, " must be a whole number from 1 to ", most, ", not '", text, "'");
   return value;
 }
 
-// The hyperplanes of a method with codes: the loaded ones where they have its width, else new ones.
+// The hyperplanes of a method whose first value is BITS: the loaded ones where they have that
+// width, else new ones.
 class PlaneSource {
  public:
-  PlaneSource(const Spec& spec, const ItemTable& items, const MethodOptions& options)
-      : loaded_(options.loaded) {
-    const size_t bits = ParseNumber(spec, spec.arguments[0], "BITS", kMaxBits);
+  explicit PlaneSource(const Spec& spec) : loaded_(spec.options.loaded) {
+    const size_t bits = ParseNumber(spec, 0, "BITS", kMaxBits);
+    const size_t dim = spec.items.dim();
     if (loaded_ == nullptr || loaded_->bits() != bits) {
       loaded_ = nullptr;
-      made_ = Hyperplanes::Make(options.hyperplanes, items.dim(), bits, options.seed);
+      made_ = Hyperplanes::Make(spec.options.hyperplanes, dim, bits, spec.options.seed);
       return;
     }
-    RequireSpec(loaded_->dim() == items.dim(), spec, "the loaded hyperplanes have dimension ",
-                loaded_->dim(), ", the items ", items.dim());
+    RequireSpec(loaded_->dim() == dim, spec.text, "the loaded hyperplanes have dimension ",
+                loaded_->dim(), ", the items ", dim);
   }
 
   const Hyperplanes& get() const { return loaded_ != nullptr ? *loaded_ : *made_; }
@@ -89,187 +76,181 @@ class PlaneSource {
   std::optional<Hyperplanes> made_;
 };
 
-std::unique_ptr<Retriever> MakeExact(const Spec& spec, const ItemTable& items,
-                                     const MethodOptions&) {
-  RequireArguments(spec, 0, 0, "exact");
-  return MakeExactRetriever(spec.text, items);
+using MakeFromCodes = std::unique_ptr<Retriever> (*)(std::string, const ItemTable&,
+                                                     const Hyperplanes&, int threads);
+
+template <MakeFromCodes kMake>
+std::unique_ptr<Retriever> MakeCodeMethod(const Spec& spec) {
+  return kMake(spec.text, spec.items, PlaneSource(spec).get(), spec.options.threads);
 }
 
-constexpr const char* kEtaForm = "eta:BITS, eta:BITS+rerank:C or eta:BITS+rerank_i8:C";
+using MakeReranker = std::unique_ptr<Retriever> (*)(std::string, const ItemTable&,
+                                                    const Hyperplanes&, size_t factor, int threads);
 
-// "eta:BITS+rerank:C", which was cut into "BITS+rerank" and "C", or the same with rerank_i8.
-std::unique_ptr<Retriever> MakeEtaRerank(Spec spec, const ItemTable& items,
-                                         const MethodOptions& options) {
-  std::string& bits = spec.arguments[0];
-  const size_t plus = std::min(bits.find('+'), bits.size());
-  const std::string step = bits.substr(plus);
-  RequireSpec(step == "+rerank" || step == "+rerank_i8", spec, "should have the form ", kEtaForm);
-  bits.resize(plus);
-  const size_t factor = ParseNumber(spec, spec.arguments[1], "C", kMaxRerankFactor);
-  const PlaneSource planes(spec, items, options);
-  const auto make = step == "+rerank" ? MakeEtaRerankRetriever : MakeEtaRerankI8Retriever;
-  return make(spec.text, items, planes.get(), factor, options.threads);
-}
-
-std::unique_ptr<Retriever> MakeScanF32(const Spec& spec, const ItemTable& items,
-                                       const MethodOptions&) {
-  RequireArguments(spec, 0, 0, "scan_f32");
-  return MakeExactRetriever(spec.text, items);
-}
-
-std::unique_ptr<Retriever> MakeScanI8(const Spec& spec, const ItemTable& items,
-                                      const MethodOptions&) {
-  RequireArguments(spec, 0, 0, "scan_i8");
-  return MakeScanI8Retriever(spec.text, items);
-}
-
-std::unique_ptr<Retriever> MakeEta(const Spec& spec, const ItemTable& items,
-                                   const MethodOptions& options) {
-  RequireArguments(spec, 1, 2, kEtaForm);
-  if (spec.arguments.size() == 2) return MakeEtaRerank(spec, items, options);
-  const PlaneSource planes(spec, items, options);
-  return MakeEtaRetriever(spec.text, items, planes.get(), options.threads);
-}
-
-std::unique_ptr<Retriever> MakeEtaGather(const Spec& spec, const ItemTable& items,
-                                         const MethodOptions& options) {
-  RequireArguments(spec, 1, 1, "eta_gather:BITS");
-  const PlaneSource planes(spec, items, options);
-  return MakeEtaGatherRetriever(spec.text, items, planes.get(), options.threads);
-}
-
-std::unique_ptr<Retriever> MakeEtaAsym(const Spec& spec, const ItemTable& items,
-                                       const MethodOptions& options) {
-  RequireArguments(spec, 1, 1, "eta_asym:BITS");
-  const PlaneSource planes(spec, items, options);
-  return MakeEtaAsymRetriever(spec.text, items, planes.get(), options.threads);
-}
-
-std::unique_ptr<Retriever> MakeFaissExact(const Spec& spec, const ItemTable& items,
-                                          const MethodOptions& options) {
-  RequireArguments(spec, 0, 0, "faiss_exact");
-  return MakeFaissExactRetriever(spec.text, items, options.threads);
+template <MakeReranker kMake>
+std::unique_ptr<Retriever> MakeRerankMethod(const Spec& spec) {
+  const size_t factor = ParseNumber(spec, 1, "C", kMaxRerankFactor);
+  return kMake(spec.text, spec.items, PlaneSource(spec).get(), factor, spec.options.threads);
 }
 
 FaissBinaryMode ParseMode(const Spec& spec) {
-  if (spec.arguments.size() == 1) return FaissBinaryMode::kBest;
-  const std::string& mode = spec.arguments[1];
+  if (spec.values.size() == 1) return FaissBinaryMode::kBest;
+  const std::string& mode = spec.values[1];
   if (mode == "heap") return FaissBinaryMode::kHeap;
   if (mode == "counting") return FaissBinaryMode::kCounting;
-  RequireSpec(mode == "single", spec, "the mode must be heap, counting or single, not '", mode,
+  RequireSpec(mode == "single", spec.text, "the mode must be heap, counting or single, not '", mode,
               "'");
   return FaissBinaryMode::kSingle;
 }
 
-std::unique_ptr<Retriever> MakeFaissBinary(const Spec& spec, const ItemTable& items,
-                                           const MethodOptions& options) {
-  RequireArguments(spec, 1, 2, "faiss_binary:BITS[:heap|counting|single]");
+std::unique_ptr<Retriever> MakeFaissBinary(const Spec& spec) {
   const FaissBinaryMode mode = ParseMode(spec);
-  const PlaneSource planes(spec, items, options);
-  return MakeFaissBinaryRetriever(spec.text, items, planes.get(), mode, options.threads);
+  return MakeFaissBinaryRetriever(spec.text, spec.items, PlaneSource(spec).get(), mode,
+                                  spec.options.threads);
 }
 
-std::unique_ptr<Retriever> MakeSimHard(const Spec& spec, const ItemTable& items,
-                                       const MethodOptions&) {
-  RequireArguments(spec, 0, 0, "sim_hard");
-  return MakeSimHardRetriever(spec.text, items);
-}
-
-std::unique_ptr<Retriever> MakeSimSoft(const Spec& spec, const ItemTable& items,
-                                       const MethodOptions& options) {
-  RequireArguments(spec, 1, 2, "sim_soft:ivf[:NPROBE] or sim_soft:hnsw[:EFSEARCH]");
-  const bool is_ivf = spec.arguments[0] == "ivf";
-  RequireSpec(is_ivf || spec.arguments[0] == "hnsw", spec, "the index must be ivf or hnsw, not '",
-              spec.arguments[0], "'");
-  SimSoftOptions soft{.index = is_ivf ? SimSoftOptions::Index::kIvf : SimSoftOptions::Index::kHnsw,
-                      .effort = 0,
-                      .seed = options.seed,
-                      .threads = options.threads};
-  if (spec.arguments.size() == 2) {
-    soft.effort = ParseNumber(spec, spec.arguments[1], is_ivf ? "NPROBE" : "EFSEARCH",
-                              static_cast<size_t>(std::numeric_limits<int>::max()));
+std::unique_ptr<Retriever> MakeSimSoft(const Spec& spec, SimSoftOptions::Index index,
+                                       const char* effort_name) {
+  SimSoftOptions soft{
+      .index = index, .effort = 0, .seed = spec.options.seed, .threads = spec.options.threads};
+  if (!spec.values.empty()) {
+    soft.effort = ParseNumber(spec, 0, effort_name, std::numeric_limits<int>::max());
   }
-  return MakeSimSoftRetriever(spec.text, items, soft);
+  return MakeSimSoftRetriever(spec.text, spec.items, soft);
 }
 
-std::unique_ptr<Retriever> MakeRecent(const Spec& spec, const ItemTable& items,
-                                      const MethodOptions&) {
-  RequireArguments(spec, 0, 0, "recent");
-  return MakeRecentRetriever(spec.text, items);
+std::unique_ptr<Retriever> MakeExact(const Spec& spec) {
+  return MakeExactRetriever(spec.text, spec.items);
 }
 
-struct Method {
-  std::string_view name;
-  std::unique_ptr<Retriever> (*make)(const Spec&, const ItemTable&, const MethodOptions&);
-  std::string_view help;
+constexpr Method kMethods[] = {
+    {"exact", "all inner products with this project's kernel", MakeExact},
+    {"scan_f32", "exact under another name", MakeExact},
+    {"scan_i8", "all inner products of embeddings quantised to int8",
+     [](const Spec& spec) { return MakeScanI8Retriever(spec.text, spec.items); }},
+    {"eta:BITS", "ETA: Hamming top-K of SimHash codes", MakeCodeMethod<MakeEtaRetriever>},
+    {"eta:BITS+rerank:C", "the C*K nearest by Hamming distance, cut to K by inner product",
+     MakeRerankMethod<MakeEtaRerankRetriever>},
+    {"eta:BITS+rerank_i8:C", "the same with inner products of embeddings quantised to int8",
+     MakeRerankMethod<MakeEtaRerankI8Retriever>},
+    {"eta_gather:BITS", "as eta, but gathers the codes of a history for each request",
+     MakeCodeMethod<MakeEtaGatherRetriever>},
+    {"eta_asym:BITS", "ETA's codes, scored by the candidate's projections instead of its code",
+     MakeCodeMethod<MakeEtaAsymRetriever>},
+    {"faiss_exact", "all inner products with FAISS IndexFlatIP",
+     [](const Spec& spec) {
+       return MakeFaissExactRetriever(spec.text, spec.items, spec.options.threads);
+     }},
+    {"faiss_binary:BITS[:MODE]",
+     "ETA's codes in FAISS IndexBinaryFlat; MODE is heap, counting or single, else the fastest",
+     MakeFaissBinary},
+    {"sim_hard", "SIM hard search: newest behaviours of the same category",
+     [](const Spec& spec) { return MakeSimHardRetriever(spec.text, spec.items); }},
+    {"sim_soft:ivf[:NPROBE]", "SIM soft search: a FAISS IVF index for each user",
+     [](const Spec& spec) { return MakeSimSoft(spec, SimSoftOptions::Index::kIvf, "NPROBE"); }},
+    {"sim_soft:hnsw[:EFSEARCH]", "SIM soft search: a FAISS HNSW index for each user",
+     [](const Spec& spec) { return MakeSimSoft(spec, SimSoftOptions::Index::kHnsw, "EFSEARCH"); }},
+    {"recent", "the newest K behaviours",
+     [](const Spec& spec) { return MakeRecentRetriever(spec.text, spec.items); }},
 };
 
-constexpr std::array kMethods = {
-    Method{"exact", MakeExact,
-           "exact                    all inner products with this project's kernel"},
-    Method{"scan_f32", MakeScanF32, "scan_f32                 exact under another name"},
-    Method{"scan_i8", MakeScanI8,
-           "scan_i8                  all inner products of embeddings quantised to int8"},
-    Method{"eta", MakeEta,
-           "eta:BITS                 ETA: Hamming top-K of SimHash codes\n"
-           "eta:BITS+rerank:C        of the C*K nearest by Hamming distance the K of largest inner "
-           "product\n"
-           "eta:BITS+rerank_i8:C     the same with inner products of embeddings quantised to int8"},
-    Method{"eta_gather", MakeEtaGather,
-           "eta_gather:BITS          as eta, but gathers the codes of a history for each request"},
-    Method{"eta_asym", MakeEtaAsym,
-           "eta_asym:BITS            ETA's codes, scored by the candidate's projections instead of "
-           "its "
-           "code"},
-    Method{"faiss_exact", MakeFaissExact,
-           "faiss_exact              all inner products with FAISS IndexFlatIP"},
-    Method{
-        "faiss_binary", MakeFaissBinary,
-        "faiss_binary:BITS[:MODE] ETA's codes in FAISS IndexBinaryFlat; MODE is heap, counting or "
-        "single, else the fastest"},
-    Method{"sim_hard", MakeSimHard,
-           "sim_hard                 SIM hard search: newest behaviours of the same category"},
-    Method{"sim_soft", MakeSimSoft,
-           "sim_soft:ivf[:NPROBE]    SIM soft search: FAISS IVF index a user\n"
-           "sim_soft:hnsw[:EFSEARCH] SIM soft search: FAISS HNSW index a user"},
-    Method{"recent", MakeRecent, "recent                   the newest K behaviours"},
-};
+constexpr size_t kHelpColumn = 25;  // where the help begins: after the longest form and a blank
 
-std::string MethodNames() {
-  std::string names;
+// Cuts a spec or a form before each colon and plus: "eta", ":64", "+rerank", ":4". The first part
+// is the name.
+std::vector<std::string_view> CutBeforeSigns(std::string_view text) {
+  std::vector<std::string_view> parts;
+  while (true) {
+    const size_t end = text.find_first_of(":+", parts.empty() ? 0 : 1);
+    parts.push_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end);
+  }
+}
+
+std::string_view NameOf(std::string_view text) { return CutBeforeSigns(text).front(); }
+
+bool IsPlaceOfValue(std::string_view part) {
+  return part.size() > 1 && part[0] == ':' && part[1] >= 'A' && part[1] <= 'Z';
+}
+
+// The values of a spec that has the form, which is without brackets here; nothing if it has not.
+std::optional<std::vector<std::string>> MatchPlainForm(std::string_view form,
+                                                       std::string_view spec) {
+  const std::vector<std::string_view> form_parts = CutBeforeSigns(form);
+  const std::vector<std::string_view> spec_parts = CutBeforeSigns(spec);
+  if (form_parts.size() != spec_parts.size()) return std::nullopt;
+  std::vector<std::string> values;
+  for (size_t i = 0; i < form_parts.size(); ++i) {
+    if (IsPlaceOfValue(form_parts[i]) && spec_parts[i].starts_with(':')) {
+      values.emplace_back(spec_parts[i].substr(1));
+    } else if (form_parts[i] != spec_parts[i]) {
+      return std::nullopt;
+    }
+  }
+  return values;
+}
+
+std::optional<std::vector<std::string>> MatchForm(std::string_view form, std::string_view spec) {
+  const size_t bracket = form.find('[');
+  if (bracket == std::string_view::npos) return MatchPlainForm(form, spec);
+  const std::string_view option = form.substr(bracket + 1, form.size() - bracket - 2);
+  const auto values = MatchPlainForm(form.substr(0, bracket), spec);
+  return values ? values : MatchPlainForm(Cat(form.substr(0, bracket), option), spec);
+}
+
+// Throws what is wrong with a spec that has none of the forms.
+[[noreturn]] void ThrowNoForm(std::string_view spec) {
+  std::string forms, names;
+  std::string_view last_name;
   for (const Method& method : kMethods) {
-    if (!names.empty()) names += ", ";
-    names += method.name;
+    const std::string_view name = NameOf(method.form);
+    if (name == NameOf(spec)) forms += Cat(forms.empty() ? "" : " or ", method.form);
+    if (name != last_name) names += Cat(names.empty() ? "" : ", ", name);
+    last_name = name;
   }
-  return names;
+  RequireSpec(!forms.empty(), spec, "unknown; there are ", names);
+  throw std::invalid_argument(Cat("method '", spec, "': should have the form ", forms));
 }
 
 }  // namespace
 
 std::unique_ptr<Retriever> MakeMethod(std::string_view spec, const ItemTable& items,
                                       const MethodOptions& options) {
-  const Spec parsed = ParseSpec(spec);
-  RequireSpec(options.threads >= 1, parsed, "threads must be at least 1, not ", options.threads);
-  const auto method = std::ranges::find(kMethods, parsed.method, &Method::name);
-  RequireSpec(method != kMethods.end(), parsed, "unknown; there are ", MethodNames());
-  return method->make(parsed, items, options);
+  RequireSpec(options.threads >= 1, spec, "threads must be at least 1, not ", options.threads);
+  for (const Method& method : kMethods) {
+    auto values = MatchForm(method.form, spec);
+    if (values) return method.make({std::string(spec), std::move(*values), items, options});
+  }
+  ThrowNoForm(spec);
 }
 
 std::vector<std::string> SplitMethods(std::string_view list) {
-  std::vector<std::string> names = Split(list, ',');
-  for (auto name = names.begin(); name != names.end(); ++name) {
-    Require(!name->empty(), "methods '", list, "': a name is empty");
-    Require(std::find(names.begin(), name, *name) == name, "methods '", list, "': '", *name,
+  std::vector<std::string> names;
+  for (std::string_view rest = list;;) {
+    const size_t end = rest.find(',');
+    const std::string name(rest.substr(0, end));
+    Require(!name.empty(), "methods '", list, "': a name is empty");
+    Require(std::ranges::find(names, name) == names.end(), "methods '", list, "': '", name,
             "' is given twice");
+    names.push_back(name);
+    if (end == std::string_view::npos) return names;
+    rest.remove_prefix(end + 1);
   }
-  return names;
+}
+
+std::vector<std::string> MethodForms() {
+  std::vector<std::string> forms;
+  for (const Method& method : kMethods) forms.emplace_back(method.form);
+  return forms;
 }
 
 std::string MethodsHelp() {
   std::string help;
   for (const Method& method : kMethods) {
-    help += method.help;
-    help += '\n';
+    std::string form(method.form);
+    form.resize(kHelpColumn, ' ');
+    help += Cat(form, method.help, '\n');
   }
   return help;
 }

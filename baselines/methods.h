@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Methods by name, as written in --methods.
+// Retrieval methods by name, as written in --methods.
 #pragma once
 
 #include <cstdint>
@@ -14,24 +14,32 @@
 
 namespace eta {
 
+// What a method needs beside its spec and the items.
 struct MethodOptions {
-  uint64_t seed = 1;
-  HyperplaneKind hyperplanes = HyperplaneKind::kGaussian;
-  const Hyperplanes* loaded = nullptr;  // used instead of generated ones for its own width
-  int threads = 1;                      // given to FAISS, and used to hash the item table
+  uint64_t seed = 1;  // of generated hyperplanes and of indexes
+  HyperplaneKind hyperplanes = HyperplaneKind::kGaussian;  // of generated hyperplanes
+  const Hyperplanes* loaded =
+      nullptr;      // used instead of generated ones for its own width; not kept
+  int threads = 1;  // given to FAISS, and used to hash the item table
 };
 
-// Builds the method that `spec` names: "exact", "eta:64", "faiss_exact", "faiss_binary:64",
-// "sim_hard", "sim_soft:ivf", "sim_soft:hnsw", "recent", ... (MethodsHelp lists all).
-// Throws std::invalid_argument, naming the spec and what is wrong with it. `items` and
-// options.loaded must outlive the retriever.
+// Builds the method that `spec` names: "exact", "eta:64", "eta:64+rerank_i8:4", "faiss_exact",
+// "sim_hard", ... (MethodsHelp lists all). `items` must outlive the retriever: exact search, float
+// rescoring and SIM hard read it at every request. Throws std::invalid_argument, naming the spec,
+// when it is unknown or malformed, a value in it is out of range, or the method cannot work on
+// these items or hyperplanes.
 std::unique_ptr<Retriever> MakeMethod(std::string_view spec, const ItemTable& items,
                                       const MethodOptions& options);
 
-// Splits "exact,eta:64" and checks that no name is empty or given twice.
+// Splits "exact,eta:64" at its commas. Throws std::invalid_argument when a name is empty or given
+// twice; the names themselves are not checked.
 std::vector<std::string> SplitMethods(std::string_view list);
 
-// One line per method, for --help.
+// How the methods are written, one entry each, such as "faiss_binary:BITS[:MODE]": words in
+// capitals stand for values, and what is in brackets may be left out.
+std::vector<std::string> MethodForms();
+
+// One line for each form with what it means, for --help.
 std::string MethodsHelp();
 
 // FAISS version and compile options, such as "1.7.3 (OPTIMIZE)".

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The newest behaviours, as a method.
 #pragma once
 
 #include <memory>
@@ -9,7 +10,8 @@
 
 namespace eta {
 
-// The most recent K behaviours whatever the candidate: what truncating the history does.
+// The newest K behaviours, newest first, whatever the candidate: what truncating the history does.
+// Only the number of `items` is kept.
 std::unique_ptr<Retriever> MakeRecentRetriever(std::string name, const ItemTable& items);
 
 }  // namespace eta

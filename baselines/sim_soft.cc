@@ -22,7 +22,8 @@ namespace {
 // hold enough behaviours.
 constexpr size_t kFlatBelow = 256;
 
-// Lists probed by default: one in 4, but so many that they hold about 2 K behaviours at K = 64.
+// Lists probed by default: one in 4, and at least so many that they hold about 2 K behaviours at
+// K = 64.
 constexpr size_t kProbedShare = 4;
 constexpr size_t kLeastProbes = 8;
 constexpr int kHnswNeighbours = 16;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// SIM's search by embedding, with indexes of FAISS, as a method.
 #pragma once
 
 #include <cstddef>
@@ -11,18 +12,20 @@
 
 namespace eta {
 
+// How the index of a user is built and searched.
 struct SimSoftOptions {
   enum class Index { kIvf, kHnsw };
   Index index = Index::kIvf;
   size_t effort = 0;  // lists probed (IVF) or efSearch (HNSW); 0 takes the default
-  uint64_t seed = 1;
-  int threads = 1;
+  uint64_t seed = 1;  // of k-means (IVF) and of the levels (HNSW)
+  int threads = 1;    // of a search; an index is built with one
 };
 
-// SIM's soft search (arXiv 2006.05639): approximate largest inner products through an index a user,
-// built by FAISS. It works on a copy of the embeddings made here, as an offline index does: later
-// changes to `items` do not reach it. May return fewer than K where a longer history has K.
-// Throws std::invalid_argument when an embedding is not finite or too long to be multiplied.
+// SIM's soft search (arXiv 2006.05639, section 3.2): approximate largest inner products from an
+// index for each user, built by FAISS. It searches a copy of the embeddings made here, as an
+// offline index does: later changes to `items` do not reach it, and `items` need not outlive the
+// retriever. May return fewer than min(K, n) of n behaviours. Throws std::invalid_argument when an
+// embedding is not finite, or so long that inner products could exceed the range of float.
 std::unique_ptr<Retriever> MakeSimSoftRetriever(std::string name, const ItemTable& items,
                                                 const SimSoftOptions& options);
 
