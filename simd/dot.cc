@@ -2,9 +2,6 @@
 #include "simd/dot.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
-#include <functional>
 #include <limits>
 
 #include "simd/internal/highway_config.h"
@@ -13,11 +10,12 @@
 #define HWY_TARGET_INCLUDE "simd/dot.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "simd/internal/float_select-inl.h"
+#include "simd/internal/float_topk-inl.h"
 #include "simd/internal/panel-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
+namespace {
 
 // Builds blocks from row_of(i), a pointer to row i: transposes 4 x 4 where it can.
 template <class RowOf>
@@ -50,27 +48,28 @@ HWY_INLINE void FillFloatBlocks(size_t n, size_t dim, float* blocks, RowOf row_o
   }
 }
 
-void PackRows(const float* rows, size_t n, size_t dim, size_t stride, float* blocks) {
-  FillFloatBlocks(n, dim, blocks, [=](size_t i) HWY_ATTR { return rows + i * stride; });
+void FloatBlocksFromRows(const RowsView<float>& rows, float* blocks) {
+  FillFloatBlocks(rows.count, rows.width, blocks,
+                  [&rows](size_t i) HWY_ATTR { return rows.row(i); });
 }
 
-void GatherRows(const float* table, size_t dim, size_t stride, const int32_t* ids, size_t n,
-                float* blocks) {
-  FillFloatBlocks(n, dim, blocks,
-                  [=](size_t i) HWY_ATTR { return table + static_cast<size_t>(ids[i]) * stride; });
+void FloatBlocksFromIds(const RowsView<float>& table, IdsView ids, float* blocks) {
+  FillFloatBlocks(ids.count, table.width, blocks, [&table, ids](size_t i) HWY_ATTR {
+    return table.row(static_cast<size_t>(ids.data[i]));
+  });
 }
 
-void Scores(const float* blocks, size_t n, size_t dim, const float* queries, size_t num_queries,
-            size_t query_stride, float* scores, size_t score_stride) {
+void FloatBlockScores(const FloatBlocksView& rows, const Queries<float>& queries, float* scores,
+                      size_t score_stride) {
   const PanelTag d;
   const size_t N = hn::Lanes(d);
-  for (size_t first = 0; first < n; first += kBlockRows) {
-    for (size_t q = 0; q < num_queries; q += kTileRows) {
-      const size_t rows = HWY_MIN(kTileRows, num_queries - q);
+  for (size_t first = 0; first < rows.n; first += kBlockRows) {
+    for (size_t q = 0; q < queries.count; q += kTileRows) {
+      const size_t tile = HWY_MIN(kTileRows, queries.count - q);
       for (size_t lane = 0; lane < kBlockRows; lane += 2 * N) {
         float* out = scores + q * score_stride + first + lane;
-        TileProductOf(rows, d, queries + q * query_stride, query_stride, dim,
-                      blocks + first * dim + lane,
+        TileProductOf(tile, d, queries.query(q), queries.stride, rows.dim,
+                      rows.data + first * rows.dim + lane,
                       [=](size_t r, PanelVector sum0, PanelVector sum1) HWY_ATTR {
                         hn::StoreU(sum0, d, out + r * score_stride);
                         hn::StoreU(sum1, d, out + r * score_stride + N);
@@ -80,71 +79,54 @@ void Scores(const float* blocks, size_t n, size_t dim, const float* queries, siz
   }
 }
 
-void TopKByScore(const DotTopKArguments& args) {
-  const size_t padded = PaddedRows(args.n);
-  // The selector first: it needs the wider alignment.
-  auto* room = static_cast<float*>(AlignUp(args.scratch, sizeof(uint64_t)));
-  float* scores = room + FloatSelectScratchBytes(args.n) / sizeof(float);
-  FloatSelector selector(args.n, args.k, args.ties, args.order, room);
-  for (size_t q = 0; q < args.num_queries; q += kDotQueryTile) {
-    const size_t tile = HWY_MIN(kDotQueryTile, args.num_queries - q);
-    Scores(args.blocks, args.n, args.dim, args.queries + q * args.query_stride, tile,
-           args.query_stride, scores, padded);
-    for (size_t i = 0; i < tile; ++i) {
-      float* out = args.result.scores;
-      selector.Select(scores + i * padded, args.result.positions + (q + i) * args.k,
-                      out == nullptr ? nullptr : out + (q + i) * args.k);
-    }
-  }
+void FloatBlockTopK(const FloatBlocksView& rows, const Queries<float>& queries,
+                    const TopKOptions& options, void* scratch, const TopKResult<float>& result) {
+  FloatTopK(rows.n, queries.count, options, scratch, result,
+            [&](size_t first, size_t count, float* scores, size_t stride)
+                HWY_ATTR { FloatBlockScores(rows, queries.part(first, count), scores, stride); });
 }
 
+}  // namespace
 }  // namespace eta::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace eta::simd {
 
-HWY_EXPORT(PackRows);
-HWY_EXPORT(GatherRows);
-HWY_EXPORT(Scores);
-HWY_EXPORT(TopKByScore);
+HWY_EXPORT(FloatBlocksFromRows);
+HWY_EXPORT(FloatBlocksFromIds);
+HWY_EXPORT(FloatBlockScores);
+HWY_EXPORT(FloatBlockTopK);
 
-void PackFloatBlocks(const float* rows, size_t n, size_t dim, size_t stride, float* blocks) {
-  HWY_DASSERT(dim >= 1 && stride >= dim);
-  HWY_DYNAMIC_DISPATCH(PackRows)(rows, n, dim, stride, blocks);
+void PackFloatBlocks(const RowsView<float>& rows, float* blocks) {
+  HWY_DASSERT(rows.width >= 1 && rows.stride >= rows.width);
+  HWY_DYNAMIC_DISPATCH(FloatBlocksFromRows)(rows, blocks);
 }
 
-void GatherFloatBlocks(const float* table, size_t dim, size_t stride, const int32_t* ids, size_t n,
-                       float* blocks) {
-  HWY_DASSERT(dim >= 1 && stride >= dim);
-  HWY_DYNAMIC_DISPATCH(GatherRows)(table, dim, stride, ids, n, blocks);
+void GatherFloatBlocks(const RowsView<float>& table, IdsView ids, float* blocks) {
+  HWY_DASSERT(table.width >= 1 && table.stride >= table.width);
+  HWY_DYNAMIC_DISPATCH(FloatBlocksFromIds)(table, ids, blocks);
 }
 
-void DotScores(const float* blocks, size_t n, size_t dim, const float* queries, size_t num_queries,
-               size_t query_stride, float* scores, size_t score_stride) {
-  HWY_DASSERT(dim >= 1 && query_stride >= dim && score_stride >= PaddedRows(n));
-  HWY_DYNAMIC_DISPATCH(Scores)
-  (blocks, n, dim, queries, num_queries, query_stride, scores, score_stride);
+void DotScores(const FloatBlocksView& rows, const Queries<float>& queries, float* scores,
+               size_t score_stride) {
+  HWY_DASSERT(rows.dim >= 1 && queries.stride >= rows.dim && score_stride >= PaddedRows(rows.n));
+  HWY_DYNAMIC_DISPATCH(FloatBlockScores)(rows, queries, scores, score_stride);
 }
 
-size_t DotTopKScratchBytes(size_t n, size_t /*k*/) {
-  return sizeof(uint64_t) + FloatSelectScratchBytes(n) +
-         kDotQueryTile * PaddedRows(n) * sizeof(float);
-}
+size_t DotTopKScratchBytes(size_t n, size_t /*k*/) { return FloatTopKScratchBytes(n); }
 
-size_t DotTopK(const float* blocks, size_t n, size_t dim, const float* queries, size_t num_queries,
-               size_t query_stride, size_t k, TieOrder ties, ResultOrder order, void* scratch,
-               DotTopKResult result) {
-  HWY_DASSERT(dim >= 1 && query_stride >= dim && k >= 1);
-  HWY_DASSERT(n <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
-  const size_t count = std::min(k, n);
-  if (count == 0 || num_queries == 0) return count;
-  if (WroteAllPositions(n, num_queries, k, order, result.scores != nullptr, result.positions)) {
+size_t DotTopK(const FloatBlocksView& rows, const Queries<float>& queries,
+               const TopKOptions& options, void* scratch, const TopKResult<float>& result) {
+  HWY_DASSERT(rows.dim >= 1 && queries.stride >= rows.dim && options.k >= 1);
+  HWY_DASSERT(rows.n <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
+  const size_t count = std::min(options.k, rows.n);
+  if (count == 0 || queries.count == 0) return count;
+  if (WroteAllPositions(rows.n, queries.count, options.k, options.order, result.values != nullptr,
+                        result.positions)) {
     return count;
   }
-  const DotTopKArguments args = {blocks, n,    dim,   queries, num_queries, query_stride,
-                                 k,      ties, order, scratch, result};
-  HWY_DYNAMIC_DISPATCH(TopKByScore)(args);
+  HWY_DYNAMIC_DISPATCH(FloatBlockTopK)(rows, queries, options, scratch, result);
   return count;
 }
 

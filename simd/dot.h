@@ -9,37 +9,47 @@
 
 #include "simd/code_blocks.h"
 #include "simd/topk.h"
+#include "simd/views.h"
 
 namespace eta::simd {
 
-constexpr size_t FloatBlocksSize(size_t n, size_t dim) { return PaddedRows(n) * dim; }  // floats
+// Floats that the blocks of n rows take.
+constexpr size_t FloatBlocksSize(size_t n, size_t dim) { return PaddedRows(n) * dim; }
 
-// Lays out n rows (row i at rows + i * stride floats). Unused rows of the last block become 0.
-void PackFloatBlocks(const float* rows, size_t n, size_t dim, size_t stride, float* blocks);
-
-// The same for the rows of a list of item ids. Precondition: every id names a row of the table.
-void GatherFloatBlocks(const float* table, size_t dim, size_t stride, const int32_t* ids, size_t n,
-                       float* blocks);
-
-// scores[q * score_stride + i] = sum_d queries[q][d] * row_i[d], summed from 0 over d = 0, 1, ...
-// by fused multiply-add in float32: the same bits on every target. Writes PaddedRows(n) values per
-// query, of which the first n mean something. Precondition: score_stride >= PaddedRows(n).
-void DotScores(const float* blocks, size_t n, size_t dim, const float* queries, size_t num_queries,
-               size_t query_stride, float* scores, size_t score_stride);
-
-// Bytes of scratch that DotTopK needs, whatever the number of queries.
-size_t DotTopKScratchBytes(size_t n, size_t k);
-
-struct DotTopKResult {
-  int32_t* positions;  // num_queries x k
-  float* scores;       // num_queries x k, or null when not wanted
+// n rows of dim >= 1 floats in blocks: FloatBlocksSize(n, dim) floats of any alignment. What the
+// unused rows of the last block hold does not matter.
+struct FloatBlocksView {
+  const float* data;
+  size_t n;
+  size_t dim;
 };
 
-// For each query the min(k, n) positions of largest score; equal scores (0 equals -0) in `ties`
-// order. A NaN score ranks as -infinity. Returns min(k, n); the rest of each row is left untouched.
-// Preconditions: n < 2^31; dim, k >= 1; scratch of DotTopKScratchBytes(n, k).
-size_t DotTopK(const float* blocks, size_t n, size_t dim, const float* queries, size_t num_queries,
-               size_t query_stride, size_t k, TieOrder ties, ResultOrder order, void* scratch,
-               DotTopKResult result);
+// Lays out rows.count rows of dim = rows.width >= 1 floats. Writes FloatBlocksSize(rows.count, dim)
+// floats to `blocks`; unused rows of the last block become 0. No alignment is required; rows and
+// blocks must not overlap.
+void PackFloatBlocks(const RowsView<float>& rows, float* blocks);
+
+// The same for the rows of a table that `ids` names, in that order: ids.count rows.
+void GatherFloatBlocks(const RowsView<float>& table, IdsView ids, float* blocks);
+
+// Inner products of all rows with all queries of rows.dim floats (queries.stride >= rows.dim):
+// scores[q * score_stride + i] = sum_d query_q[d] * row_i[d], summed from 0 over d = 0, 1, ... by
+// fused multiply-add in float32: the same bits on every target. Writes PaddedRows(rows.n) scores
+// per query; the first rows.n are valid, the rest unspecified. score_stride >= PaddedRows(rows.n).
+// No alignment is required.
+void DotScores(const FloatBlocksView& rows, const Queries<float>& queries, float* scores,
+               size_t score_stride);
+
+// Bytes of scratch that DotTopK needs for n rows, whatever the number of queries.
+size_t DotTopKScratchBytes(size_t n, size_t k);
+
+// For each query the min(k, n) rows of largest score (DotScores), n = rows.n. Equal scores, 0 and
+// -0 among them, are ranked by options.ties; NaN ranks as -infinity. Values are the scores, NaN and
+// -0 as they are. Returns min(k, n).
+// Preconditions, checked in debug builds: n < 2^31; k >= 1; queries.stride >= rows.dim. `scratch`
+// is of DotTopKScratchBytes(n, k) bytes and any alignment; its contents need not be kept from call
+// to call. n = 0 needs no rows.
+size_t DotTopK(const FloatBlocksView& rows, const Queries<float>& queries,
+               const TopKOptions& options, void* scratch, const TopKResult<float>& result);
 
 }  // namespace eta::simd

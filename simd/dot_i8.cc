@@ -12,34 +12,19 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 #include "simd/internal/dot_i8-inl.h"
-#include "simd/internal/float_select-inl.h"
-
-#ifndef ETA_SIMD_DOT_I8_TYPES_
-#define ETA_SIMD_DOT_I8_TYPES_
-namespace eta::simd {
-
-// The other arguments of DotI8TopK, n and k at least 1.
-struct DotI8TopKArguments {
-  size_t k;
-  TieOrder ties;
-  ResultOrder order;
-  void* scratch;
-  DotTopKResult result;
-};
-
-}  // namespace eta::simd
-#endif  // ETA_SIMD_DOT_I8_TYPES_
+#include "simd/internal/float_topk-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
+namespace {
 
-using FloatTag = hn::CappedTag<float, 16>;
-using FloatVector = hn::Vec<FloatTag>;
+using QuantizeTag = hn::CappedTag<float, 16>;
+using QuantizeVector = hn::Vec<QuantizeTag>;
 
 // Up to one vector of floats, 0 behind them, of which NaN and infinities are made numbers.
-HWY_INLINE FloatVector LoadFinite(FloatTag d, const float* x, size_t count) {
+HWY_INLINE QuantizeVector LoadFinite(QuantizeTag d, const float* x, size_t count) {
   HWY_ALIGN float lanes[16] = {0.0f};
-  FloatVector v;
+  QuantizeVector v;
   if (count >= hn::Lanes(d)) {
     v = hn::LoadU(d, x);
   } else {
@@ -51,9 +36,9 @@ HWY_INLINE FloatVector LoadFinite(FloatTag d, const float* x, size_t count) {
   return hn::Min(hn::Max(v, hn::Neg(most)), most);
 }
 
-HWY_INLINE void QuantizeRow(const float* row, size_t dim, int8_t* values, float* scale_out) {
-  const FloatTag d;
-  const hn::Rebind<int8_t, FloatTag> d8;
+HWY_INLINE void QuantizeI8Row(const float* row, size_t dim, int8_t* values, float* scale_out) {
+  const QuantizeTag d;
+  const hn::Rebind<int8_t, QuantizeTag> d8;
   const size_t N = hn::Lanes(d);
   auto most = hn::Zero(d);
   for (size_t j = 0; j < dim; j += N) {
@@ -78,10 +63,10 @@ HWY_INLINE void QuantizeRow(const float* row, size_t dim, int8_t* values, float*
   }
 }
 
-void QuantizeRows(const float* rows, size_t n, size_t dim, size_t stride, int8_t* values,
-                  size_t value_stride, float* scales) {
-  for (size_t i = 0; i < n; ++i) {
-    QuantizeRow(rows + i * stride, dim, values + i * value_stride, scales + i);
+void QuantizeI8Rows(const RowsView<float>& rows, int8_t* values, size_t value_stride,
+                    float* scales) {
+  for (size_t i = 0; i < rows.count; ++i) {
+    QuantizeI8Row(rows.row(i), rows.width, values + i * value_stride, scales + i);
   }
 }
 
@@ -125,32 +110,32 @@ HWY_INLINE void FillI8Blocks(size_t n, size_t dim, uint8_t* blocks, RowOf row_of
   }
 }
 
-void PackI8Rows(const int8_t* values, size_t n, size_t dim, size_t stride, uint8_t* blocks) {
-  FillI8Blocks(n, dim, blocks, [=](size_t i) HWY_ATTR { return values + i * stride; });
+void I8BlocksFromRows(const I8RowsView& rows, uint8_t* blocks) {
+  FillI8Blocks(rows.count, rows.width, blocks, [&rows](size_t i) HWY_ATTR { return rows.row(i); });
 }
 
-void GatherI8Rows(const int8_t* table, size_t dim, size_t stride, const int32_t* ids, size_t n,
-                  uint8_t* blocks) {
-  FillI8Blocks(n, dim, blocks,
-               [=](size_t i) HWY_ATTR { return table + static_cast<size_t>(ids[i]) * stride; });
+void I8BlocksFromIds(const I8RowsView& table, IdsView ids, uint8_t* blocks) {
+  FillI8Blocks(ids.count, table.width, blocks, [&table, ids](size_t i) HWY_ATTR {
+    return table.row(static_cast<size_t>(ids.data[i]));
+  });
 }
 
-void I8Scores(const I8Rows& rows, const I8Queries& queries, float* scores, size_t score_stride) {
+void I8BlockScores(const I8BlocksView& rows, const I8Queries& queries, float* scores,
+                   size_t score_stride) {
   HWY_ALIGN int32_t words[kI8TileWords];
-  int32_t starts[kDotQueryTile];
+  int32_t starts[kFloatTopKTile];
   const size_t groups = I8Groups(rows.dim);
   const size_t words_per_query = groups * kI8WordsPerGroup;
-  const size_t tile = HWY_MIN(kDotQueryTile, kI8TileWords / words_per_query);
+  const size_t tile = HWY_MIN(kFloatTopKTile, kI8TileWords / words_per_query);
   for (size_t q = 0; q < queries.count; q += tile) {
     const size_t count = HWY_MIN(tile, queries.count - q);
     for (size_t r = 0; r < count; ++r) {
-      starts[r] = PrepareI8Query(queries.values + (q + r) * queries.stride, rows.dim,
-                                 words + r * words_per_query);
+      starts[r] = PrepareI8Query(queries.query(q + r), rows.dim, words + r * words_per_query);
     }
     for (size_t first = 0; first < rows.n; first += kBlockRows) {
       for (size_t r = 0; r < count; r += kI8TileQueries) {
         I8TileOf(HWY_MIN(kI8TileQueries, count - r),
-                 {rows.blocks + first * groups * 4, rows.scales + first, groups,
+                 {rows.data + first * groups * 4, rows.scales + first, groups,
                   words + r * words_per_query, starts + r, queries.scales + q + r,
                   scores + (q + r) * score_stride + first, score_stride});
       }
@@ -158,78 +143,66 @@ void I8Scores(const I8Rows& rows, const I8Queries& queries, float* scores, size_
   }
 }
 
-void I8TopKByScore(const I8Rows& rows, const I8Queries& queries, const DotI8TopKArguments& args) {
-  const size_t stride = PaddedRows(rows.n);
-  // The selector first: it needs the wider alignment.
-  auto* room = static_cast<float*>(AlignUp(args.scratch, sizeof(uint64_t)));
-  float* scores = room + FloatSelectScratchBytes(rows.n) / sizeof(float);
-  FloatSelector selector(rows.n, args.k, args.ties, args.order, room);
-  for (size_t q = 0; q < queries.count; q += kDotQueryTile) {
-    const size_t tile = HWY_MIN(kDotQueryTile, queries.count - q);
-    I8Scores(rows, {queries.values + q * queries.stride, queries.scales + q, tile, queries.stride},
-             scores, stride);
-    for (size_t i = 0; i < tile; ++i) {
-      float* out = args.result.scores;
-      selector.Select(scores + i * stride, args.result.positions + (q + i) * args.k,
-                      out == nullptr ? nullptr : out + (q + i) * args.k);
-    }
-  }
+void I8BlockTopK(const I8BlocksView& rows, const I8Queries& queries, const TopKOptions& options,
+                 void* scratch, const TopKResult<float>& result) {
+  FloatTopK(rows.n, queries.count, options, scratch, result,
+            [&](size_t first, size_t count, float* scores, size_t stride)
+                HWY_ATTR { I8BlockScores(rows, queries.part(first, count), scores, stride); });
 }
 
+}  // namespace
 }  // namespace eta::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace eta::simd {
 
-HWY_EXPORT(QuantizeRows);
-HWY_EXPORT(PackI8Rows);
-HWY_EXPORT(GatherI8Rows);
-HWY_EXPORT(I8Scores);
-HWY_EXPORT(I8TopKByScore);
+HWY_EXPORT(QuantizeI8Rows);
+HWY_EXPORT(I8BlocksFromRows);
+HWY_EXPORT(I8BlocksFromIds);
+HWY_EXPORT(I8BlockScores);
+HWY_EXPORT(I8BlockTopK);
 
-void QuantizeI8(const float* rows, size_t n, size_t dim, size_t stride, int8_t* values,
-                size_t value_stride, float* scales) {
-  HWY_DASSERT(dim >= 1 && stride >= dim && value_stride >= dim);
-  HWY_DYNAMIC_DISPATCH(QuantizeRows)(rows, n, dim, stride, values, value_stride, scales);
+void QuantizeI8(const RowsView<float>& rows, int8_t* values, size_t value_stride, float* scales) {
+  HWY_DASSERT(rows.width >= 1 && rows.stride >= rows.width && value_stride >= rows.width);
+  HWY_DYNAMIC_DISPATCH(QuantizeI8Rows)(rows, values, value_stride, scales);
 }
 
-void PackI8Blocks(const int8_t* values, const float* scales, size_t n, size_t dim, size_t stride,
-                  uint8_t* blocks, float* block_scales) {
-  HWY_DASSERT(dim >= 1 && stride >= dim);
-  HWY_DYNAMIC_DISPATCH(PackI8Rows)(values, n, dim, stride, blocks);
-  for (size_t i = 0; i < PaddedRows(n); ++i) block_scales[i] = i < n ? scales[i] : 0.0f;
+void PackI8Blocks(const I8RowsView& rows, uint8_t* blocks, float* block_scales) {
+  HWY_DASSERT(rows.width >= 1 && rows.stride >= rows.width);
+  HWY_DYNAMIC_DISPATCH(I8BlocksFromRows)(rows, blocks);
+  for (size_t i = 0; i < rows.count; ++i) block_scales[i] = rows.scales[i];
+  std::fill(block_scales + rows.count, block_scales + PaddedRows(rows.count), 0.0f);
 }
 
-void GatherI8Blocks(const int8_t* table, const float* scales, size_t dim, size_t stride,
-                    const int32_t* ids, size_t n, uint8_t* blocks, float* block_scales) {
-  HWY_DASSERT(dim >= 1 && stride >= dim);
-  HWY_DYNAMIC_DISPATCH(GatherI8Rows)(table, dim, stride, ids, n, blocks);
-  for (size_t i = 0; i < PaddedRows(n); ++i) block_scales[i] = i < n ? scales[ids[i]] : 0.0f;
+void GatherI8Blocks(const I8RowsView& table, IdsView ids, uint8_t* blocks, float* block_scales) {
+  HWY_DASSERT(table.width >= 1 && table.stride >= table.width);
+  HWY_DYNAMIC_DISPATCH(I8BlocksFromIds)(table, ids, blocks);
+  for (size_t i = 0; i < ids.count; ++i) block_scales[i] = table.scales[ids.data[i]];
+  std::fill(block_scales + ids.count, block_scales + PaddedRows(ids.count), 0.0f);
 }
 
-void DotI8Scores(const I8Rows& rows, const I8Queries& queries, float* scores, size_t score_stride) {
+void DotI8Scores(const I8BlocksView& rows, const I8Queries& queries, float* scores,
+                 size_t score_stride) {
   HWY_DASSERT(rows.dim >= 1 && rows.dim <= kI8MaxDim && queries.stride >= rows.dim);
   HWY_DASSERT(score_stride >= PaddedRows(rows.n));
-  HWY_DYNAMIC_DISPATCH(I8Scores)(rows, queries, scores, score_stride);
+  HWY_DYNAMIC_DISPATCH(I8BlockScores)(rows, queries, scores, score_stride);
 }
 
-size_t DotI8TopKScratchBytes(size_t n, size_t /*k*/) {
-  return sizeof(uint64_t) + FloatSelectScratchBytes(n) +
-         kDotQueryTile * PaddedRows(n) * sizeof(float);
-}
+size_t DotI8TopKScratchBytes(size_t n, size_t /*k*/) { return FloatTopKScratchBytes(n); }
 
-size_t DotI8TopK(const I8Rows& rows, const I8Queries& queries, size_t k, TieOrder ties,
-                 ResultOrder order, void* scratch, DotTopKResult result) {
-  HWY_DASSERT(rows.dim >= 1 && rows.dim <= kI8MaxDim && queries.stride >= rows.dim && k >= 1);
+size_t DotI8TopK(const I8BlocksView& rows, const I8Queries& queries, const TopKOptions& options,
+                 void* scratch, const TopKResult<float>& result) {
+  HWY_DASSERT(rows.dim >= 1 && rows.dim <= kI8MaxDim && queries.stride >= rows.dim);
+  HWY_DASSERT(options.k >= 1);
   HWY_DASSERT(rows.n <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
-  const size_t count = std::min(k, rows.n);
+  const size_t count = std::min(options.k, rows.n);
   if (count == 0 || queries.count == 0) return count;
-  if (WroteAllPositions(rows.n, queries.count, k, order, result.scores != nullptr,
+  if (WroteAllPositions(rows.n, queries.count, options.k, options.order, result.values != nullptr,
                         result.positions)) {
     return count;
   }
-  HWY_DYNAMIC_DISPATCH(I8TopKByScore)(rows, queries, {k, ties, order, scratch, result});
+  HWY_DYNAMIC_DISPATCH(I8BlockTopK)(rows, queries, options, scratch, result);
   return count;
 }
 

@@ -5,7 +5,6 @@
 #include <functional>
 #include <limits>
 
-#include "simd/code_blocks.h"
 #include "simd/internal/highway_config.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -15,81 +14,56 @@
 #include "hwy/highway.h"
 #include "simd/internal/float_select-inl.h"
 #include "simd/internal/panel-inl.h"
-
-#ifndef ETA_SIMD_RERANK_TYPES_
-#define ETA_SIMD_RERANK_TYPES_
-namespace eta::simd {
-
-inline constexpr size_t kPartials = 16;
-
-struct DotRowsArguments {
-  const float* rows;
-  size_t stride;
-  const int32_t* ids;
-  size_t count;
-  size_t dim;
-  const float* query;
-  float* scores;
-
-  const float* row(size_t i) const { return rows + static_cast<size_t>(ids[i]) * stride; }
-};
-
-struct RerankTopKArguments {
-  Shortlists lists;
-  size_t num_queries;
-  size_t k;
-  TieOrder ties;
-  ResultOrder order;
-  void* scratch;
-  int32_t* positions;
-};
-
-}  // namespace eta::simd
-#endif  // ETA_SIMD_RERANK_TYPES_
+#include "simd/internal/row_sums-inl.h"
+#include "simd/internal/scratch.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
+namespace {
 
-// Lanes that divide the 16 partial sums; of SVE's vectors, however long, 4 lanes.
+constexpr size_t kDotPartials = 16;  // of simd/rerank.h
+
+// Vectors whose lanes divide the 16 partial sums. Sums across lanes need a fixed lane count, so SVE
+// uses 4 lanes.
 #if HWY_HAVE_SCALABLE
-using RowTag = hn::FixedTag<float, 4>;
-inline constexpr size_t kRowLanes = 4;
+using DotRowTag = FourLanes<float>;
+constexpr size_t kDotRowLanes = 4;
 #else
-using RowTag = PanelTag;
-inline constexpr size_t kRowLanes = hn::MaxLanes(RowTag());
+using DotRowTag = PanelTag;
+constexpr size_t kDotRowLanes = hn::MaxLanes(DotRowTag());
 #endif
-using RowVector = hn::Vec<RowTag>;
-using FourTag = hn::FixedTag<float, 4>;
-using FourVector = hn::Vec<FourTag>;
-static_assert(kRowLanes == 4 || kRowLanes == 8 || kRowLanes == 16);
+using DotRowVector = hn::Vec<DotRowTag>;
+using FourFloats = hn::Vec<FourLanes<float>>;
+static_assert(kDotRowLanes == 4 || kDotRowLanes == 8 || kDotRowLanes == 16);
 
 // Rows scored together. Their chains of FMA hide each other's latency, they share the loads of the
 // query, and the last steps of their trees share instructions.
-inline constexpr size_t kRowsTogether = 4;
+constexpr size_t kDotRowsTogether = 4;
 
 // Rows come from all over a table. Prefetched this far ahead they are there in time.
-inline constexpr size_t kRowsAhead = 8;
+constexpr size_t kDotRowsAhead = 8;
 
 // The first `count` lanes from `from`, nothing behind them read; the others are 0.
-HWY_INLINE RowVector LoadFirst(RowTag d, const float* from, size_t count) {
-  if (count >= kRowLanes) return hn::LoadU(d, from);
+HWY_INLINE DotRowVector LoadFirst(DotRowTag d, const float* from, size_t count) {
+  if (count >= kDotRowLanes) return hn::LoadU(d, from);
   if (count == 0) return hn::Zero(d);
 #if HWY_HAVE_SCALABLE || (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2)
   return hn::MaskedLoad(hn::FirstN(d, count), d, from);
 #else  // elsewhere a masked load reads all lanes
-  HWY_ALIGN float lanes[kRowLanes] = {0};
+  HWY_ALIGN float lanes[kDotRowLanes] = {0};
   for (size_t i = 0; i < count; ++i) lanes[i] = from[i];
   return hn::Load(d, lanes);
 #endif
 }
 
 // Partials first, first + 1, ... (a vector of them) of four rows.
-HWY_INLINE void Partials(RowTag d, size_t first, size_t dim, const float* query, const float* r0,
-                         const float* r1, const float* r2, const float* r3, RowVector& s0,
-                         RowVector& s1, RowVector& s2, RowVector& s3) {
+HWY_INLINE void DotPartials(size_t first, size_t dim, const float* query, const float* r0,
+                            const float* r1, const float* r2, const float* r3, DotRowVector& s0,
+                            DotRowVector& s1, DotRowVector& s2, DotRowVector& s3) {
+  const DotRowTag d;
   s0 = s1 = s2 = s3 = hn::Zero(d);
-  const size_t whole = dim / kPartials * kPartials;
-  for (size_t i = first; i < whole; i += kPartials) {
+  const size_t whole = dim / kDotPartials * kDotPartials;
+  for (size_t i = first; i < whole; i += kDotPartials) {
     const auto q = hn::LoadU(d, query + i);
     s0 = FusedMulAdd(d, q, hn::LoadU(d, r0 + i), s0);
     s1 = FusedMulAdd(d, q, hn::LoadU(d, r1 + i), s1);
@@ -107,65 +81,39 @@ HWY_INLINE void Partials(RowTag d, size_t first, size_t dim, const float* query,
   s3 = FusedMulAdd(d, q, LoadFirst(d, r3 + i, left), s3);
 }
 
-// Steps 8 and 4 of the tree for four rows: 4 sums a row remain.
-HWY_INLINE void FourSums(size_t dim, const float* query, const float* r0, const float* r1,
-                         const float* r2, const float* r3, FourVector& t0, FourVector& t1,
-                         FourVector& t2, FourVector& t3) {
-  const RowTag d;
-  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
-  Partials(d, 0, dim, query, r0, r1, r2, r3, s0, s1, s2, s3);
-#if !HWY_HAVE_SCALABLE && HWY_MAX_BYTES >= 64
-  const hn::Half<RowTag> d8;
-  const auto fold = [=](RowVector s) HWY_ATTR {
-    const auto half = hn::Add(hn::LowerHalf(d8, s), hn::UpperHalf(d8, s));
-    return hn::Add(hn::LowerHalf(FourTag(), half), hn::UpperHalf(FourTag(), half));
-  };
-  t0 = fold(s0);
-  t1 = fold(s1);
-  t2 = fold(s2);
-  t3 = fold(s3);
-#else
-  auto u0 = s0, u1 = s0, u2 = s0, u3 = s0;
-  Partials(d, 8, dim, query, r0, r1, r2, r3, u0, u1, u2, u3);
-  s0 = hn::Add(s0, u0);
-  s1 = hn::Add(s1, u1);
-  s2 = hn::Add(s2, u2);
-  s3 = hn::Add(s3, u3);
-#if !HWY_HAVE_SCALABLE && HWY_MAX_BYTES >= 32
-  const auto fold = [=](RowVector s) HWY_ATTR {
-    return hn::Add(hn::LowerHalf(FourTag(), s), hn::UpperHalf(FourTag(), s));
-  };
-  t0 = fold(s0);
-  t1 = fold(s1);
-  t2 = fold(s2);
-  t3 = fold(s3);
-#else
-  auto v0 = s0, v1 = s0, v2 = s0, v3 = s0;
-  Partials(d, 4, dim, query, r0, r1, r2, r3, u0, u1, u2, u3);
-  Partials(d, 12, dim, query, r0, r1, r2, r3, v0, v1, v2, v3);
-  t0 = hn::Add(s0, hn::Add(u0, v0));
-  t1 = hn::Add(s1, hn::Add(u1, v1));
-  t2 = hn::Add(s2, hn::Add(u2, v2));
-  t3 = hn::Add(s3, hn::Add(u3, v3));
-#endif
-#endif
+// Adds partials first, first + 1, ... of four rows.
+HWY_INLINE void AddDotPartials(size_t first, size_t dim, const float* query, const float* r0,
+                               const float* r1, const float* r2, const float* r3, DotRowVector& s0,
+                               DotRowVector& s1, DotRowVector& s2, DotRowVector& s3) {
+  auto p0 = s0, p1 = s0, p2 = s0, p3 = s0;
+  DotPartials(first, dim, query, r0, r1, r2, r3, p0, p1, p2, p3);
+  s0 = hn::Add(s0, p0);
+  s1 = hn::Add(s1, p1);
+  s2 = hn::Add(s2, p2);
+  s3 = hn::Add(s3, p3);
 }
 
-// Steps 2 and 1 of the tree: the scores of four rows, in order.
-HWY_INLINE FourVector FourScores(FourVector t0, FourVector t1, FourVector t2, FourVector t3) {
-  const FourTag d;
-  const auto u01 = hn::Add(hn::ConcatLowerLower(d, t1, t0), hn::ConcatUpperUpper(d, t1, t0));
-  const auto u23 = hn::Add(hn::ConcatLowerLower(d, t3, t2), hn::ConcatUpperUpper(d, t3, t2));
-#if HWY_HAVE_SCALABLE
-  // Highway 1.0.3 for SVE_256 takes ConcatEven and ConcatOdd over whole vectors, whatever the tag.
-  HWY_ALIGN float lanes[2 * kRowsTogether];
-  hn::Store(u01, d, lanes);
-  hn::Store(u23, d, lanes + 4);
-  for (size_t r = 0; r < kRowsTogether; ++r) lanes[r] = lanes[2 * r] + lanes[2 * r + 1];
-  return hn::Load(d, lanes);
-#else
-  return hn::Add(hn::ConcatEven(d, u23, u01), hn::ConcatOdd(d, u23, u01));
-#endif
+// The scores of four rows, in order. The tree of simd/rerank.h: steps 8 and 4 go across vectors
+// where these are shorter, else across lanes; steps 2 and 1 across lanes.
+HWY_INLINE FourFloats ScoresOfFourRows(size_t dim, const float* query, const float* r0,
+                                       const float* r1, const float* r2, const float* r3) {
+  const DotRowTag d;
+  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
+  DotPartials(0, dim, query, r0, r1, r2, r3, s0, s1, s2, s3);
+  if constexpr (kDotRowLanes <= 8) {
+    AddDotPartials(8, dim, query, r0, r1, r2, r3, s0, s1, s2, s3);
+  }
+  if constexpr (kDotRowLanes <= 4) {
+    auto t0 = s0, t1 = s0, t2 = s0, t3 = s0;
+    DotPartials(4, dim, query, r0, r1, r2, r3, t0, t1, t2, t3);
+    AddDotPartials(12, dim, query, r0, r1, r2, r3, t0, t1, t2, t3);
+    s0 = hn::Add(s0, t0);
+    s1 = hn::Add(s1, t1);
+    s2 = hn::Add(s2, t2);
+    s3 = hn::Add(s3, t3);
+  }
+  return SumsOfFourLanes<float>(FourLanes<float>(), FoldToFourLanes(d, s0), FoldToFourLanes(d, s1),
+                                FoldToFourLanes(d, s2), FoldToFourLanes(d, s3));
 }
 
 HWY_INLINE void PrefetchRow(const float* row, size_t dim) {
@@ -174,25 +122,25 @@ HWY_INLINE void PrefetchRow(const float* row, size_t dim) {
   hwy::Prefetch(row + dim - 1);  // one line more when the row is not aligned
 }
 
-void ScoreRows(const DotRowsArguments& args) {
-  const FourTag d;
-  const size_t count = args.count, dim = args.dim;
-  for (size_t i = 0; i < HWY_MIN(kRowsAhead, count); ++i) PrefetchRow(args.row(i), dim);
-  for (size_t i = 0; i < count; i += kRowsTogether) {
-    const size_t ahead = HWY_MIN(i + kRowsAhead, count);
-    for (size_t j = ahead; j < HWY_MIN(ahead + kRowsTogether, count); ++j) {
-      PrefetchRow(args.row(j), dim);
+void TableRowScores(const RowsView<float>& table, IdsView ids, const float* query, float* scores) {
+  const FourLanes<float> d;
+  const size_t count = ids.count, dim = table.width;
+  const auto row = [&table, ids](size_t i) { return table.row(static_cast<size_t>(ids.data[i])); };
+  for (size_t i = 0; i < HWY_MIN(kDotRowsAhead, count); ++i) PrefetchRow(row(i), dim);
+  for (size_t i = 0; i < count; i += kDotRowsTogether) {
+    const size_t ahead = HWY_MIN(i + kDotRowsAhead, count);
+    for (size_t j = ahead; j < HWY_MIN(ahead + kDotRowsTogether, count); ++j) {
+      PrefetchRow(row(j), dim);
     }
-    const auto row = [&](size_t r) { return args.row(HWY_MIN(i + r, count - 1)); };
-    auto t0 = hn::Zero(d), t1 = t0, t2 = t0, t3 = t0;
-    FourSums(dim, args.query, row(0), row(1), row(2), row(3), t0, t1, t2, t3);
-    const auto scores = FourScores(t0, t1, t2, t3);
-    if (i + kRowsTogether <= count) {
-      hn::StoreU(scores, d, args.scores + i);
+    const auto row_or_last = [&](size_t r) { return row(HWY_MIN(i + r, count - 1)); };
+    const auto four = ScoresOfFourRows(dim, query, row_or_last(0), row_or_last(1), row_or_last(2),
+                                       row_or_last(3));
+    if (i + kDotRowsTogether <= count) {
+      hn::StoreU(four, d, scores + i);
     } else {
-      HWY_ALIGN float last[kRowsTogether];
-      hn::Store(scores, d, last);
-      std::copy_n(last, count - i, args.scores + i);
+      HWY_ALIGN float last[kDotRowsTogether];
+      hn::Store(four, d, last);
+      std::copy_n(last, count - i, scores + i);
     }
   }
 }
@@ -212,69 +160,71 @@ HWY_INLINE bool Ascends(const int32_t* positions, size_t count) {
   return true;
 }
 
-// Of a shortlist in any order: all of it as keys, which hold the positions themselves.
-void KeepBest(const RerankTopKArguments& args, const int32_t* positions, const float* scores,
-              size_t keep, uint64_t* keys, int32_t* out) {
-  const size_t count = args.lists.count;
-  for (size_t i = 0; i < count; ++i) {
-    keys[i] = ScoreKey(scores[i], static_cast<uint32_t>(positions[i]), args.ties);
+// Ranks a shortlist that may be in any order by keys that hold the positions.
+void RankByKeys(const int32_t* positions, const float* scores, size_t length, size_t keep,
+                const TopKOptions& options, uint64_t* keys, int32_t* best_positions,
+                float* best_scores) {
+  for (size_t i = 0; i < length; ++i) {
+    keys[i] = ScoreKey(scores[i], static_cast<uint32_t>(positions[i]), options.ties);
   }
   const auto better = std::greater<uint64_t>();
-  if (keep < count) std::nth_element(keys, keys + keep, keys + count, better);
-  if (args.order == ResultOrder::kSorted) std::sort(keys, keys + keep, better);
+  if (keep < length) std::nth_element(keys, keys + keep, keys + length, better);
+  if (options.order == ResultOrder::kSorted) std::sort(keys, keys + keep, better);
+  for (size_t i = 0; i < keep; ++i) best_positions[i] = PositionOfKey(keys[i], options.ties);
+  if (best_scores == nullptr) return;
   for (size_t i = 0; i < keep; ++i) {
-    const auto tie = static_cast<uint32_t>(keys[i]);
-    out[i] = static_cast<int32_t>(args.ties == TieOrder::kNewestFirst ? tie : ~tie);
+    best_scores[i] =
+        scores[std::find(positions, positions + length, best_positions[i]) - positions];
   }
 }
 
-void SelectBest(const RerankTopKArguments& args) {
-  const Shortlists& lists = args.lists;
-  const size_t keep = HWY_MIN(args.k, lists.count);
-  auto* keys = static_cast<uint64_t*>(AlignUp(args.scratch, sizeof(uint64_t)));
-  FloatSelector selector(lists.count, args.k, args.ties, args.order, keys);
-  for (size_t q = 0; q < args.num_queries; ++q) {
+void ShortlistTopK(const Shortlists& lists, const TopKOptions& options, void* scratch,
+                   const TopKResult<float>& result) {
+  const size_t keep = HWY_MIN(options.k, lists.length);
+  auto* keys = static_cast<uint64_t*>(AlignUp(scratch, sizeof(uint64_t)));
+  FloatSelector selector(lists.length, options, keys);
+  for (size_t q = 0; q < lists.queries; ++q) {
     const int32_t* positions = lists.positions + q * lists.position_stride;
     const float* scores = lists.scores + q * lists.score_stride;
-    int32_t* out = args.positions + q * args.k;
-    if (!Ascends(positions, lists.count)) {
-      KeepBest(args, positions, scores, keep, keys, out);
+    int32_t* best = result.positions + q * options.k;
+    float* values = result.values == nullptr ? nullptr : result.values + q * options.k;
+    if (!Ascends(positions, lists.length)) {
+      RankByKeys(positions, scores, lists.length, keep, options, keys, best, values);
       continue;
     }
     // Ties by index are ties by position.
-    selector.Select(scores, out, nullptr);
-    for (size_t i = 0; i < keep; ++i) out[i] = positions[out[i]];
+    selector.Select(scores, best, values);
+    for (size_t i = 0; i < keep; ++i) best[i] = positions[best[i]];
   }
 }
 
+}  // namespace
 }  // namespace eta::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace eta::simd {
 
-HWY_EXPORT(ScoreRows);
-HWY_EXPORT(SelectBest);
+HWY_EXPORT(TableRowScores);
+HWY_EXPORT(ShortlistTopK);
 
-void DotRows(const float* rows, size_t stride, const int32_t* ids, size_t count, size_t dim,
-             const float* query, float* scores) {
-  HWY_DASSERT(dim >= 1 && stride >= dim);
-  if (count == 0) return;
-  HWY_DYNAMIC_DISPATCH(ScoreRows)({rows, stride, ids, count, dim, query, scores});
+void DotRows(const RowsView<float>& table, IdsView ids, const float* query, float* scores) {
+  HWY_DASSERT(table.width >= 1 && table.stride >= table.width);
+  if (ids.count == 0) return;
+  HWY_DYNAMIC_DISPATCH(TableRowScores)(table, ids, query, scores);
 }
 
-size_t RerankTopKScratchBytes(size_t count) {
-  return sizeof(uint64_t) + FloatSelectScratchBytes(count);
+size_t RerankTopKScratchBytes(size_t length) {
+  return sizeof(uint64_t) + FloatSelectScratchBytes(length);
 }
 
-size_t RerankTopK(const Shortlists& shortlists, size_t num_queries, size_t k, TieOrder ties,
-                  ResultOrder order, void* scratch, int32_t* positions) {
-  HWY_DASSERT(k >= 1);
-  HWY_DASSERT(shortlists.count <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
-  const size_t keep = std::min(k, shortlists.count);
-  if (keep == 0 || num_queries == 0) return keep;
-  HWY_DYNAMIC_DISPATCH(SelectBest)
-  ({shortlists, num_queries, k, ties, order, scratch, positions});
+size_t RerankTopK(const Shortlists& shortlists, const TopKOptions& options, void* scratch,
+                  const TopKResult<float>& result) {
+  HWY_DASSERT(options.k >= 1 && shortlists.position_stride >= shortlists.length);
+  HWY_DASSERT(shortlists.length <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
+  const size_t keep = std::min(options.k, shortlists.length);
+  if (keep == 0 || shortlists.queries == 0) return keep;
+  HWY_DYNAMIC_DISPATCH(ShortlistTopK)(shortlists, options, scratch, result);
   return keep;
 }
 

@@ -12,27 +12,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 #include "simd/internal/dot_i8-inl.h"
-
-#ifndef ETA_SIMD_RERANK_I8_TYPES_
-#define ETA_SIMD_RERANK_I8_TYPES_
-namespace eta::simd {
-
-struct DotI8RowsArguments {
-  const int8_t* rows;
-  size_t stride;
-  const float* scales;
-  const int32_t* ids;
-  size_t count;
-  size_t dim;
-  const int8_t* query;
-  float query_scale;
-  float* scores;
-
-  const int8_t* row(size_t i) const { return rows + static_cast<size_t>(ids[i]) * stride; }
-};
-
-}  // namespace eta::simd
-#endif  // ETA_SIMD_RERANK_I8_TYPES_
+#include "simd/internal/row_sums-inl.h"
 
 // Functions with the instruction set of VNNI are inlined only into such.
 #undef ETA_SIMD_RERANK_I8_ATTR
@@ -44,18 +24,18 @@ struct DotI8RowsArguments {
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
+namespace {
 
 // As with float rows (simd/rerank.cc): rows scored together, and how far ahead they are fetched.
-inline constexpr size_t kI8RowsTogether = 4;
-inline constexpr size_t kI8RowsAhead = 8;
+constexpr size_t kI8RowsTogether = 4;
+constexpr size_t kI8RowsAhead = 8;
 
-using I8FourTag = hn::FixedTag<int32_t, 4>;
-using I8FourVector = hn::Vec<I8FourTag>;
+using FourInts = hn::Vec<FourLanes<int32_t>>;
 
 #ifdef ETA_SIMD_VNNI_ATTR
 
 using RowSumTag = hn::CappedTag<int32_t, 16>;
-inline constexpr size_t kI8Step = 64;  // dimensions of a vector
+constexpr size_t kI8Step = 64;  // dimensions of a vector
 
 // The query as it is, 0 up to whole vectors. Returns where sums start from: -128 times its sum.
 HWY_INLINE int32_t PrepareRowsQuery(const int8_t* query, size_t dim, int8_t* padded) {
@@ -68,31 +48,30 @@ HWY_INLINE int32_t PrepareRowsQuery(const int8_t* query, size_t dim, int8_t* pad
 
 // VPDPBUSD takes the rows as its unsigned side: values plus 128, which the start of the sums takes
 // back. What is past the end of a row is multiplied by 0.
-ETA_SIMD_VNNI_ATTR HWY_INLINE __m512i AddRowProducts(__m512i sum, __m512i row, __m512i query) {
+ETA_SIMD_VNNI_ATTR HWY_INLINE __m512i AddRowProduct(__m512i sum, __m512i row, __m512i query) {
   return _mm512_dpbusd_epi32(sum, _mm512_xor_si512(row, _mm512_set1_epi8(-128)), query);
 }
 
-ETA_SIMD_VNNI_ATTR HWY_INLINE void FourRowSums(size_t dim, const int8_t* HWY_RESTRICT query,
-                                               const int8_t* r0, const int8_t* r1, const int8_t* r2,
-                                               const int8_t* r3, hn::Vec<RowSumTag>& sum0,
-                                               hn::Vec<RowSumTag>& sum1, hn::Vec<RowSumTag>& sum2,
-                                               hn::Vec<RowSumTag>& sum3) {
+ETA_SIMD_VNNI_ATTR HWY_INLINE void AddRowProducts(
+    size_t dim, const int8_t* HWY_RESTRICT query, const int8_t* r0, const int8_t* r1,
+    const int8_t* r2, const int8_t* r3, hn::Vec<RowSumTag>& sum0, hn::Vec<RowSumTag>& sum1,
+    hn::Vec<RowSumTag>& sum2, hn::Vec<RowSumTag>& sum3) {
   __m512i s0 = _mm512_setzero_si512(), s1 = s0, s2 = s0, s3 = s0;
   size_t d = 0;
   for (; d + kI8Step <= dim; d += kI8Step) {
     const __m512i q = _mm512_loadu_si512(query + d);
-    s0 = AddRowProducts(s0, _mm512_loadu_si512(r0 + d), q);
-    s1 = AddRowProducts(s1, _mm512_loadu_si512(r1 + d), q);
-    s2 = AddRowProducts(s2, _mm512_loadu_si512(r2 + d), q);
-    s3 = AddRowProducts(s3, _mm512_loadu_si512(r3 + d), q);
+    s0 = AddRowProduct(s0, _mm512_loadu_si512(r0 + d), q);
+    s1 = AddRowProduct(s1, _mm512_loadu_si512(r1 + d), q);
+    s2 = AddRowProduct(s2, _mm512_loadu_si512(r2 + d), q);
+    s3 = AddRowProduct(s3, _mm512_loadu_si512(r3 + d), q);
   }
   if (d != dim) {
     const __mmask64 mask = ~uint64_t{0} >> (kI8Step - (dim - d));
     const __m512i q = _mm512_loadu_si512(query + d);
-    s0 = AddRowProducts(s0, _mm512_maskz_loadu_epi8(mask, r0 + d), q);
-    s1 = AddRowProducts(s1, _mm512_maskz_loadu_epi8(mask, r1 + d), q);
-    s2 = AddRowProducts(s2, _mm512_maskz_loadu_epi8(mask, r2 + d), q);
-    s3 = AddRowProducts(s3, _mm512_maskz_loadu_epi8(mask, r3 + d), q);
+    s0 = AddRowProduct(s0, _mm512_maskz_loadu_epi8(mask, r0 + d), q);
+    s1 = AddRowProduct(s1, _mm512_maskz_loadu_epi8(mask, r1 + d), q);
+    s2 = AddRowProduct(s2, _mm512_maskz_loadu_epi8(mask, r2 + d), q);
+    s3 = AddRowProduct(s3, _mm512_maskz_loadu_epi8(mask, r3 + d), q);
   }
   sum0 = hn::Vec<RowSumTag>{s0};
   sum1 = hn::Vec<RowSumTag>{s1};
@@ -106,7 +85,7 @@ ETA_SIMD_VNNI_ATTR HWY_INLINE void FourRowSums(size_t dim, const int8_t* HWY_RES
 using RowSumTag = hn::CappedTag<int32_t, 16>;
 using RowPairTag = hn::Repartition<int16_t, RowSumTag>;
 using RowByteTag = hn::Rebind<int8_t, RowPairTag>;
-inline constexpr size_t kI8Step = 32;  // the most dimensions of a vector
+constexpr size_t kI8Step = 32;  // the most dimensions of a vector
 
 HWY_INLINE int32_t PrepareRowsQuery(const int8_t* query, size_t dim, int8_t* padded) {
   std::memcpy(padded, query, dim);
@@ -124,10 +103,10 @@ HWY_INLINE hn::Vec<RowPairTag> LoadRow(const int8_t* HWY_RESTRICT row, size_t d,
   return hn::PromoteTo(d16, hn::Load(d8, rest));
 }
 
-HWY_INLINE void FourRowSums(size_t dim, const int8_t* HWY_RESTRICT query, const int8_t* r0,
-                            const int8_t* r1, const int8_t* r2, const int8_t* r3,
-                            hn::Vec<RowSumTag>& sum0, hn::Vec<RowSumTag>& sum1,
-                            hn::Vec<RowSumTag>& sum2, hn::Vec<RowSumTag>& sum3) {
+HWY_INLINE void AddRowProducts(size_t dim, const int8_t* HWY_RESTRICT query, const int8_t* r0,
+                               const int8_t* r1, const int8_t* r2, const int8_t* r3,
+                               hn::Vec<RowSumTag>& sum0, hn::Vec<RowSumTag>& sum1,
+                               hn::Vec<RowSumTag>& sum2, hn::Vec<RowSumTag>& sum3) {
   const RowSumTag d32;
   const RowByteTag d8;
   const RowPairTag d16;
@@ -148,97 +127,75 @@ HWY_INLINE void FourRowSums(size_t dim, const int8_t* HWY_RESTRICT query, const 
 
 #endif  // ETA_SIMD_VNNI_ATTR
 
-#if HWY_HAVE_SCALABLE
-
-HWY_INLINE I8FourVector AddUpFour(hn::Vec<RowSumTag> s0, hn::Vec<RowSumTag> s1,
-                                  hn::Vec<RowSumTag> s2, hn::Vec<RowSumTag> s3) {
+// The sums over the lanes of four vectors, in order.
+HWY_INLINE FourInts SumsOfFourRows(hn::Vec<RowSumTag> s0, hn::Vec<RowSumTag> s1,
+                                   hn::Vec<RowSumTag> s2, hn::Vec<RowSumTag> s3) {
   const RowSumTag d;
+#if HWY_HAVE_SCALABLE
   HWY_ALIGN const int32_t sums[4] = {
       hn::GetLane(hn::SumOfLanes(d, s0)), hn::GetLane(hn::SumOfLanes(d, s1)),
       hn::GetLane(hn::SumOfLanes(d, s2)), hn::GetLane(hn::SumOfLanes(d, s3))};
-  return hn::Load(I8FourTag(), sums);
-}
-
+  return hn::Load(FourLanes<int32_t>(), sums);
 #else
-
-// Adds halves until four lanes are left.
-template <class D>
-HWY_INLINE I8FourVector FoldToFour(D d, hn::Vec<D> sum) {
-  if constexpr (hn::MaxLanes(D()) == 4) {
-    (void)d;
-    return sum;
-  } else {
-    const hn::Half<D> dh;
-    return FoldToFour(dh, hn::Add(hn::LowerHalf(dh, sum), hn::UpperHalf(dh, sum)));
-  }
-}
-
-// The sums of four rows, in order.
-HWY_INLINE I8FourVector AddUpFour(hn::Vec<RowSumTag> s0, hn::Vec<RowSumTag> s1,
-                                  hn::Vec<RowSumTag> s2, hn::Vec<RowSumTag> s3) {
-  const RowSumTag d;
-  const I8FourTag d4;
-  const auto t0 = FoldToFour(d, s0), t1 = FoldToFour(d, s1);
-  const auto t2 = FoldToFour(d, s2), t3 = FoldToFour(d, s3);
-  const auto u01 = hn::Add(hn::ConcatLowerLower(d4, t1, t0), hn::ConcatUpperUpper(d4, t1, t0));
-  const auto u23 = hn::Add(hn::ConcatLowerLower(d4, t3, t2), hn::ConcatUpperUpper(d4, t3, t2));
-  return hn::Add(hn::ConcatEven(d4, u23, u01), hn::ConcatOdd(d4, u23, u01));
-}
-
+  return SumsOfFourLanes<int32_t>(FourLanes<int32_t>(), FoldToFourLanes(d, s0),
+                                  FoldToFourLanes(d, s1), FoldToFourLanes(d, s2),
+                                  FoldToFourLanes(d, s3));
 #endif
-
-HWY_INLINE void PrefetchI8Row(const DotI8RowsArguments& args, size_t i) {
-  constexpr size_t kLineBytes = 64;
-  const int8_t* row = args.row(i);
-  for (size_t d = 0; d < args.dim; d += kLineBytes) hwy::Prefetch(row + d);
-  hwy::Prefetch(row + args.dim - 1);  // one line more when the row is not aligned
-  hwy::Prefetch(args.scales + args.ids[i]);
 }
 
-ETA_SIMD_RERANK_I8_ATTR void ScoreI8Rows(const DotI8RowsArguments& args) {
-  const I8FourTag d;
-  const hn::RebindToFloat<I8FourTag> df;
-  HWY_ALIGN int8_t query[kI8MaxDim + kI8Step];
-  const size_t count = args.count;
-  const auto start = hn::Set(d, PrepareRowsQuery(args.query, args.dim, query));
-  const auto query_scale = hn::Set(df, args.query_scale);
-  for (size_t i = 0; i < HWY_MIN(kI8RowsAhead, count); ++i) PrefetchI8Row(args, i);
+HWY_INLINE void PrefetchI8Row(const I8RowsView& table, size_t id) {
+  constexpr size_t kLineBytes = 64;
+  const int8_t* row = table.row(id);
+  for (size_t d = 0; d < table.width; d += kLineBytes) hwy::Prefetch(row + d);
+  hwy::Prefetch(row + table.width - 1);  // one line more when the row is not aligned
+  hwy::Prefetch(table.scales + id);
+}
+
+ETA_SIMD_RERANK_I8_ATTR void TableI8RowScores(const I8RowsView& table, IdsView ids,
+                                              const I8Query& query, float* scores) {
+  const FourLanes<int32_t> d;
+  const FourLanes<float> df;
+  HWY_ALIGN int8_t values[kI8MaxDim + kI8Step];
+  const size_t count = ids.count, dim = table.width;
+  const auto start = hn::Set(d, PrepareRowsQuery(query.values, dim, values));
+  const auto query_scale = hn::Set(df, query.scale);
+  const auto id = [ids](size_t i) { return static_cast<size_t>(ids.data[i]); };
+  for (size_t i = 0; i < HWY_MIN(kI8RowsAhead, count); ++i) PrefetchI8Row(table, id(i));
   for (size_t i = 0; i < count; i += kI8RowsTogether) {
     const size_t ahead = HWY_MIN(i + kI8RowsAhead, count);
     for (size_t j = ahead; j < HWY_MIN(ahead + kI8RowsTogether, count); ++j) {
-      PrefetchI8Row(args, j);
+      PrefetchI8Row(table, id(j));
     }
-    const auto at = [&](size_t r) { return HWY_MIN(i + r, count - 1); };
+    const auto id_or_last = [&](size_t r) { return id(HWY_MIN(i + r, count - 1)); };
     hn::Vec<RowSumTag> s0, s1, s2, s3;
-    FourRowSums(args.dim, query, args.row(at(0)), args.row(at(1)), args.row(at(2)), args.row(at(3)),
-                s0, s1, s2, s3);
-    HWY_ALIGN float scales[kI8RowsTogether];
-    for (size_t r = 0; r < kI8RowsTogether; ++r) scales[r] = args.scales[args.ids[at(r)]];
-    const auto sums = hn::ConvertTo(df, hn::Add(AddUpFour(s0, s1, s2, s3), start));
-    const auto scores = hn::Mul(hn::Mul(sums, hn::Load(df, scales)), query_scale);
+    AddRowProducts(dim, values, table.row(id_or_last(0)), table.row(id_or_last(1)),
+                   table.row(id_or_last(2)), table.row(id_or_last(3)), s0, s1, s2, s3);
+    HWY_ALIGN float lanes[kI8RowsTogether];
+    for (size_t r = 0; r < kI8RowsTogether; ++r) lanes[r] = table.scales[id_or_last(r)];
+    const auto sums = hn::ConvertTo(df, hn::Add(SumsOfFourRows(s0, s1, s2, s3), start));
+    const auto four = hn::Mul(hn::Mul(sums, hn::Load(df, lanes)), query_scale);
     if (i + kI8RowsTogether <= count) {
-      hn::StoreU(scores, df, args.scores + i);
+      hn::StoreU(four, df, scores + i);
     } else {
-      hn::Store(scores, df, scales);
-      std::copy_n(scales, count - i, args.scores + i);
+      hn::Store(four, df, lanes);
+      std::copy_n(lanes, count - i, scores + i);
     }
   }
 }
 
+}  // namespace
 }  // namespace eta::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace eta::simd {
 
-HWY_EXPORT(ScoreI8Rows);
+HWY_EXPORT(TableI8RowScores);
 
-void DotI8Rows(const int8_t* rows, size_t stride, const float* scales, const int32_t* ids,
-               size_t count, size_t dim, const int8_t* query, float query_scale, float* scores) {
-  HWY_DASSERT(dim >= 1 && dim <= kI8MaxDim && stride >= dim);
-  if (count == 0) return;
-  HWY_DYNAMIC_DISPATCH(ScoreI8Rows)
-  ({rows, stride, scales, ids, count, dim, query, query_scale, scores});
+void DotI8Rows(const I8RowsView& table, IdsView ids, const I8Query& query, float* scores) {
+  HWY_DASSERT(table.width >= 1 && table.width <= kI8MaxDim && table.stride >= table.width);
+  if (ids.count == 0) return;
+  HWY_DYNAMIC_DISPATCH(TableI8RowScores)(table, ids, query, scores);
 }
 
 }  // namespace eta::simd

@@ -3,17 +3,16 @@
 // (simd/dot_i8.h), a quarter of the bytes to fetch from a table. RerankTopK then selects.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
+#include "simd/dot_i8.h"
+#include "simd/views.h"
 
 namespace eta::simd {
 
-// scores[i] = (float(sum_d query[d] * row[d]) * scales[ids[i]]) * query_scale for i < count, row =
-// rows + ids[i] * stride. The sum is exact; it is rounded to float32, and so is each of the two
-// products, in this order: the same bits on every target, and those of DotI8Scores. Reads `dim`
-// values of the query and of each row, no more, and writes `count` scores. Preconditions: 1 <= dim
-// <= 4096; stride >= dim; every id names a row. No alignment is required.
-void DotI8Rows(const int8_t* rows, size_t stride, const float* scales, const int32_t* ids,
-               size_t count, size_t dim, const int8_t* query, float query_scale, float* scores);
+// scores[i] = (float(sum_d query.values[d] * row[d]) * scale of the row) * query.scale for
+// i < ids.count, row = table.row(ids[i]). The sum is exact; it is rounded to float32, and so is
+// each of the two products, in this order: the same bits on every target, and those of DotI8Scores.
+// Reads table.width values of the query and of each row, no more, and writes ids.count scores.
+// Preconditions: 1 <= table.width <= kI8MaxDim; no overlap. No alignment is required.
+void DotI8Rows(const I8RowsView& table, IdsView ids, const I8Query& query, float* scores);
 
 }  // namespace eta::simd

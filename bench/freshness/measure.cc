@@ -121,10 +121,10 @@ class Exact {
       const auto& table = model_.bundle.items.embeddings;
       blocks.resize(simd::FloatBlocksSize(window.size(), dim));
       scores.resize(simd::PaddedRows(window.size()));
-      simd::GatherFloatBlocks(table.values.data(), dim, dim, window.data(), window.size(),
-                              blocks.data());
-      simd::DotScores(blocks.data(), window.size(), dim,
-                      table.row(static_cast<size_t>(sample.item)), 1, dim, scores.data(),
+      simd::GatherFloatBlocks(simd::DenseRows(table.values.data(), table.rows, dim),
+                              {window.data(), window.size()}, blocks.data());
+      simd::DotScores({blocks.data(), window.size(), dim},
+                      {table.row(static_cast<size_t>(sample.item)), 1, dim}, scores.data(),
                       scores.size());
       judge.SetScores({scores.data(), window.size()});
       std::vector<int32_t> positions;
@@ -230,8 +230,8 @@ FreshnessCosts MeasureCosts(const FreshnessOptions& options) {
   std::vector<int8_t> index(kItems * costs.dim);
   std::vector<float> scales(kItems);
   costs.rebuild_ms = MillisecondsPerMillion(kItems, [&] {
-    simd::QuantizeI8(items.embeddings.values.data(), kItems, costs.dim, costs.dim, index.data(),
-                     costs.dim, scales.data());
+    simd::QuantizeI8(simd::DenseRows(items.embeddings.values.data(), kItems, costs.dim),
+                     index.data(), costs.dim, scales.data());
   });
   return costs;
 }

@@ -29,19 +29,19 @@ struct Fixture {
         scores(s.queries * simd::PaddedRows(s.length)),
         scratch(simd::DotTopKScratchBytes(s.length, s.k)),
         positions(s.queries * s.k) {
-    simd::PackFloatBlocks(rows.data(), s.length, s.dim, s.dim, blocks.data());
+    simd::PackFloatBlocks(simd::DenseRows(rows.data(), s.length, s.dim), blocks.data());
   }
 
   std::span<const float> query(size_t q) const { return {queries.data() + q * s.dim, s.dim}; }
 
   void Scores() {
-    simd::DotScores(blocks.data(), s.length, s.dim, queries.data(), s.queries, s.dim, scores.data(),
-                    simd::PaddedRows(s.length));
+    simd::DotScores({blocks.data(), s.length, s.dim}, {queries.data(), s.queries, s.dim},
+                    scores.data(), simd::PaddedRows(s.length));
   }
 
   void TopK(simd::ResultOrder order) {
-    simd::DotTopK(blocks.data(), s.length, s.dim, queries.data(), s.queries, s.dim, s.k,
-                  simd::TieOrder::kNewestFirst, order, scratch.data(), {positions.data(), nullptr});
+    simd::DotTopK({blocks.data(), s.length, s.dim}, {queries.data(), s.queries, s.dim},
+                  {s.k, simd::TieOrder::kNewestFirst, order}, scratch.data(), {positions.data()});
   }
 
   bool IsRight() {
@@ -118,7 +118,7 @@ void PackFloats(benchmark::State& state, size_t n, size_t dim) {
   const auto rows = RandomNormals(n * dim, 1);
   AlignedVector<float> blocks(simd::FloatBlocksSize(n, dim));
   for (auto _ : Counted(state)) {
-    simd::PackFloatBlocks(rows.data(), n, dim, dim, blocks.data());
+    simd::PackFloatBlocks(simd::DenseRows(rows.data(), n, dim), blocks.data());
     benchmark::ClobberMemory();
   }
   state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(n));

@@ -18,7 +18,7 @@ struct I8Shape {
   std::string text() const { return Cat("L:", length, "/dim:", dim); }
 };
 
-// Those of kernel_bench_dot.cc.
+// Those of bench/kernel/dot.cc.
 const I8Shape kShapes[] = {
     {1024, 64, 64, 256}, {1024, 128, 64, 256}, {16384, 64, 64, 64}, {1024, 64, 64, 1}};
 
@@ -26,7 +26,8 @@ AlignedVector<int8_t> QuantizeRows(const AlignedVector<float>& rows, size_t dim,
                                    AlignedVector<float>& scales) {
   AlignedVector<int8_t> values(rows.size());
   scales.resize(rows.size() / dim);
-  simd::QuantizeI8(rows.data(), scales.size(), dim, dim, values.data(), dim, scales.data());
+  simd::QuantizeI8(simd::DenseRows(rows.data(), scales.size(), dim), values.data(), dim,
+                   scales.data());
   return values;
 }
 
@@ -44,12 +45,18 @@ struct Fixture {
         scratch(std::max(simd::DotI8TopKScratchBytes(s.length, s.k),
                          simd::DotTopKScratchBytes(s.length, s.k))),
         positions(s.queries * s.k) {
-    simd::PackI8Blocks(rows.data(), row_scales.data(), s.length, s.dim, s.dim, blocks.data(),
+    simd::PackI8Blocks({rows.data(), row_scales.data(), s.length, s.dim, s.dim}, blocks.data(),
                        block_scales.data());
-    simd::PackFloatBlocks(float_rows.data(), s.length, s.dim, s.dim, float_blocks.data());
+    simd::PackFloatBlocks(simd::DenseRows(float_rows.data(), s.length, s.dim), float_blocks.data());
   }
 
-  simd::I8Rows i8_rows() const { return {blocks.data(), block_scales.data(), s.length, s.dim}; }
+  simd::I8BlocksView i8_rows() const {
+    return {blocks.data(), block_scales.data(), s.length, s.dim};
+  }
+  simd::FloatBlocksView blocks_of_floats() const { return {float_blocks.data(), s.length, s.dim}; }
+  simd::Queries<float> queries_of_floats() const {
+    return {float_queries.data(), s.queries, s.dim};
+  }
   simd::I8Queries i8_queries() const {
     return {queries.data(), query_scales.data(), s.queries, s.dim};
   }
@@ -59,18 +66,18 @@ struct Fixture {
   }
 
   void TopK(simd::ResultOrder order) {
-    simd::DotI8TopK(i8_rows(), i8_queries(), s.k, simd::TieOrder::kNewestFirst, order,
-                    scratch.data(), {positions.data(), nullptr});
+    simd::DotI8TopK(i8_rows(), i8_queries(), {s.k, simd::TieOrder::kNewestFirst, order},
+                    scratch.data(), {positions.data()});
   }
 
   void FloatScores() {
-    simd::DotScores(float_blocks.data(), s.length, s.dim, float_queries.data(), s.queries, s.dim,
-                    scores.data(), simd::PaddedRows(s.length));
+    simd::DotScores(blocks_of_floats(), queries_of_floats(), scores.data(),
+                    simd::PaddedRows(s.length));
   }
 
   void FloatTopK(simd::ResultOrder order) {
-    simd::DotTopK(float_blocks.data(), s.length, s.dim, float_queries.data(), s.queries, s.dim, s.k,
-                  simd::TieOrder::kNewestFirst, order, scratch.data(), {positions.data(), nullptr});
+    simd::DotTopK(blocks_of_floats(), queries_of_floats(),
+                  {s.k, simd::TieOrder::kNewestFirst, order}, scratch.data(), {positions.data()});
   }
 
   bool IsRight() {
@@ -157,7 +164,7 @@ void Quantize(benchmark::State& state, size_t n, size_t dim) {
   AlignedVector<int8_t> values(n * dim);
   AlignedVector<float> scales(n);
   for (auto _ : Counted(state)) {
-    simd::QuantizeI8(rows.data(), n, dim, dim, values.data(), dim, scales.data());
+    simd::QuantizeI8(simd::DenseRows(rows.data(), n, dim), values.data(), dim, scales.data());
     benchmark::ClobberMemory();
   }
   state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(n));
@@ -169,7 +176,7 @@ void PackI8(benchmark::State& state, size_t n, size_t dim) {
   const auto values = QuantizeRows(RandomNormals(n * dim, 1), dim, scales);
   AlignedVector<uint8_t> blocks(simd::I8BlocksBytes(n, dim));
   for (auto _ : Counted(state)) {
-    simd::PackI8Blocks(values.data(), scales.data(), n, dim, dim, blocks.data(),
+    simd::PackI8Blocks({values.data(), scales.data(), n, dim, dim}, blocks.data(),
                        block_scales.data());
     benchmark::ClobberMemory();
   }

@@ -38,15 +38,16 @@ struct Fixture {
 
   void Scores() {
     for (size_t q = 0; q < s.queries; ++q) {
-      simd::DotRows(table.data(), s.dim, ids.data() + q * s.count, s.count, s.dim,
-                    queries.data() + q * s.dim, scores.data() + q * simd::PaddedRows(s.count));
+      simd::DotRows(simd::DenseRows(table.data(), s.items, s.dim),
+                    {ids.data() + q * s.count, s.count}, queries.data() + q * s.dim,
+                    scores.data() + q * simd::PaddedRows(s.count));
     }
   }
 
   void TopK() {
-    simd::RerankTopK({positions.data(), s.count, scores.data(), simd::PaddedRows(s.count), s.count},
-                     s.queries, s.k, simd::TieOrder::kNewestFirst, simd::ResultOrder::kAny,
-                     scratch.data(), best.data());
+    simd::RerankTopK(
+        {positions.data(), s.count, scores.data(), simd::PaddedRows(s.count), s.count, s.queries},
+        {s.k}, scratch.data(), {best.data()});
   }
 
   bool IsRight() {
@@ -86,15 +87,17 @@ struct I8Fixture {
         query_scales(f.s.queries),
         scores(f.s.queries * f.s.count) {
     const size_t dim = f.s.dim;
-    simd::QuantizeI8(f.table.data(), f.s.items, dim, dim, table.data(), dim, table_scales.data());
-    simd::QuantizeI8(f.queries.data(), f.s.queries, dim, dim, queries.data(), dim,
+    simd::QuantizeI8(simd::DenseRows(f.table.data(), f.s.items, dim), table.data(), dim,
+                     table_scales.data());
+    simd::QuantizeI8(simd::DenseRows(f.queries.data(), f.s.queries, dim), queries.data(), dim,
                      query_scales.data());
   }
 
   void Scores() {
     for (size_t q = 0; q < f.s.queries; ++q) {
-      simd::DotI8Rows(table.data(), f.s.dim, table_scales.data(), f.ids_of(q).data(), f.s.count,
-                      f.s.dim, queries.data() + q * f.s.dim, query_scales[q],
+      simd::DotI8Rows({table.data(), table_scales.data(), f.s.items, f.s.dim, f.s.dim},
+                      {f.ids_of(q).data(), f.s.count},
+                      {queries.data() + q * f.s.dim, query_scales[q]},
                       scores.data() + q * f.s.count);
     }
   }

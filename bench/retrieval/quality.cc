@@ -63,12 +63,12 @@ void QualityMeter::Add(const UserRequest& request, size_t index,
   const size_t dim = items_.dim();
   blocks_.resize(simd::FloatBlocksSize(n, dim));
   scores_.resize(simd::PaddedRows(n));
-  simd::GatherFloatBlocks(items_.embeddings.values.data(), dim, dim, request.history.data(), n,
-                          blocks_.data());
+  simd::GatherFloatBlocks(simd::DenseRows(items_.embeddings.values.data(), items_.size(), dim),
+                          {request.history.data(), n}, blocks_.data());
   std::vector<QualitySum> sums(contenders.size());
   for (size_t c = 0; c < request.candidates.size(); ++c) {
     const float* query = items_.embeddings.row(static_cast<size_t>(request.candidates[c]));
-    simd::DotScores(blocks_.data(), n, dim, query, 1, dim, scores_.data(), scores_.size());
+    simd::DotScores({blocks_.data(), n, dim}, {query, 1, dim}, scores_.data(), scores_.size());
     judge_.SetScores(std::span(scores_).first(n));
     for (size_t i = 0; i < contenders.size(); ++i) {
       const auto retrieved = contenders[i].result().retrieved(index, c);

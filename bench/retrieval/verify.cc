@@ -62,11 +62,11 @@ void VerifyScores(const ItemTable& items, const Sample& sample) {
   const size_t dim = items.dim();
   AlignedVector<float> blocks(simd::FloatBlocksSize(n, dim));
   AlignedVector<float> scores(simd::PaddedRows(n));
-  simd::GatherFloatBlocks(items.embeddings.values.data(), dim, dim, sample.history.data(), n,
-                          blocks.data());
+  simd::GatherFloatBlocks(simd::DenseRows(items.embeddings.values.data(), items.size(), dim),
+                          {sample.history.data(), n}, blocks.data());
   for (const int32_t candidate : sample.candidates) {
     const auto query = Embedding(items, candidate);
-    simd::DotScores(blocks.data(), n, dim, query.data(), 1, dim, scores.data(), scores.size());
+    simd::DotScores({blocks.data(), n, dim}, {query.data(), 1, dim}, scores.data(), scores.size());
     const std::vector<float> expected = reference::DotScores(sample.rows, query);
     for (size_t i = 0; i < n; ++i) {
       const bool is_equal =

@@ -172,8 +172,9 @@ class ScanUnit : public RetrievingUnit {
   void DoPrepare(Retrievable& user, RetrievingWork&) const override {
     auto& blocks = static_cast<Blocks&>(user);
     const size_t dim = model_.settings.dim;
-    simd::GatherI8Blocks(model_.scan_keys.values.data(), ones_.data(), dim, dim, user.items.data(),
-                         user.length, blocks.blocks.data(), blocks.scales.data());
+    simd::GatherI8Blocks({model_.scan_keys.values.data(), ones_.data(), model_.items(), dim, dim},
+                         {user.items.data(), user.length}, blocks.blocks.data(),
+                         blocks.scales.data());
   }
 
   void Retrieve(const Retrievable& user, std::span<const int32_t> candidates,
@@ -187,8 +188,8 @@ class ScanUnit : public RetrievingUnit {
     }
     const size_t count =
         simd::DotI8TopK({blocks.blocks.data(), blocks.scales.data(), user.length, dim},
-                        {queries, ones_.data(), candidates.size(), dim}, k_, TieOrder::kNewestFirst,
-                        ResultOrder::kAny, work.scratch.data(), {work.positions.data(), nullptr});
+                        {queries, ones_.data(), candidates.size(), dim}, {k_}, work.scratch.data(),
+                        {work.positions.data()});
     TakeItems(user, candidates.size(), count, work);
   }
 

@@ -190,8 +190,9 @@ class ExactHistory : public PreparedHistory {
   ExactHistory(const ItemTable& items, std::span<const int32_t> history)
       : PreparedHistory(history.size()),
         blocks(simd::FloatBlocksSize(history.size(), items.dim())) {
-    simd::GatherFloatBlocks(items.embeddings.values.data(), items.dim(), items.dim(),
-                            history.data(), history.size(), blocks.data());
+    const auto& embeddings = items.embeddings;
+    simd::GatherFloatBlocks(simd::DenseRows(embeddings.values.data(), items.size(), items.dim()),
+                            {history.data(), history.size()}, blocks.data());
   }
   size_t bytes() const override { return blocks.size() * sizeof(float); }
 
@@ -226,10 +227,9 @@ class ExactRetriever : public Retriever {
                   memory.rows.data() + b * dim);
     }
     void* bytes = memory.Bytes(simd::DotTopKScratchBytes(history.length(), k));
-    const size_t count =
-        simd::DotTopK(blocks.data(), history.length(), dim, memory.rows.data(), candidates.size(),
-                      dim, k, simd::TieOrder::kNewestFirst, simd::ResultOrder::kAny, bytes,
-                      {out.positions.data(), nullptr});
+    const size_t count = simd::DotTopK({blocks.data(), history.length(), dim},
+                                       {memory.rows.data(), candidates.size(), dim}, {k}, bytes,
+                                       {out.positions.data()});
     std::ranges::fill(out.counts, static_cast<int32_t>(count));
   }
 

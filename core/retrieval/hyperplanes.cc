@@ -212,8 +212,8 @@ void Hyperplanes::Project(std::span<const float> embeddings, std::span<float> pr
   const size_t rows = embeddings.size() / dim();
   Require(projections.size() == rows * projection_stride(), "project: room for ",
           projections.size(), " values, ", rows, " rows need ", rows * projection_stride());
-  simd::DotScores(packed_.data(), bits(), dim(), embeddings.data(), rows, dim(), projections.data(),
-                  projection_stride());
+  simd::DotScores({packed_.data(), bits(), dim()}, {embeddings.data(), rows, dim()},
+                  projections.data(), projection_stride());
 }
 
 }  // namespace eta

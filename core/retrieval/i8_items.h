@@ -7,6 +7,7 @@
 
 #include "core/base/aligned.h"
 #include "core/data/items.h"
+#include "simd/dot_i8.h"
 
 namespace eta {
 
@@ -17,6 +18,7 @@ struct I8Items {
 
   size_t bytes() const { return values.size() + scales.size() * sizeof(float); }
   const int8_t* row(size_t item) const { return values.data() + item * dim; }
+  simd::I8RowsView view() const { return {values.data(), scales.data(), scales.size(), dim, dim}; }
 
   size_t dim;
   AlignedVector<int8_t> values;  // items x dim

@@ -115,8 +115,8 @@ class RerankRetriever : public Retriever {
       for (size_t i = 0; i < shortlist; ++i) ids[i] = history.ids[static_cast<size_t>(list[i])];
       Score(static_cast<size_t>(candidates[b]), ids, shortlist, scores + b * score_stride);
     }
-    simd::RerankTopK({positions, shortlist, scores, score_stride, shortlist}, candidates.size(), k,
-                     simd::TieOrder::kNewestFirst, simd::ResultOrder::kAny, bytes, out);
+    simd::RerankTopK({positions, shortlist, scores, score_stride, shortlist, candidates.size()},
+                     {k}, bytes, {out});
   }
 
   std::string name_;
@@ -133,8 +133,8 @@ class FloatRerankRetriever final : public RerankRetriever {
  private:
   size_t row_bytes() const override { return items_.embeddings.values.size() * sizeof(float); }
   void Score(size_t candidate, const int32_t* ids, size_t count, float* scores) const override {
-    simd::DotRows(items_.embeddings.values.data(), items_.dim(), ids, count, items_.dim(),
-                  items_.embeddings.row(candidate), scores);
+    simd::DotRows(simd::DenseRows(items_.embeddings.values.data(), items_.size(), items_.dim()),
+                  {ids, count}, items_.embeddings.row(candidate), scores);
   }
 
   const ItemTable& items_;
@@ -149,8 +149,8 @@ class I8RerankRetriever final : public RerankRetriever {
  private:
   size_t row_bytes() const override { return items_.bytes(); }
   void Score(size_t candidate, const int32_t* ids, size_t count, float* scores) const override {
-    simd::DotI8Rows(items_.values.data(), items_.dim, items_.scales.data(), ids, count, items_.dim,
-                    items_.row(candidate), items_.scales[candidate], scores);
+    simd::DotI8Rows(items_.view(), {ids, count}, {items_.row(candidate), items_.scales[candidate]},
+                    scores);
   }
 
   const I8Items items_;

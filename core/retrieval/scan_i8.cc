@@ -44,8 +44,7 @@ class ScanI8Retriever : public Retriever {
  protected:
   std::unique_ptr<PreparedHistory> DoPrepare(std::span<const int32_t> history) const override {
     auto prepared = std::make_unique<ScanI8History>(history.size(), items_.dim);
-    simd::GatherI8Blocks(items_.values.data(), items_.scales.data(), items_.dim, items_.dim,
-                         history.data(), history.size(), prepared->blocks.data(),
+    simd::GatherI8Blocks(items_.view(), {history.data(), history.size()}, prepared->blocks.data(),
                          prepared->scales.data());
     return prepared;
   }
@@ -66,9 +65,8 @@ class ScanI8Retriever : public Retriever {
     if (memory.bytes.size() < bytes) memory.bytes.resize(bytes);
     const size_t count =
         simd::DotI8TopK({prepared.blocks.data(), prepared.scales.data(), history.length(), dim},
-                        {memory.values.data(), memory.scales.data(), candidates.size(), dim}, k,
-                        simd::TieOrder::kNewestFirst, simd::ResultOrder::kAny, memory.bytes.data(),
-                        {out.positions.data(), nullptr});
+                        {memory.values.data(), memory.scales.data(), candidates.size(), dim}, {k},
+                        memory.bytes.data(), {out.positions.data()});
     std::ranges::fill(out.counts, static_cast<int32_t>(count));
   }
 

@@ -22,7 +22,6 @@
 namespace eta::simd {
 
 inline constexpr size_t kI8GroupBytes = kBlockRows * 4;  // four dimensions of a block
-inline constexpr size_t kI8MaxDim = 4096;
 
 // Prepared queries of a pass over the rows, on the stack (32 KiB): 24 queries of up to 680
 // dimensions, at least 4 of any.
@@ -53,14 +52,15 @@ struct I8Tile {
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+namespace {
 
 #ifdef ETA_SIMD_VNNI_ATTR
 
 // 6 queries x 4 vectors (a whole block) are 24 sums in 32 registers, and 10 loads for 24 VPDPBUSD:
 // 77 to 82 % of the VPDPBUSD peak at 1,024 rows of 64 dimensions (Zen 5, 2026-11). The two products
 // of a score take the same ports as VPDPBUSD and cost 2 in 18 there.
-inline constexpr size_t kI8TileQueries = 6;
-inline constexpr size_t kI8WordsPerGroup = 1;
+constexpr size_t kI8TileQueries = 6;
+constexpr size_t kI8WordsPerGroup = 1;
 
 // Pads a query to whole groups. Returns where its sums start from: -128 times its own sum.
 HWY_INLINE int32_t PrepareI8Query(const int8_t* HWY_RESTRICT query, size_t dim,
@@ -157,8 +157,8 @@ ETA_SIMD_VNNI_ATTR void I8TileScores(const I8Tile& tile) {
 // products, one sum, against two products and two sums), and only 254 * 127 = 32,258 lies
 // between it and saturation. Two vectors of rows at a time: 4 queries x 2 are 8 sums, 4 vectors of
 // rows and 2 of the query in 16 registers.
-inline constexpr size_t kI8TileQueries = 4;
-inline constexpr size_t kI8WordsPerGroup = 2;
+constexpr size_t kI8TileQueries = 4;
+constexpr size_t kI8WordsPerGroup = 2;
 
 using I8SumTag = hn::CappedTag<int32_t, 16>;
 using I8SumVector = hn::Vec<I8SumTag>;
@@ -271,6 +271,7 @@ HWY_INLINE void I8TileOf(size_t queries, const I8Tile& tile) {
   }
 }
 
+}  // namespace
 }  // namespace eta::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

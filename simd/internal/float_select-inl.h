@@ -24,40 +24,16 @@
 #include <limits>
 
 #include "hwy/highway.h"
-#include "simd/dot.h"
 #include "simd/internal/int_select-inl.h"
+#include "simd/topk.h"
 
 #ifndef ETA_SIMD_FLOAT_SELECT_TYPES_
 #define ETA_SIMD_FLOAT_SELECT_TYPES_
 namespace eta::simd {
 
-// The arguments of DotTopK, n and k at least 1.
-struct DotTopKArguments {
-  const float* blocks;
-  size_t n;
-  size_t dim;
-  const float* queries;
-  size_t num_queries;
-  size_t query_stride;
-  size_t k;
-  TieOrder ties;
-  ResultOrder order;
-  void* scratch;
-  DotTopKResult result;
-};
-
-// Queries scored together: a history beyond the L2 cache is read once for all of them, and their
-// scores still fit it (24 x 1,024 x 4 bytes = 96 KiB).
-inline constexpr size_t kDotQueryTile = 24;
-
 // Scratch of a FloatSelector for n scores, 8-byte aligned: scores and positions of the list, which
 // are stored in whole vectors of up to 64 bytes.
 constexpr size_t FloatSelectScratchBytes(size_t n) { return 2 * (n + 32) * sizeof(float); }
-
-inline void* AlignUp(void* p, size_t alignment) {
-  const uintptr_t address = reinterpret_cast<uintptr_t>(p);
-  return reinterpret_cast<void*>((address + alignment - 1) / alignment * alignment);
-}
 
 // A score and a position as one integer, larger is better: equal scores compare by position.
 inline uint64_t ScoreKey(float score, uint32_t position, TieOrder ties) {
@@ -70,12 +46,18 @@ inline uint64_t ScoreKey(float score, uint32_t position, TieOrder ties) {
   return (static_cast<uint64_t>(bits) << 32) | tie;
 }
 
+inline int32_t PositionOfKey(uint64_t key, TieOrder ties) {
+  const auto tie = static_cast<uint32_t>(key);
+  return static_cast<int32_t>(ties == TieOrder::kNewestFirst ? tie : ~tie);
+}
+
 }  // namespace eta::simd
 #endif  // ETA_SIMD_FLOAT_SELECT_TYPES_
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+namespace {
 
 // Lanes whose mask bit is set are moved to the front of several vectors by one plan. With GCC 12,
 // Highway 1.0.3's Compress for AVX2 copies its 1 KiB table to the stack in every call: 50 cycles.
@@ -121,11 +103,11 @@ HWY_INLINE void StoreCompressed(D, CompressPlan<D> plan, hn::Vec<hn::Rebind<T, D
 class FloatSelector {
  public:
   // `scratch` has FloatSelectScratchBytes(n), aligned to 8 bytes; n and k are at least 1.
-  HWY_INLINE FloatSelector(size_t n, size_t k, TieOrder ties, ResultOrder order, void* scratch)
+  HWY_INLINE FloatSelector(size_t n, const TopKOptions& options, void* scratch)
       : n_(n),
-        k_(HWY_MIN(k, n)),
-        ties_(ties),
-        order_(order),
+        k_(HWY_MIN(options.k, n)),
+        ties_(options.ties),
+        order_(options.order),
         list_scores_(static_cast<float*>(scratch)),
         list_positions_(static_cast<int32_t*>(scratch) + n + 32) {}
 
@@ -368,10 +350,7 @@ class FloatSelector {
       keys[i] = ScoreKey(scores[positions[i]], static_cast<uint32_t>(positions[i]), ties_);
     }
     std::sort(keys, keys + k_, std::greater<uint64_t>());
-    for (size_t i = 0; i < k_; ++i) {
-      const auto tie = static_cast<uint32_t>(keys[i]);
-      positions[i] = static_cast<int32_t>(ties_ == TieOrder::kNewestFirst ? tie : ~tie);
-    }
+    for (size_t i = 0; i < k_; ++i) positions[i] = PositionOfKey(keys[i], ties_);
   }
 
   size_t n_;
@@ -382,6 +361,7 @@ class FloatSelector {
   int32_t* list_positions_;
 };
 
+}  // namespace
 }  // namespace eta::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

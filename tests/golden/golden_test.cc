@@ -113,11 +113,12 @@ void AddScores(std::ostream& out) {
   const std::vector<float> items = Integers(1, kItems * kDim);
   const std::vector<int32_t> history = History();
   std::vector<float> blocks(simd::FloatBlocksSize(kBehaviours, kDim));
-  simd::GatherFloatBlocks(items.data(), kDim, kDim, history.data(), kBehaviours, blocks.data());
+  simd::GatherFloatBlocks(simd::DenseRows(items.data(), kItems, kDim),
+                          {history.data(), kBehaviours}, blocks.data());
   const size_t stride = simd::PaddedRows(kBehaviours);
   std::vector<float> scores(kQueries * stride);
-  simd::DotScores(blocks.data(), kBehaviours, kDim, queries.data(), kQueries, kDim, scores.data(),
-                  stride);
+  simd::DotScores({blocks.data(), kBehaviours, kDim}, {queries.data(), kQueries, kDim},
+                  scores.data(), stride);
   for (size_t q = 0; q < kQueries; ++q) {
     out << "scores " << q << ":";
     for (size_t i = 0; i < kBehaviours; ++i) out << " " << Hex(scores[q * stride + i]);
@@ -128,10 +129,10 @@ void AddScores(std::ostream& out) {
   for (const auto& [ties, ties_name] : kTies) {
     std::vector<int32_t> positions(kQueries * kK);
     std::vector<float> best(kQueries * kK);
-    ASSERT_EQ(
-        simd::DotTopK(blocks.data(), kBehaviours, kDim, queries.data(), kQueries, kDim, kK, ties,
-                      simd::ResultOrder::kSorted, scratch.data(), {positions.data(), best.data()}),
-        kK);
+    ASSERT_EQ(simd::DotTopK({blocks.data(), kBehaviours, kDim}, {queries.data(), kQueries, kDim},
+                            {kK, ties, simd::ResultOrder::kSorted}, scratch.data(),
+                            {positions.data(), best.data()}),
+              kK);
     for (size_t q = 0; q < kQueries; ++q) {
       out << "dot topk " << ties_name << " " << q << ":";
       for (size_t i = q * kK; i < (q + 1) * kK; ++i)
@@ -183,12 +184,12 @@ void AddI8Rows(std::ostream& out) {
   const std::vector<float> items = Integers(1, kItems * kDim);
   std::vector<int8_t> values(items.size());
   std::vector<float> scales(kItems), scores(kItems);
-  simd::QuantizeI8(items.data(), kItems, kDim, kDim, values.data(), kDim, scales.data());
+  simd::QuantizeI8(simd::DenseRows(items.data(), kItems, kDim), values.data(), kDim, scales.data());
   std::vector<int32_t> ids = History();
   ids.resize(kItems);
   for (size_t q = 0; q < kQueries; ++q) {
-    simd::DotI8Rows(values.data(), kDim, scales.data(), ids.data(), ids.size(), kDim,
-                    values.data() + q * kDim, scales[q], scores.data());
+    simd::DotI8Rows({values.data(), scales.data(), kItems, kDim, kDim}, {ids.data(), ids.size()},
+                    {values.data() + q * kDim, scales[q]}, scores.data());
     out << "i8 rows " << q << ":";
     for (const float score : scores) out << " " << Hex(score);
     out << "\n";

@@ -105,7 +105,7 @@ struct Blocks {
       }
     }
   }
-  simd::I8Rows view() { return {bytes.data(), scales.data(), c.n, c.dim}; }
+  simd::I8BlocksView view() { return {bytes.data(), scales.data(), c.n, c.dim}; }
 
   Case c;
   Buffer<uint8_t> bytes;
@@ -187,7 +187,7 @@ void ExpectTopK(const Case& c, Blocks& blocks, const reference::I8Matrix& querie
   Buffer<int32_t> positions(num_queries * call.k, c.offset, 16);
   Buffer<float> scores(call.want_scores ? positions.size() : 0, c.offset, 16);
   float* out = call.want_scores ? scores.data() : nullptr;
-  const size_t count = simd::DotI8TopK(blocks.view(), some.view(), call.k, call.ties, call.order,
+  const size_t count = simd::DotI8TopK(blocks.view(), some.view(), {call.k, call.ties, call.order},
                                        scratch.data(), {positions.data(), out});
   ASSERT_EQ(count, std::min(call.k, c.n));
   for (size_t q = 0; q < num_queries; ++q) {
@@ -231,7 +231,7 @@ void ExpectQuantized(const std::vector<float>& rows, size_t dim, uint64_t seed) 
   Buffer<float> in(WithStride<float>(rows, dim, stride, kNan), seed % 4);
   Buffer<int8_t> values((n - 1) * value_stride + dim, seed % 3, seed % 2 * 16);
   Buffer<float> scales(n, seed % 4, seed % 2 * 16);
-  simd::QuantizeI8(in.data(), n, dim, stride, values.data(), value_stride, scales.data());
+  simd::QuantizeI8({in.data(), n, dim, stride}, values.data(), value_stride, scales.data());
   const reference::I8Matrix expected = reference::QuantizeI8(rows, dim);
   EXPECT_TRUE(SameValues<float>(scales.span(), expected.scales));
   for (size_t i = 0; i < n; ++i) {
@@ -264,7 +264,7 @@ TEST_P(DotI8Test, QuantizeByHand) {
                         kNan, 0,    -0.f, 0,    0,     kTiny};
   int8_t values[18];
   float scales[3];
-  simd::QuantizeI8(rows, 3, 6, 6, values, 6, scales);
+  simd::QuantizeI8(simd::DenseRows(rows, 3, 6), values, 6, scales);
   const int8_t expected[] = {127, -127, 0, 2, -2, 63, 127, 0, 0, 0, -127, 127, 0, 0, 0, 0, 0, 0};
   EXPECT_TRUE(SameValues<int8_t>(values, expected));
   const float expected_scales[] = {1.0f, kMax / 127.0f, 0.0f};
@@ -282,7 +282,7 @@ TEST_P(DotI8Test, PackAndGather) {
     padded.resize(simd::PaddedRows(c.n), 0.0f);
     Buffer<uint8_t> blocks(simd::I8BlocksBytes(c.n, c.dim), c.offset, c.seed % 2 * 16);
     Buffer<float> block_scales(padded.size(), c.offset % 3, c.seed % 2 * 16);
-    simd::PackI8Blocks(values.data(), scales.data(), c.n, c.dim, stride, blocks.data(),
+    simd::PackI8Blocks({values.data(), scales.data(), c.n, c.dim, stride}, blocks.data(),
                        block_scales.data());
     EXPECT_TRUE(SameValues<uint8_t>(blocks.span(), reference::PackI8Blocks(rows.values, c.dim)));
     EXPECT_TRUE(SameValues<float>(block_scales.span(), padded));
@@ -304,8 +304,8 @@ TEST_P(DotI8Test, PackAndGather) {
       gathered_scales.push_back(items.scales[static_cast<size_t>(id)]);
     }
     gathered_scales.resize(padded.size(), 0.0f);
-    simd::GatherI8Blocks(table.data(), table_scales.data(), c.dim, stride, ids.data(), c.n,
-                         blocks.data(), block_scales.data());
+    simd::GatherI8Blocks({table.data(), table_scales.data(), kItems, c.dim, stride},
+                         {ids.data(), c.n}, blocks.data(), block_scales.data());
     EXPECT_TRUE(SameValues<uint8_t>(blocks.span(), reference::PackI8Blocks(gathered, c.dim)));
     EXPECT_TRUE(SameValues<float>(block_scales.span(), gathered_scales));
   }
@@ -412,14 +412,14 @@ TEST_P(DotI8Test, NoBehavioursNeedNoMemory) {
   Buffer<uint8_t> scratch(simd::DotI8TopKScratchBytes(0, 4));
   Buffer<int32_t> positions(4, 0, 16);
   Buffer<float> scores(4, 0, 16);
-  EXPECT_EQ(
-      simd::DotI8TopK({nullptr, nullptr, 0, 3}, {query, &scale, 1, 3}, 4, TieOrder::kNewestFirst,
-                      ResultOrder::kSorted, scratch.data(), {positions.data(), scores.data()}),
-      0u);
+  EXPECT_EQ(simd::DotI8TopK({nullptr, nullptr, 0, 3}, {query, &scale, 1, 3},
+                            {4, TieOrder::kNewestFirst, ResultOrder::kSorted}, scratch.data(),
+                            {positions.data(), scores.data()}),
+            0u);
   EXPECT_TRUE(positions.Untouched(0, 4));
   EXPECT_TRUE(scores.Untouched(0, 4));
   simd::DotI8Scores({nullptr, nullptr, 0, 3}, {query, &scale, 1, 3}, nullptr, 0);
-  simd::PackI8Blocks(nullptr, nullptr, 0, 3, 3, nullptr, nullptr);
+  simd::PackI8Blocks({nullptr, nullptr, 0, 3, 3}, nullptr, nullptr);
 }
 
 }  // namespace

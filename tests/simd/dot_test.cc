@@ -205,8 +205,8 @@ void ExpectTopK(const Case& c, Buffer<float>& blocks, const Data& data, size_t n
   Buffer<float> scores(call.want_scores ? positions.size() : 0, c.offset, 16);
   float* out = call.want_scores ? scores.data() : nullptr;
   const size_t count =
-      simd::DotTopK(blocks.data(), c.n, c.dim, queries.data(), num_queries, stride, call.k,
-                    call.ties, call.order, scratch.data(), {positions.data(), out});
+      simd::DotTopK({blocks.data(), c.n, c.dim}, {queries.data(), num_queries, stride},
+                    {call.k, call.ties, call.order}, scratch.data(), {positions.data(), out});
   ASSERT_EQ(count, std::min(call.k, c.n));
   for (size_t q = 0; q < num_queries; ++q) {
     SCOPED_TRACE(::testing::Message() << "query " << q << " of " << num_queries);
@@ -247,7 +247,7 @@ TEST_P(DotTest, PackFloatBlocks) {
     const size_t stride = c.dim + c.seed % 3;
     Buffer<float> rows(WithStride<float>(data.rows, c.dim, stride, kNan), c.offset);
     Buffer<float> blocks(simd::FloatBlocksSize(c.n, c.dim), c.offset, c.seed % 2 * 16);
-    simd::PackFloatBlocks(rows.data(), c.n, c.dim, stride, blocks.data());
+    simd::PackFloatBlocks({rows.data(), c.n, c.dim, stride}, blocks.data());
     EXPECT_TRUE(SameValues<float>(blocks.span(), reference::PackFloatBlocks(data.rows, c.dim)));
   }
 }
@@ -265,7 +265,8 @@ TEST_P(DotTest, GatherFloatBlocks) {
     if (c.n > 1) list.front() = kItems - 1, list.back() = 0;
     Buffer<int32_t> ids{std::span<const int32_t>(list)};
     Buffer<float> blocks(simd::FloatBlocksSize(c.n, c.dim), c.offset, c.seed % 2 * 16);
-    simd::GatherFloatBlocks(table.data(), c.dim, stride, ids.data(), c.n, blocks.data());
+    simd::GatherFloatBlocks({table.data(), kItems, c.dim, stride}, {ids.data(), c.n},
+                            blocks.data());
     EXPECT_TRUE(SameValues<float>(blocks.span(), reference::GatherFloatBlocks(dense, c.dim, list)));
   }
 }
@@ -282,8 +283,8 @@ TEST_P(DotTest, Scores) {
     const size_t padded = simd::PaddedRows(c.n);
     const size_t score_stride = padded + c.seed % 2 * 5;
     Buffer<float> scores((num_queries - 1) * score_stride + padded, c.offset, c.seed % 2 * 16);
-    simd::DotScores(blocks.data(), c.n, c.dim, queries.data(), num_queries, stride, scores.data(),
-                    score_stride);
+    simd::DotScores({blocks.data(), c.n, c.dim}, {queries.data(), num_queries, stride},
+                    scores.data(), score_stride);
     for (size_t q = 0; q < num_queries; ++q) {
       const std::span<const float> query(data.queries.data() + q * c.dim, c.dim);
       const size_t begin = q * score_stride;
@@ -403,7 +404,7 @@ TEST_P(DotTest, OneRoundingPerStep) {
     Buffer<float> blocks = MakeBlocks(c, data);
     Buffer<float> scores(64);
     const float* query = data.queries.data() + 2 * q;
-    simd::DotScores(blocks.data(), 2, 2, query, 1, 2, scores.data(), 64);
+    simd::DotScores({blocks.data(), 2, 2}, {query, 1, 2}, scores.data(), 64);
     EXPECT_TRUE(SameValues<float>({scores.data(), 2}, reference::DotScores(data.rows, {query, 2})));
   }
 }
@@ -413,8 +414,9 @@ TEST_P(DotTest, NoBehavioursNeedNoMemory) {
   Buffer<uint8_t> scratch(simd::DotTopKScratchBytes(0, 4));
   Buffer<int32_t> positions(4, 0, 16);
   Buffer<float> scores(4, 0, 16);
-  EXPECT_EQ(simd::DotTopK(nullptr, 0, 3, query, 1, 3, 4, TieOrder::kNewestFirst,
-                          ResultOrder::kSorted, scratch.data(), {positions.data(), scores.data()}),
+  EXPECT_EQ(simd::DotTopK({nullptr, 0, 3}, {query, 1, 3},
+                          {4, TieOrder::kNewestFirst, ResultOrder::kSorted}, scratch.data(),
+                          {positions.data(), scores.data()}),
             0u);
   EXPECT_TRUE(positions.Untouched(0, 4));
   EXPECT_TRUE(scores.Untouched(0, 4));
@@ -428,8 +430,8 @@ TEST_P(DotTest, OrderByHand) {
   const auto all = [&](TieOrder ties) {
     Buffer<uint8_t> scratch(simd::DotTopKScratchBytes(6, 6));
     std::vector<int32_t> positions(6);
-    simd::DotTopK(blocks.data(), 6, 1, data.queries.data(), 1, 1, 6, ties, ResultOrder::kSorted,
-                  scratch.data(), {positions.data(), nullptr});
+    simd::DotTopK({blocks.data(), 6, 1}, {data.queries.data(), 1, 1},
+                  {6, ties, ResultOrder::kSorted}, scratch.data(), {positions.data()});
     return positions;
   };
   EXPECT_EQ(all(TieOrder::kNewestFirst), (std::vector<int32_t>{2, 3, 0, 5, 4, 1}));
@@ -446,7 +448,7 @@ TEST(DotAcrossTargets, ScoresAreIdentical) {
       ASSERT_TRUE(simd::ForceTarget(simd::TargetName(target)));
       SCOPED_TRACE(c);
       std::vector<float> scores(7 * 192);
-      simd::DotScores(blocks.data(), 130, 100, data.queries.data(), 7, 100, scores.data(), 192);
+      simd::DotScores({blocks.data(), 130, 100}, {data.queries.data(), 7, 100}, scores.data(), 192);
       if (first.empty()) first = scores;
       EXPECT_TRUE(SameValues<float>(scores, first));
     }

@@ -304,12 +304,12 @@ struct Ranking {
 Ranking DotTopK(const std::vector<float>& rows, const std::vector<float>& query, size_t k) {
   const size_t dim = query.size(), n = rows.size() / dim;
   std::vector<float> blocks(simd::FloatBlocksSize(n, dim));
-  simd::PackFloatBlocks(rows.data(), n, dim, dim, blocks.data());
+  simd::PackFloatBlocks(simd::DenseRows(rows.data(), n, dim), blocks.data());
   std::vector<uint8_t> scratch(simd::DotTopKScratchBytes(n, k));
   Ranking top{std::vector<int32_t>(k), std::vector<float>(k)};
-  const size_t count = simd::DotTopK(blocks.data(), n, dim, query.data(), 1, dim, k,
-                                     TieOrder::kNewestFirst, ResultOrder::kSorted, scratch.data(),
-                                     {top.positions.data(), top.scores.data()});
+  const size_t count = simd::DotTopK({blocks.data(), n, dim}, {query.data(), 1, dim},
+                                     {k, TieOrder::kNewestFirst, ResultOrder::kSorted},
+                                     scratch.data(), {top.positions.data(), top.scores.data()});
   top.positions.resize(count);
   top.scores.resize(count);
   return top;

@@ -62,8 +62,8 @@ TEST_P(DotI8RowsTest, AsReference) {
         Buffer<float> scales(std::span<const float>(table.scales), offset);
         Buffer<int32_t> ids(std::span<const int32_t>(list), offset);
         Buffer<float> scores(count, (offset + 2) % 4, Below(rng, 2) * 16);
-        simd::DotI8Rows(rows.data(), stride, scales.data(), ids.data(), count, dim,
-                        exact_query.data(), query.scales[0], scores.data());
+        simd::DotI8Rows({rows.data(), scales.data(), kItems, dim, stride}, {ids.data(), count},
+                        {exact_query.data(), query.scales[0]}, scores.data());
         EXPECT_TRUE(
             SameValues<float>(scores.span(), reference::DotI8Rows(table, list, query, 0, dim)));
       }
@@ -79,18 +79,18 @@ TEST_P(DotI8RowsTest, AsTheScan) {
     const auto floats = MakeFloats((n + 1) * dim, [&] { return BellFloat(rng); });
     std::vector<int8_t> values((n + 1) * dim);
     std::vector<float> scales(n + 1), rescored(n), scanned(simd::PaddedRows(n));
-    simd::QuantizeI8(floats.data(), n + 1, dim, dim, values.data(), dim, scales.data());
+    simd::QuantizeI8(simd::DenseRows(floats.data(), n + 1, dim), values.data(), dim, scales.data());
     std::vector<uint8_t> blocks(simd::I8BlocksBytes(n, dim));
     std::vector<float> block_scales(simd::PaddedRows(n));
-    simd::PackI8Blocks(values.data(), scales.data(), n, dim, dim, blocks.data(),
+    simd::PackI8Blocks({values.data(), scales.data(), n, dim, dim}, blocks.data(),
                        block_scales.data());
     const int8_t* query = values.data() + n * dim;
     simd::DotI8Scores({blocks.data(), block_scales.data(), n, dim}, {query, &scales[n], 1, dim},
                       scanned.data(), scanned.size());
     std::vector<int32_t> ids;
     for (size_t i = 0; i < n; ++i) ids.push_back(static_cast<int32_t>(n - 1 - i));
-    simd::DotI8Rows(values.data(), dim, scales.data(), ids.data(), n, dim, query, scales[n],
-                    rescored.data());
+    simd::DotI8Rows({values.data(), scales.data(), n + 1, dim, dim}, {ids.data(), n},
+                    {query, scales[n]}, rescored.data());
     std::ranges::reverse(rescored);
     EXPECT_TRUE(SameValues<float>(rescored, std::span<const float>(scanned).first(n))) << dim;
   }
@@ -98,7 +98,7 @@ TEST_P(DotI8RowsTest, AsTheScan) {
 
 TEST_P(DotI8RowsTest, NoRowsNeedNoMemory) {
   const int8_t query = 1;
-  simd::DotI8Rows(nullptr, 1, nullptr, nullptr, 0, 1, &query, 1.0f, nullptr);
+  simd::DotI8Rows({nullptr, nullptr, 0, 1, 1}, {nullptr, 0}, {&query, 1.0f}, nullptr);
 }
 
 }  // namespace

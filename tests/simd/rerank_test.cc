@@ -74,7 +74,7 @@ TEST_P(DotRowsTest, AsReference) {
         Buffer<float> exact_query(std::span<const float>(query), (offset + 1) % 4);
         Buffer<int32_t> ids(std::span<const int32_t>(list), offset);
         Buffer<float> scores(count, (offset + 2) % 4, Below(rng, 2) * 16);
-        simd::DotRows(rows.data(), stride, ids.data(), count, dim, exact_query.data(),
+        simd::DotRows({rows.data(), kItems, dim, stride}, {ids.data(), count}, exact_query.data(),
                       scores.data());
         EXPECT_TRUE(SameValues<float>(scores.span(), reference::DotRows(dense, list, query)));
       }
@@ -84,13 +84,13 @@ TEST_P(DotRowsTest, AsReference) {
 
 TEST_P(DotRowsTest, NoRowsNeedNoMemory) {
   const float query = 1;
-  simd::DotRows(nullptr, 1, nullptr, 0, 1, &query, nullptr);
+  simd::DotRows({nullptr, 0, 1, 1}, {nullptr, 0}, &query, nullptr);
 }
 
 float ScoreOf(const std::vector<float>& row, const std::vector<float>& query) {
   const int32_t id = 0;
   float score = 0;
-  simd::DotRows(row.data(), row.size(), &id, 1, row.size(), query.data(), &score);
+  simd::DotRows(simd::DenseRows(row.data(), 1, row.size()), {&id, 1}, query.data(), &score);
   EXPECT_TRUE(Same(score, reference::DotInSixteenSums(query, row)));
   return score;
 }
@@ -214,9 +214,9 @@ void ExpectRerankTopK(Scores kind, Arrangement arrangement, size_t count, size_t
                      << (order == ResultOrder::kSorted ? " sorted" : " any order"));
         Buffer<uint8_t> scratch = MakeScratch(simd::RerankTopKScratchBytes(count), k % 4, k);
         Buffer<int32_t> out(queries * k, k % 3, 16);
-        const size_t kept =
-            simd::RerankTopK({positions.data(), stride, scores.data(), score_stride, count},
-                             queries, k, ties, order, scratch.data(), out.data());
+        const size_t kept = simd::RerankTopK(
+            {positions.data(), stride, scores.data(), score_stride, count, queries},
+            {k, ties, order}, scratch.data(), {out.data()});
         ASSERT_EQ(kept, std::min(k, count));
         for (size_t q = 0; q < queries; ++q) {
           auto expected = reference::RerankTopK(lists[q], list_scores[q], k, ties);
@@ -256,11 +256,11 @@ TEST_P(RerankTopKTest, OnePairOutOfOrder) {
     scores[at] = scores[at + 1] = 1.0f;  // tied for the one place
     std::vector<uint8_t> scratch(simd::RerankTopKScratchBytes(kCount));
     int32_t best = -1;
-    simd::RerankTopK({positions.data(), kCount, scores.data(), scores.size(), kCount}, 1, 1,
-                     TieOrder::kNewestFirst, ResultOrder::kAny, scratch.data(), &best);
+    simd::RerankTopK({positions.data(), kCount, scores.data(), scores.size(), kCount, 1},
+                     {1, TieOrder::kNewestFirst}, scratch.data(), {&best});
     EXPECT_EQ(best, static_cast<int32_t>(at + 1));
-    simd::RerankTopK({positions.data(), kCount, scores.data(), scores.size(), kCount}, 1, 1,
-                     TieOrder::kOldestFirst, ResultOrder::kAny, scratch.data(), &best);
+    simd::RerankTopK({positions.data(), kCount, scores.data(), scores.size(), kCount, 1},
+                     {1, TieOrder::kOldestFirst}, scratch.data(), {&best});
     EXPECT_EQ(best, static_cast<int32_t>(at));
   }
 }
@@ -276,8 +276,8 @@ TEST_P(RerankTopKTest, OrderByHand) {
     }
     std::vector<uint8_t> scratch(simd::RerankTopKScratchBytes(6));
     std::vector<int32_t> best(6);
-    simd::RerankTopK({positions.data(), 6, scores.data(), 64, 6}, 1, 6, ties, ResultOrder::kSorted,
-                     scratch.data(), best.data());
+    simd::RerankTopK({positions.data(), 6, scores.data(), 64, 6, 1},
+                     {6, ties, ResultOrder::kSorted}, scratch.data(), {best.data()});
     return best;
   };
   for (const auto& positions : {ascending, mixed}) {
@@ -519,8 +519,8 @@ TEST(RerankAcrossTargets, Identical) {
     SCOPED_TRACE(simd::TargetName(target));
     ASSERT_TRUE(simd::ForceTarget(simd::TargetName(target)));
     std::vector<float> scores(ids.size());
-    simd::DotRows(items.embeddings.values.data(), 100, ids.data(), ids.size(), 100,
-                  items.embeddings.row(7), scores.data());
+    simd::DotRows(simd::DenseRows(items.embeddings.values.data(), 300, 100),
+                  {ids.data(), ids.size()}, items.embeddings.row(7), scores.data());
     const auto rerank = MakeEtaRerankRetriever("rerank", items, Planes(100, 64), 3);
     const Sets sets = Retrieve(*rerank, history, candidates, 40);
     if (first_scores.empty()) first_scores = scores, first_sets = sets;
