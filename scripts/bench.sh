@@ -67,7 +67,8 @@ name=generated
 if [[ -n $movielens ]]; then
   # The name of the imported bundle holds a digest of all it is made from.
   importer="$ROOT/scripts/import_movielens.py"
-  digest="$(cat "${inputs[@]}" "$importer" "$ROOT/scripts/eta_data/embeddings.py" | sha256sum)"
+  package="$ROOT/python/eta_simd/data"
+  digest="$(cat "${inputs[@]}" "$package"/{movielens,embeddings}.py | sha256sum)"
   bundle="$ROOT/data/movielens-${digest:0:12}"
   name=movielens
   if [[ ! -e $bundle/bundle.json ]]; then

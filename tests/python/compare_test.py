@@ -1,29 +1,20 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Tests of scripts/compare.py on measurements made up here. Exit code 77: SciPy is missing."""
 import contextlib
 import copy
-import importlib.util
 import io
 import json
-import sys
-import tempfile
 import unittest
-from pathlib import Path
 
-try:
-    import numpy as np
-    import scipy.stats  # pylint: disable=unused-import
-except ImportError as missing:
-    print(f"skipped: {missing} (scripts/setup.sh data)")
-    sys.exit(77)
+import support
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "compare.py"
-sys.dont_write_bytecode = True
-spec = importlib.util.spec_from_file_location("compare", SCRIPT)
-compare = importlib.util.module_from_spec(spec)
-sys.modules["compare"] = compare
-spec.loader.exec_module(compare)
+support.need("numpy", "scipy.stats", purpose="data")
+import numpy as np
+
+from eta_simd.command import BadInput
+from eta_simd.experiments import compare
+from eta_simd.experiments.measurements import Row
 
 REQUEST_ROW = {"method": "eta:64", "k": 64, "l_mean": 1024.0, "b": 256, "threads": 1,
                "cache": "warm", "recall": 0.34, "recall_ties": 0.35, "recall_p5": 0.2,
@@ -56,11 +47,9 @@ def kernels(times, name="hamming/AVX2", **more):
     return {"context": {}, "benchmarks": entries + [aggregate]}
 
 
-class Compare(unittest.TestCase):
+class Compare(support.FolderTest):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
+        super().setUp()
         self.random = np.random.default_rng(3)
 
     def write(self, name, run):
@@ -120,7 +109,7 @@ class Compare(unittest.TestCase):
         self.assertRegex(text, r"1\.0[45]\d .* undecided\n")
 
     def test_takes_the_interval_from_the_ratio(self):
-        old, new = ([compare.Row([t], {}) for t in times] for times in
+        old, new = ([Row([t], {}) for t in times] for times in
                     ([100.0] * 10, [109.0, 111.0] * 5))
         row = compare.compare_row("x", old, new)
         self.assertAlmostEqual(row.ratio, 1.1, places=3)
@@ -133,7 +122,7 @@ class Compare(unittest.TestCase):
     def test_threshold_and_filter(self):
         old, new = kernels(self.times()), kernels(self.times(1.1))
         self.assertEqual(self.compare_runs(old, new, "--threshold", "0.05")[0], 1)
-        with self.assertRaisesRegex(compare.BadInput, "no rows in common"):
+        with self.assertRaisesRegex(BadInput, "no rows in common"):
             self.compare_runs(old, new, "--filter", "^dot")
 
     def test_gates_what_is_returned_exactly(self):
@@ -217,14 +206,14 @@ class Compare(unittest.TestCase):
         old = sweep(({"L": 1024}, [REQUEST_ROW]))
         other = copy.deepcopy(old)
         other["cells"][0]["data_digest"] = "x"
-        with self.assertRaisesRegex(compare.BadInput, "of data d1024 and x"):
+        with self.assertRaisesRegex(BadInput, "of data d1024 and x"):
             self.compare_runs(old, other)
         for key, value, text in (("cells", [], "have 0 rows"), ("settings", None, "neither"),
                                  ("rows", [], "have 1 rows")):
-            with self.assertRaisesRegex(compare.BadInput, text):
+            with self.assertRaisesRegex(BadInput, text):
                 self.compare_runs({**old, key: value}, old)
         seed = {**old, "settings": {**old["settings"], "seed": 2}}
-        with self.assertRaisesRegex(compare.BadInput, "not comparable"):
+        with self.assertRaisesRegex(BadInput, "not comparable"):
             self.compare_runs(old, seed)
 
     def test_prints_markdown(self):
@@ -249,18 +238,18 @@ class Compare(unittest.TestCase):
                "unit": json.dumps(kernels([1.0])).replace('"us"', '"h"'),
                "string": json.dumps(kernels(["x"]))}
         for name, content in bad.items():
-            with self.assertRaises(compare.BadInput, msg=name):
+            with self.assertRaises(BadInput, msg=name):
                 self.call(good, self.write(f"{name}.json", content))
         for arguments in (["--threshold", "0"], ["--threshold", "x"], ["--filter", "("],
                           ["--nonsense"]):
-            with self.assertRaises(compare.BadInput, msg=str(arguments)):
+            with self.assertRaises(BadInput, msg=str(arguments)):
                 self.call(good, good, *arguments)
-        with self.assertRaisesRegex(compare.BadInput, "cannot be read"):
+        with self.assertRaisesRegex(BadInput, "cannot be read"):
             self.call(good, self.folder / "none.json")
         (self.folder / "hollow").mkdir()
-        with self.assertRaisesRegex(compare.BadInput, "no .json files"):
+        with self.assertRaisesRegex(BadInput, "no .json files"):
             self.call(self.folder / "hollow", self.folder / "hollow")
-        with self.assertRaisesRegex(compare.BadInput, "expected as many"):
+        with self.assertRaisesRegex(BadInput, "expected as many"):
             old, _ = self.rounds(1, 0.1)
             self.call(old, good)
 

@@ -16,16 +16,13 @@ import tempfile
 import unittest
 
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
-try:
-    import numpy as np
-    import torch  # noqa: F401
-except ImportError as missing:
-    print(f"skipped: {missing} (scripts/setup.sh train)")
-    sys.exit(77)
+import support
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-MODELS = ("none", "avg_pool", "full_attention", "sim_hard", "sim_soft", "eta", "mimn", "sdim",
-          "reformer_lsh", "twin")
+support.need("numpy", "torch", purpose="train")
+import numpy as np
+
+from eta_simd.ctr import MODELS
+
 PLANTED = ("--users", "40", "--topics", "12", "--side", "3", "--categories", "4", "--length", "48",
            "--recent", "10", "--interests", "5", "--repeats", "4", "--dim", "8")
 TINY = ("--epochs", "2", "--dim", "20", "--heads", "5", "--max-history", "40", "--short", "5",
@@ -35,8 +32,7 @@ BENCH = FRESHNESS = None
 
 
 def python(script, *arguments):
-    done = subprocess.run(["/usr/bin/python3", ROOT / "scripts" / script, *map(str, arguments)],
-                          text=True, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    done = support.call(script, *arguments)
     if done.returncode:
         raise AssertionError(done.stderr)
 
@@ -133,9 +129,7 @@ class Parity(unittest.TestCase):
                        {"method": [1]}, {"recall_ties": float("nan")}):
             report, picture = self.folder / "bad.json", self.folder / "bad.png"
             report.write_text(json.dumps({**good, "rows": [{**row, **change}]}))
-            done = subprocess.run(["/usr/bin/python3", ROOT / "scripts" / "freshness.py", "--json",
-                                   report, "--out", picture], text=True, capture_output=True,
-                                  check=False)
+            done = support.call("freshness.py", "--json", report, "--out", picture)
             self.assertEqual((done.returncode, len(done.stderr.splitlines())), (2, 1), done.stderr)
             self.assertFalse(picture.exists())
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The forward pass of docs/models.md once more, in NumPy and in float64, one candidate at a time.
 
-The oracle of train_ctr_test.py: it reads what was exported and shares no code with training.
+The oracle of ctr_export_test.py: it reads what was exported and shares no code with training.
 """
 import numpy as np
 

@@ -1,25 +1,22 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Tests of scripts/equal_recall.py on results made up here. Exit code 77: NumPy is missing."""
 import contextlib
-import importlib.util
 import io
-import sys
-import tempfile
 import unittest
-from pathlib import Path
+
+import support
+
+support.need("numpy", purpose="data")
+import numpy as np
+
+from eta_simd.command import BadInput
+from eta_simd.experiments.equal_recall import cells, choices, command, families, tables
 
 try:
-    import numpy as np
-except ImportError as missing:
-    print(f"skipped: {missing} (scripts/setup.sh data)")
-    sys.exit(77)
-
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "equal_recall.py"
-sys.dont_write_bytecode = True
-spec = importlib.util.spec_from_file_location("equal_recall", SCRIPT)
-equal_recall = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(equal_recall)
+    from eta_simd.experiments.equal_recall import picture
+except ImportError:
+    picture = None
 
 HEADER = (
     "method,bits,dim,k,l_mean,b,threads,target,cache,recall,recall_p5,recall_ties,attention_mass,"
@@ -60,17 +57,12 @@ eta_gather:BITS w
 """
 
 
-class EqualRecall(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-
+class EqualRecall(support.FolderTest):
     def choices(self, rows, targets):
         path = self.folder / "rows.csv"
         path.write_text("\n".join([HEADER, *rows]) + "\n")
         where = {"data": "made", "cache": "warm", "l": 256}
-        return equal_recall.select(where, equal_recall.read_rows(path), targets)
+        return choices.select(where, choices.read_rows(path), targets)
 
     def test_takes_the_cheapest_setting_that_reaches_the_target(self):
         chosen = {(c["target"], c["family"]): c for c in self.choices(ROWS, [0.7, 0.8, 0.9, 0.99])}
@@ -100,20 +92,20 @@ class EqualRecall(unittest.TestCase):
         self.assertTrue(chosen[0]["is_winner"])
 
     def test_prints_a_table(self):
-        text = equal_recall.markdown(self.choices(ROWS, [0.8, 0.99]), ["a note"])
+        text = tables.markdown(self.choices(ROWS, [0.8, 0.99]), ["a note"])
         self.assertIn("| L | recall | winner | eta | eta+rerank | eta+rerank_i8 | eta_asym |", text)
         self.assertIn("| 0.8 | eta+rerank | 125 `eta:512` 4x | **75** `eta:64+rerank:4` 6.67x |", text)
         self.assertIn("| - (at most 0.96) |", text)
         self.assertIn("- a note", text)
 
     def test_leaves_out_what_the_binary_lacks(self):
-        methods, unknown = equal_recall.choose_methods(LISTING, [64], False)
+        methods, unknown = families.choose_methods(LISTING, [64], False)
         self.assertEqual(methods, ["eta:64", "exact", "faiss_exact"])
         self.assertIn("eta:64+rerank:2", unknown)
         self.assertIn("eta:64+rerank_i8:2", unknown)
         self.assertIn("eta_asym:64", unknown)
         self.assertIn("scan_i8", unknown)
-        methods, unknown = equal_recall.choose_methods(LATER, [64], True)
+        methods, unknown = families.choose_methods(LATER, [64], True)
         self.assertEqual(unknown, [])
         self.assertIn("eta:64+rerank:8", methods)
         self.assertIn("eta:64+rerank_i8:8", methods)
@@ -124,31 +116,32 @@ class EqualRecall(unittest.TestCase):
 
     def test_does_not_take_one_step_of_reranking_for_the_other(self):
         without = LATER.replace("eta:BITS+rerank_i8:C  more\n", "")
-        methods, unknown = equal_recall.choose_methods(without, [64], False)
+        methods, unknown = families.choose_methods(without, [64], False)
         self.assertIn("eta:64+rerank:2", methods)
         self.assertIn("eta:64+rerank_i8:2", unknown)
 
+    @unittest.skipIf(picture is None, "Matplotlib is missing")
     def test_draws_every_family_in_its_own_way(self):
-        self.assertEqual(list(equal_recall.STYLES), list(equal_recall.FAMILIES))
-        self.assertEqual(len(set(equal_recall.STYLES.values())), len(equal_recall.FAMILIES))
+        self.assertEqual(list(picture.STYLES), list(families.FAMILIES))
+        self.assertEqual(len(set(picture.STYLES.values())), len(families.FAMILIES))
 
     def test_asks_a_bundle_for_users_that_are_long_enough(self):
         np.save(self.folder / "history_offsets.npy", np.array([0, 300, 500, 765], np.int64))
-        data = equal_recall.DataSet("made", str(self.folder))
+        data = cells.DataSet("made", str(self.folder))
         self.assertEqual([data.users_with(n) for n in (192, 256, 292, 293)], [3, 2, 1, 0])
-        with self.assertRaises(equal_recall.BadInput):
-            equal_recall.DataSet("none", str(self.folder / "none"))
+        with self.assertRaises(BadInput):
+            cells.DataSet("none", str(self.folder / "none"))
 
     def test_rejects_bad_arguments(self):
         good = ["--bench", "b", "--output", "o"]
-        equal_recall.parse_options(good)
+        command.parse_options(good)
         for bad in (["--lengths", "x"], ["--lengths", "0"], ["--lengths", "256,256"],
                     ["--caches", "tepid"], ["--targets", "1.5"], ["--targets", "0"],
                     ["--bits", "4097"], ["--budget", "-1"], ["--data", "bundle"],
                     ["--data", "generated=x"], ["--nonsense"], ["--requests", "0"]):
-            with self.assertRaises(equal_recall.BadInput, msg=str(bad)):
+            with self.assertRaises(BadInput, msg=str(bad)):
                 with contextlib.redirect_stderr(io.StringIO()):
-                    equal_recall.parse_options(good + bad)
+                    command.parse_options(good + bad)
 
 
 if __name__ == "__main__":

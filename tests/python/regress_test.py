@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import unittest
 
-SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "scripts"
+from support import ROOT, SCRIPTS
 
 # Builds nothing: puts the stand-ins into a build folder, and notes which side it is.
 CMAKE = """#!/bin/bash
@@ -68,8 +68,10 @@ class RegressTest(unittest.TestCase):
         standins = root / "standins"
         for folder in (cls.repo / "scripts", cls.repo / "build" / "release", standins):
             folder.mkdir(parents=True)
-        for name in ("common.sh", "regress.sh", "compare.py"):
+        for name in ("common.sh", "regress.sh", "common.py", "compare.py"):
             shutil.copy(SCRIPTS / name, cls.repo / "scripts")
+        shutil.copytree(ROOT / "python", cls.repo / "python")
+        shutil.copy(ROOT / "CMakeLists.txt", cls.repo)  # states the version
         write_program(cls.repo / "scripts" / "setup.sh", "#!/bin/sh\n")
         (cls.repo / ".gitignore").write_text("build\n__pycache__\n")
         (cls.repo / "build" / "release" / "CMakeCache.txt").touch()

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Tests of scripts/report.py on results made up here. Exit code 77: Matplotlib is missing."""
 import contextlib
@@ -6,22 +6,16 @@ import io
 import json
 import os
 import re
-import sys
 import tempfile
 import unittest
 import xml.etree.ElementTree
 from pathlib import Path
 
-try:
-    import matplotlib  # pylint: disable=unused-import
-except ImportError as missing_module:
-    print(f"skipped: {missing_module} (scripts/setup.sh plot)")
-    sys.exit(77)
+import support
 
-sys.dont_write_bytecode = True
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
-import report  # pylint: disable=wrong-import-position
-from eta_report import page, panels, words  # pylint: disable=wrong-import-position
+support.need("matplotlib", purpose="plot")
+from eta_simd.command import BadInput
+from eta_simd.report import command, inputs, page, panels, words
 
 
 def row(method, recall, p50, **more):
@@ -49,7 +43,8 @@ def sweep(cells, data="generated"):
                 for values, rows in cells for r in rows])
     del made["data"]
     return {**made, "format": "eta-simd retrieval_bench sweep 1", "sweep": {"L": [], "k": []},
-            "settings": {"data": data, "gen-seed": 7}, "cells": []}
+            "settings": {"data": data, "gen-seed": 7},
+            "cells": [{"data_digest": "d", "rows": len(rows)} for _, rows in cells]}
 
 
 KERNELS = {"context": {"num_cpus": 2, "mhz_per_cpu": 2000, "date": "2026-01-02T03:04:05"},
@@ -65,12 +60,7 @@ ALL = {"recall_latency", "recall_histogram", "recall_bits", "oversampling", "lat
        "latency_candidates", "winners_made_warm", "hardware_limits", "threads"}
 
 
-class Report(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-
+class Report(support.FolderTest):
     def write(self, name, content):
         path = self.folder / name
         path.write_text(content if isinstance(content, str) else json.dumps(content))
@@ -88,7 +78,7 @@ class Report(unittest.TestCase):
     def call(self, *arguments):
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            report.main([str(a) for a in arguments])
+            command.main([str(a) for a in arguments])
         return Path(out.getvalue().strip()), err.getvalue()
 
     def test_draws_all_there_is_data_for_on_a_page_that_needs_nothing_else(self):
@@ -142,7 +132,7 @@ class Report(unittest.TestCase):
         self.assertNotIn("latency against", err)
         self.assertIn("On synthetic-7: dim = 64, L = 1,024, B = 16, ", page.read_text())
         self.write("sweep.json", sweep(cells, "0123456789abcdef"))
-        self.assertEqual(report.inputs.read([self.folder / "sweep.json"]).rows[0]["data"], "sweep")
+        self.assertEqual(inputs.read([self.folder / "sweep.json"]).rows[0]["data"], "sweep")
 
     def test_keeps_cells_of_a_sweep_apart(self):
         # Of dimensions, and of lengths beyond those of the histories.
@@ -169,19 +159,19 @@ class Report(unittest.TestCase):
         header = [k for k in ROWS[0] if k != "recall_histogram"]
         lines = [",".join(header)] + [",".join(str(r[k]) for k in header) for r in ROWS]
         path = self.write("results.csv", "\n".join(lines) + "\n")
-        self.assertEqual([r["method"] for r in report.inputs.read([path]).rows],
+        self.assertEqual([r["method"] for r in inputs.read([path]).rows],
                          [r["method"] for r in ROWS])
         self.write("results.json", run(ROWS))
-        self.assertEqual(len(report.inputs.read([self.folder]).rows), len(ROWS))
+        self.assertEqual(len(inputs.read([self.folder]).rows), len(ROWS))
 
     def test_says_in_words_what_wins(self):
-        (text,) = words.summary(report.inputs.Results(
+        (text,) = words.summary(inputs.Results(
             rows=[{**r, "data": "made", "file": "f"} for r in ROWS]))
         self.assertIn("for a recall of 0.8 to 0.9 eta:64+rerank:4 is the fastest (200 us", text)
         self.assertIn("for a recall of 0.95 to 0.99 scan_i8 is the fastest (300 us", text)
         self.assertIn("in 50 us eta:64 finds most (0.340)", text)
         self.assertIn("in 200 us eta:64+rerank:4 finds most (0.910)", text)
-        (text,) = words.summary(report.inputs.Results(
+        (text,) = words.summary(inputs.Results(
             rows=[{**ROWS[2], "data": "made", "file": "f"}]))
         self.assertIn("no method reaches a recall of 0.8", text)
 
@@ -197,17 +187,17 @@ class Report(unittest.TestCase):
         def of(digest, bits, recall):
             return {**run([row(f"eta:{bits}", recall, 9.0)]),
                     "data": {"name": "synthetic-1", "digest": digest}}
-        made = report.inputs.Results()
+        made = inputs.Results()
         for digest, bits, recall in (("a", 64, 0.3), ("a", 128, 0.4), ("b", 256, 0.9)):
-            report.inputs.add_json(made, of(digest, bits, recall), Path("x"))
+            inputs.add_json(made, of(digest, bits, recall), Path("x"))
         lines = panels.recall_bits(made).figure.axes[0].lines
         self.assertEqual([list(line.get_ydata()) for line in lines], [[0.3, 0.4]])
 
     def test_draws_a_line_for_each_k(self):
-        made = report.inputs.Results()
+        made = inputs.Results()
         for digest, ks in (("a", (64,)), ("b", (16, 64))):
             rows = [row(f"eta:{bits}", 0.3, 9.0, k=k) for bits in (64, 128) for k in ks]
-            report.inputs.add_json(made, {**run(rows), "data": {"name": "x", "digest": digest}},
+            inputs.add_json(made, {**run(rows), "data": {"name": "x", "digest": digest}},
                                    Path(digest))
         lines = panels.recall_bits(made).figure.axes[0].lines
         self.assertEqual([line.get_label() for line in lines], ["K = 16", "K = 64"])
@@ -215,7 +205,7 @@ class Report(unittest.TestCase):
     def test_draws_some_shapes_of_each_kernel(self):
         rows = [{"name": f"{kernel}/x:{i}/AVX2", "run_type": "iteration", "of_limit": 0.9}
                 for kernel in ("hamming", "dot", "linear") for i in range(30)]
-        axes = panels.limits(report.inputs.Results(kernels=rows)).figure.axes[0]
+        axes = panels.limits(inputs.Results(kernels=rows)).figure.axes[0]
         labels = [label.get_text() for label in axes.get_yticklabels()]
         self.assertEqual([sum(label.startswith(f"{kernel}, x ") for label in labels)
                           for kernel in ("hamming", "dot", "linear")], [8, 8, 8])
@@ -229,7 +219,7 @@ class Report(unittest.TestCase):
         panel = panels.Panel("a/b", "A", "c", panels.new_figure()[0])
         panel.figure.savefig = lambda *_, **__: 1 / 0
         with self.assertRaises(ZeroDivisionError):
-            page.write(report.inputs.Results(), [panel], [], "title", self.folder / "out")
+            page.write(inputs.Results(), [panel], [], "title", self.folder / "out")
         self.assertFalse((self.folder / "out").exists())
 
     def test_front_has_what_nothing_beats(self):
@@ -252,10 +242,10 @@ class Report(unittest.TestCase):
                               "nan.csv": THREADS.replace("1.9", "nan"),
                               "order.csv": THREADS.replace("1.8", "2.8"), "other.csv": "a,b\n1,2\n"
                               }.items():
-            with self.assertRaises(report.BadInput, msg=name):
+            with self.assertRaises(BadInput, msg=name):
                 self.call(self.write(name, content))
         for arguments in ([self.folder / "none"], [], ["--nonsense"]):
-            with self.assertRaises(report.BadInput):
+            with self.assertRaises(BadInput):
                 self.call(*arguments)
         self.assertFalse((self.folder / "report.html").exists())
 

@@ -2,14 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of scripts/targets.py on made measurements."""
 import json
-import os
 import re
-import subprocess
-import sys
-import tempfile
 import unittest
 
-SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts", "targets.py")
+import support
+
 SHAPES = [(64, 1024, 64), (64, 16384, 64), (256, 1024, 64), (256, 16384, 64), (128, 2048, 48),
           (1024, 100000, 100)]
 
@@ -34,27 +31,23 @@ def good_kernels(target):
     return rows
 
 
-class TargetsTest(unittest.TestCase):
-    def run_script(self, rows, target="AVX3_DL", faiss_us="26.0", recall="0.96", threads="1.95"):
-        with tempfile.TemporaryDirectory() as folder:
-            def write(name, text):
-                path = os.path.join(folder, name)
-                with open(path, "w", encoding="utf-8") as file:
-                    file.write(text)
-                return path
+class TargetsTest(support.FolderTest):
+    def write(self, name, text):
+        path = self.folder / name
+        path.write_text(text, encoding="utf-8")
+        return path
 
-            kernels = write("kernels.json", json.dumps({
-                "context": {"simd_target": target, "faiss": "1.7.3"},
-                "benchmarks": [{"name": name, **row} for name, row in rows.items()]}))
-            times = write("threads.txt", f"(a) users eta:64 {threads}x 1.9 to 2.0\n"
-                          f"(b) one request eta:64 {threads}x 1.9 to 2.0\n")
-            recalls = write("recall.csv", "method,recall,p50_us\n"
-                            f"scan_i8,{recall},1.0\neta:64,0.3,0.1\nfaiss_exact,1.0,{faiss_us}\n")
-            planes = write("planes.csv", "method,recall\neta:256,0.5\n")
-            return subprocess.run(
-                [sys.executable, SCRIPT, "--kernels", kernels, "--threads", times, "--recall",
-                 recalls, "--hyperplanes", f"gaussian={planes}", f"hadamard={planes}"],
-                capture_output=True, text=True, check=False)
+    def run_script(self, rows, target="AVX3_DL", faiss_us="26.0", recall="0.96", threads="1.95"):
+        kernels = self.write("kernels.json", json.dumps({
+            "context": {"simd_target": target, "faiss": "1.7.3"},
+            "benchmarks": [{"name": name, **row} for name, row in rows.items()]}))
+        times = self.write("threads.txt", f"(a) users eta:64 {threads}x 1.9 to 2.0\n"
+                           f"(b) one request eta:64 {threads}x 1.9 to 2.0\n")
+        recalls = self.write("recall.csv", "method,recall,p50_us\n"
+                             f"scan_i8,{recall},1.0\neta:64,0.3,0.1\nfaiss_exact,1.0,{faiss_us}\n")
+        planes = self.write("planes.csv", "method,recall\neta:256,0.5\n")
+        return support.call("targets.py", "--kernels", kernels, "--threads", times, "--recall",
+                            recalls, "--hyperplanes", f"gaussian={planes}", f"hadamard={planes}")
 
     def test_all_reached(self):
         result = self.run_script(good_kernels("AVX3_DL"))
@@ -109,11 +102,8 @@ class TargetsTest(unittest.TestCase):
         self.assertEqual(self.run_script(rows, target="AVX2").returncode, 1)
 
     def test_unreadable_input(self):
-        result = subprocess.run([sys.executable, SCRIPT, "--kernels", "/nowhere", "--threads", "x",
-                                 "--recall", "x", "--hyperplanes", "gaussian=x", "hadamard=x"],
-                                capture_output=True, text=True, check=False)
-        self.assertEqual(result.returncode, 2)
-        self.assertEqual(result.stderr.count("\n"), 1)
+        self.refused(support.call("targets.py", "--kernels", "/nowhere", "--threads", "x", "--recall",
+                                  "x", "--hyperplanes", "gaussian=x", "hadamard=x"), "nowhere")
 
 
 if __name__ == "__main__":

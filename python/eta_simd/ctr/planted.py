@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes a data bundle with labelled samples in which long-past behaviours decide clicks.
+
+Items belong to topics. Half of a topic's items are in one category, half in another, like beer and
+diapers. Each user has interests: topics that the long past holds some behaviours of, all from one
+side of the topic. A candidate of an interest is clicked with probability --high, any other with
+1 - --high. Half of the interests' candidates are of the behaviours' category, half of the other
+category; an item the user has met is never a candidate.
+
+Everything else is noise that tells nothing: topics that are never the user's candidates fill the
+rest of the past and all of the recent behaviours; no user sees one topic twice among the
+candidates, so that knowing a user's clicks does not help; all items are equally often candidates,
+on average. So who cannot see the long past has AUC 0.5, who matches only within categories misses
+the cross-category half, and the best possible AUC is that of the true probabilities.
+
+planted.json has it (`bayes_auc`: of the test samples as labelled; `bayes_auc_expected`: over all
+labellings), and the best for one who matches only within categories (`same_category_auc`).
+"""
+import pathlib
+
+from eta_simd.command import BadInput, Count, Parser, add_counts, check_counts, check_range
+from eta_simd.files import staged, write_json
+
+COUNTS = (
+    Count("users", 4000, 2, 10**6, "users"),
+    Count("topics", 60, 4, 10**5, "topics"),
+    Count("side", 5, 2, 1000, "items of a topic in each of its two categories"),
+    Count("categories", 20, 2, 10**5, "categories"),
+    Count("length", 512, 8, 16384, "behaviours of a user"),
+    Count("recent", 48, 1, 16384, "of them, the newest, that are noise only"),
+    Count("interests", 12, 1, 1000, "interests of a user; as many candidates are of none"),
+    Count("repeats", 24, 1, 1000, "behaviours of an interest"),
+    Count("dim", 64, 1, 4096, "dimensions of the bundle's embeddings"),
+    Count("seed", 1, 0, 2**32 - 1, "seed"),
+)
+
+
+def parse_options(arguments):
+    parser = Parser(description="Make a bundle whose clicks depend on long-past behaviours.")
+    parser.add_argument("--out", required=True, type=pathlib.Path, metavar="DIR",
+                        help="bundle folder to make; must not exist")
+    parser.add_argument("--high", type=float, default=0.85,
+                        help="click probability of an interest (default: %(default)s)")
+    add_counts(parser, COUNTS)
+    options = parser.parse_args(arguments)
+    check_counts(options, COUNTS)
+    check_range("--high", options.high, 0.5, 1)
+    if options.topics <= 2 * options.interests:
+        raise BadInput(f"--topics is {options.topics} (expected more than twice --interests)")
+    samples = 2 * options.interests
+    if options.recent < samples:
+        raise BadInput(f"--recent is {options.recent} (expected {samples} or more: one a sample)")
+    if options.interests * options.repeats > options.length - options.recent:
+        raise BadInput(f"--length is {options.length}: too short for the interests and --recent")
+    return options
+
+
+def topic_categories(options, random):
+    """[topics, 2]: the categories of both sides, which differ."""
+    first = random.permutation(options.topics) % options.categories
+    step = 1 + random.randint(options.categories - 1, size=options.topics)
+    return [first, (first + step) % options.categories]
+
+
+def item_of(topic, side, number, options):
+    return (topic * 2 + side) * options.side + number
+
+
+def make_user(options, random):
+    """One user's history and samples: (history_end, item, clicked, of an interest, same side)."""
+    import numpy as np
+
+    count = options.interests
+    topics = random.permutation(options.topics)
+    candidates, noise = topics[:2 * count], topics[2 * count:]
+    side = random.randint(2, size=options.topics)  # of the behaviours of each topic
+    cross = random.permutation(2 * count) % 2
+    number = random.randint(options.side, size=2 * count)
+    items = item_of(candidates, side[candidates] ^ cross, number, options)
+
+    chosen = noise[random.randint(len(noise), size=options.length)]
+    history = item_of(chosen, side[chosen], random.randint(options.side, size=options.length),
+                      options)
+    places = random.permutation(options.length - options.recent)[:count * options.repeats]
+    met = np.repeat(np.arange(count), options.repeats)
+    # Any item of the side but the candidate, whose number it may be.
+    other = (number[met] + 1 + random.randint(options.side - 1, size=len(met))) % options.side
+    history[places] = item_of(candidates[met], side[candidates[met]], other, options)
+
+    interested = np.arange(2 * count) < count
+    order = random.permutation(2 * count)
+    ends = options.length - 2 * count + 1 + np.arange(2 * count)
+    chance = np.where(interested, options.high, 1 - options.high)
+    clicked = random.random_sample(2 * count) < chance
+    return history, np.stack([ends, items[order], clicked[order], interested[order],
+                              1 - cross[order]], axis=1)
+
+
+def split_of(count):
+    """In order of time: 70 % training, 10 % validation, 20 % test."""
+    import numpy as np
+
+    share = (np.arange(count) + 0.5) / count
+    return (share > 0.7).astype(int) + (share > 0.8)
+
+
+def best_quality(labels, interested, same, high):
+    """What planted.json says of the test samples."""
+    import numpy as np
+    from eta_simd.ctr.metrics import auc
+
+    chance = np.where(interested, high, 1 - high)
+    # A matcher within categories knows an interest only where the side is the same; of the others
+    # it can tell no more than that they are less likely.
+    levels, counts = np.unique(chance, return_counts=True)
+    clicks, misses = counts * levels, counts * (1 - levels)
+    wins = sum(clicks[i] * (misses[:i].sum() + misses[i] / 2) for i in range(len(levels)))
+    return {"bayes_auc": auc(labels, chance), "same_category_auc": auc(labels, interested & same),
+            "bayes_auc_expected": wins / (clicks.sum() * misses.sum()),
+            "cross_category_share": float(1 - same[interested].mean())}
+
+
+def main(arguments):
+    import numpy as np
+    from eta_simd.ctr import data
+
+    options = parse_options(arguments)
+    random = np.random.RandomState(options.seed)
+    sides = topic_categories(options, random)
+    categories = np.repeat(np.stack(sides, axis=1).ravel(), options.side).astype(np.int32)
+    centres = np.repeat(random.standard_normal((options.topics, options.dim)), 2 * options.side,
+                        axis=0)
+    embeddings = centres + 0.5 * random.standard_normal(centres.shape)
+    histories, rows = zip(*(make_user(options, random) for _ in range(options.users)))
+    count = 2 * options.interests
+    rows = np.stack(rows).reshape(-1, 5)
+    split = np.tile(split_of(count), options.users)
+    users = np.repeat(np.arange(options.users), count)
+    samples = np.stack([users, rows[:, 0], rows[:, 1], rows[:, 2], split], axis=1)
+    test = rows[split == data.TEST].astype(bool)
+    settings = {name: value for name, value in vars(options).items() if name != "out"}
+    with staged(options.out, is_folder=True) as folder:
+        np.save(folder / "item_embeddings.npy", embeddings.astype(np.float32))
+        np.save(folder / "item_categories.npy", categories)
+        np.save(folder / "history_offsets.npy",
+                np.arange(options.users + 1, dtype=np.int64) * options.length)
+        np.save(folder / "history_items.npy", np.concatenate(histories).astype(np.int32))
+        np.save(folder / data.SAMPLES_FILE, samples.astype(np.int32))
+        write_json(folder / "planted.json", {
+            **best_quality(test[:, 2].astype(int), test[:, 3], test[:, 4], options.high),
+            "options": settings})
+        write_json(folder / "bundle.json", {
+            "name": "planted", "source": "generated", "licence": "Apache-2.0",
+            "made_by": f"scripts/make_planted.py seed={options.seed}"})

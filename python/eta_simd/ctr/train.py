@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training and prediction."""
+import copy
+import math
+import time
+
+import numpy as np
+import torch
+
+from eta_simd import command
+from eta_simd.ctr import data
+from eta_simd.ctr.metrics import quality
+from eta_simd.ctr.model import CtrModel
+from eta_simd.ctr.units import make_unit
+
+PENALTY_WEIGHT = 0.1  # of MIMN's utilisation regularisation
+
+
+# ---- prediction
+
+
+@torch.no_grad()
+def predict(model, bundle, rows, options):
+    """Logits float32 of samples `rows`, each with exactly its last max_history behaviours."""
+    model.eval()
+    model.long.warming_up = False
+    model.refresh()
+    logits = np.full(len(bundle.samples), np.nan, np.float32)
+    groups = data.exact_groups(bundle.samples, rows, options.max_history, options.group)
+    for part in data.batches(groups, options.cost):
+        batch = data.make_batch(bundle, part)
+        output, _ = run(model, batch)
+        logits[batch.rows] = output.numpy()[batch.real]
+    return logits[rows]
+
+
+def run(model, batch):
+    return model(*(torch.from_numpy(a) for a in
+                   (batch.users, batch.window, batch.ends, batch.candidates)))
+
+
+# ---- training
+
+
+def auxiliary_table(bundle, options):
+    """SIM soft's embeddings: those of a model that pools the history, trained beforehand on the
+    same training samples and frozen."""
+    options = copy.copy(options)
+    options.model, options.epochs, options.export_every = "avg_pool", options.aux_epochs, 0
+    model, _ = fit(bundle, options)
+    return model.table.numpy().copy()
+
+
+def build(bundle, options):
+    index = None
+    if options.model == "sim_soft":
+        index = (auxiliary_table(bundle, options) if options.aux_epochs else
+                 np.ones((bundle.num_items, options.dim), np.float32))
+    torch.manual_seed(options.seed)
+    random = np.random.RandomState(options.seed)
+    unit = make_unit(options, bundle.categories, index, random)
+    model = CtrModel(options, bundle.num_users, bundle.categories, unit)
+    model.refresh()
+    return model
+
+
+def step_loss(model, batch, decay):
+    logits, penalty = run(model, batch)
+    real = torch.from_numpy(batch.real)
+    users = torch.from_numpy(batch.users).repeat_interleave(real.sum(dim=1))
+    # A user has few samples: its embedding would learn them by heart.
+    penalty = PENALTY_WEIGHT * penalty + decay * model.users[users].square().sum(dim=1).mean()
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(
+        logits[real], torch.from_numpy(batch.labels)[real])
+    return loss + penalty
+
+
+def fit(bundle, options, on_step=None):
+    """Trains by Adam; keeps the weights of the epoch with the best validation AUC.
+
+    `on_step(step, model)`, where given, is called before the first step and after each.
+    Returns the model, refreshed and in evaluation mode, and the report of its training.
+    """
+    model = build(bundle, options)
+    random = np.random.RandomState(options.seed)
+    rows = np.flatnonzero(bundle.samples[:, data.SPLIT] == data.TRAIN)
+    held = np.flatnonzero(bundle.samples[:, data.SPLIT] == data.VALIDATION)
+    optimizer = torch.optim.Adam(model.parameters(), lr=options.rate)
+    report = {"epochs": [], "steps": 0}
+    best, step = None, 0
+    for epoch in range(options.epochs):
+        started, total = time.monotonic(), 0.0
+        groups = data.training_groups(bundle.samples, rows, options.max_history, options.group,
+                                      random)
+        parts = data.batches(groups, options.cost, random)
+        for number, part in enumerate(parts):
+            # The rate falls in a straight line to 0 at the end of the last epoch.
+            share = (epoch + number / len(parts)) / options.epochs
+            optimizer.param_groups[0]["lr"] = options.rate * (1 - share)
+            if on_step and step == 0:
+                on_step(step, model)
+            batch = data.make_batch(bundle, part)
+            model.train()
+            model.refresh()
+            if hasattr(model.long, "warming_up"):
+                model.long.warming_up = share < options.warm_up
+            optimizer.zero_grad()
+            loss = step_loss(model, batch, options.decay)
+            loss.backward()
+            optimizer.step()
+            total += loss.item()
+            step += 1
+            if on_step:
+                on_step(step, model)
+            command.progress(f"{options.model}: epoch {epoch + 1}/{options.epochs}, step "
+                             f"{number + 1}/{len(parts)}, loss {total / (number + 1):.4f}")
+        entry = {"seconds": round(time.monotonic() - started, 3), "steps": len(parts),
+                 "train_loss": total / len(parts)}
+        if len(held):
+            entry["validation"] = quality(bundle.samples[held],
+                                          predict(model, bundle, held, options))
+        report["epochs"].append(entry)
+        score = entry["validation"]["auc"] if len(held) else epoch
+        if math.isnan(score):  # one label only
+            score = -entry["validation"]["log_loss"]
+        if best is None or score > best[0]:
+            best = score, epoch, copy.deepcopy(model.state_dict())
+        elif epoch - best[1] >= options.patience:
+            break
+    command.progress("")
+    if best:
+        load_state(model, best[2])
+        report["best_epoch"] = best[1] + 1
+    report["steps"] = step
+    model.eval()
+    model.refresh()
+    return model, report
+
+
+def load_state(model, state):
+    """Parameters only: buffers follow from them, by refresh()."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(state[name])

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns the ratings of an Amazon review data set (2014, 2018 or 2023) into a data bundle.
+
+The sets differ in their columns, named by --set:
+  2014   user,item,rating,timestamp       no header, seconds (ratings_Books.csv)
+  2018   item,user,rating,timestamp       no header, seconds (Books.csv)
+  2023   user_id,parent_asin,rating,timestamp   a header, milliseconds
+A file with that header is of 2023 by itself. Every rating is a behaviour, whatever its stars. Item
+embeddings come from an SVD of who rated what (eta_simd/data/embeddings.py)."""
+import argparse
+import pathlib
+
+from eta_simd.command import Parser
+from eta_simd.data import importing
+
+HEADER_2023 = "user_id,parent_asin,rating,timestamp"
+ORDER = {"2014": ("user", "item"), "2018": ("item", "user"), "2023": ("user", "item")}
+
+
+def parse_options(arguments):
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--input", required=True, type=pathlib.Path, metavar="FILE",
+                        help="the CSV file of one category, unpacked")
+    importing.add_output(parser)
+    parser.add_argument("--set", choices=ORDER, help="default: 2023 by its header, else 2014")
+    importing.add_embedding_options(parser)
+    return importing.parse(parser, arguments)
+
+
+def set_of(path):
+    with open(path, "rb") as file:
+        return "2023" if file.readline(200).strip() == HEADER_2023.encode() else "2014"
+
+
+def read_log(path, year):
+    import numpy as np
+    from eta_simd.data import log
+
+    # Items are ISBNs or ASINs of ten characters; nearly all users' ids are longer (10 to 21 in 2014,
+    # 28 to 36 in 2023), so that a wrong --set shows in the items.
+    kinds = {"item": log.Text("item", "[0-9A-Z]{10}", "ten digits and capitals", 10),
+             "user": log.Text("user", "[0-9A-Z_]{10,64}", "10 to 64 digits and capitals", 64)}
+    columns = [*(kinds[name] for name in ORDER[year]),
+               log.Text("rating", r"[0-5](\.[0-9])?", "0 to 5 stars"), log.Integer("timestamp")]
+    users, items, times = log.Numbering(), log.Numbering(), []
+    for chunk in log.read_chunks(path, columns, HEADER_2023 if year == "2023" else None):
+        users.add(chunk["user"])
+        items.add(chunk["item"])
+        times.append(chunk["timestamp"])
+    result = log.make_log(users.finish(), items.finish(), np.concatenate(times))
+    if year == "2023":
+        result.times //= 1000
+    return result
+
+
+def main(arguments):
+    options = parse_options(arguments)
+    year = options.set or set_of(options.input)
+    importing.import_log(
+        options, lambda: read_log(options.input, year),
+        made_by=f"scripts/import_amazon.py set={year}", name=f"amazon-{options.input.stem}",
+        source=f"Amazon review data {year}, McAuley Lab, UC San Diego",
+        licence="none stated with the data: ask the publishers before passing it on")

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns a MovieLens folder into a data bundle with item embeddings from an SVD of who rated what
+(eta_simd/data/embeddings.py); every rating is a behaviour, whatever its stars."""
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+from eta_simd import SOURCE_TREE
+from eta_simd.command import BadInput, Parser, progress, summarize
+from eta_simd.data import importing
+
+
+def parse_options(arguments):
+    parser = Parser(description=__doc__)
+    parser.add_argument("--input", required=True, type=pathlib.Path, metavar="FOLDER",
+                        help="folder with ratings.csv and movies.csv (or .dat)")
+    importing.add_output(parser)
+    parser.add_argument("--bundle-tool", metavar="PATH",
+                        help="default: the one built in this source tree, else in PATH")
+    importing.add_embedding_options(parser)
+    return importing.parse(parser, arguments)
+
+
+def find_bundle_tool(given):
+    if given:
+        found = shutil.which(given)
+        if not found:
+            raise BadInput(f"{given}: not an executable file (given as --bundle-tool)")
+        return found
+    for build in (SOURCE_TREE / "build" / "release", SOURCE_TREE / "build"):
+        found = shutil.which(build / "bench" / "bundle_tool")
+        if found:
+            return found
+    found = shutil.which("bundle_tool")
+    if not found:
+        raise BadInput("bundle_tool not found (build it, or name it with --bundle-tool)")
+    return found
+
+
+def run_bundle_tool(tool, *arguments):
+    """Runs bundle_tool and returns its standard output."""
+    try:
+        done = subprocess.run([tool, *map(str, arguments)], text=True, check=False,
+                              stdin=subprocess.DEVNULL, capture_output=True)
+    except OSError as error:
+        raise BadInput(f"{tool}: cannot be run: {error.strerror}") from error
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines()
+        reason = lines[-1] if lines else f"ended with status {done.returncode}"
+        raise BadInput(reason.removeprefix("bundle_tool: "))
+    return done.stdout
+
+
+def main(arguments):
+    options = parse_options(arguments)
+    from eta_simd.data import embeddings  # before NumPy: sets variables that NumPy reads
+    from eta_simd.data.log import Log
+    import numpy as np
+
+    tool = find_bundle_tool(options.bundle_tool)
+    with tempfile.TemporaryDirectory(prefix="eta-movielens-") as temporary:
+        interactions = pathlib.Path(temporary) / "interactions"
+        progress(f"reading {options.input}")
+        run_bundle_tool(tool, "export-interactions", "--input", options.input,
+                        "--output", interactions)
+        log = Log(np.load(interactions / "history_offsets.npy"),
+                  np.load(interactions / "history_items.npy"), None,
+                  len(np.load(interactions / "item_ids.npy")))
+        file = pathlib.Path(temporary) / "embeddings.npy"
+        np.save(file, embeddings.item_embeddings(log, options.dim, options.seed))
+        made_by = (f"scripts/import_movielens.py dim={options.dim} seed={options.seed}: "
+                   f"{embeddings.KIND}")
+        progress(f"writing {options.output}")
+        summarize(run_bundle_tool(tool, "import-movielens", "--input", options.input, "--output",
+                                  options.output, "--embeddings", file, "--made-by", made_by))

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns Taobao's UserBehavior.csv (Tianchi data set 649) into a data bundle.
+
+The file has no header; its columns are user, item, category, behaviour type and timestamp. Without
+--behaviours only clicks (pv) are taken: the other types follow a click on the same item, which would
+then be there twice. The category of an item is that of its last row. Item embeddings come from an
+SVD of who clicked what (eta_simd/data/embeddings.py)."""
+import argparse
+import pathlib
+
+from eta_simd.command import BadInput, Parser
+from eta_simd.data import importing
+
+TYPES = ("pv", "buy", "cart", "fav")
+LICENCE = "terms of Tianchi, to be accepted there; may not be passed on without permission"
+
+
+def types(text):
+    chosen = text.split(",")
+    if not set(chosen) <= set(TYPES):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a list of {', '.join(TYPES)}")
+    return chosen
+
+
+def parse_options(arguments):
+    parser = Parser(description=__doc__)
+    parser.add_argument("--input", required=True, type=pathlib.Path, metavar="FILE",
+                        help="UserBehavior.csv")
+    importing.add_output(parser)
+    parser.add_argument("--behaviours", type=types, default=["pv"], metavar="TYPE,...",
+                        help="types to take, of pv, buy, cart and fav (default: pv)")
+    importing.add_embedding_options(parser)
+    return importing.parse(parser, arguments)
+
+
+def read_log(path, chosen):
+    import numpy as np
+    from eta_simd.data import log
+
+    columns = [log.Integer("user"), log.Integer("item"), log.Integer("category", 0, log.MAX_INT32),
+               log.Text("behaviour type", "|".join(TYPES), "one of " + ", ".join(TYPES)),
+               log.Integer("timestamp", -log.MAX_INT32)]  # 38 published ones are negative
+    parts = []
+    for chunk in log.read_chunks(path, columns):
+        texts, codes = chunk["behaviour type"]
+        taken = np.isin(texts, [t.encode() for t in chosen])[codes]
+        parts.append([chunk[name][taken].astype(dtype) for name, dtype in (
+            ("user", np.int64), ("item", np.int64), ("category", np.int32),
+            ("timestamp", np.int64))])
+    users, items, categories, times = (np.concatenate(part) for part in zip(*parts))
+    del parts
+    if len(users) == 0:
+        raise BadInput(f"{path}: no behaviours of type {', '.join(chosen)}")
+    users = log.number_ids(users)[1]
+    items = log.number_ids(items)[1]
+    result = log.make_log(users, items, times)
+    result.categories = np.zeros(result.num_items, np.int32)
+    result.categories[items] = categories
+    return result
+
+
+def main(arguments):
+    options = parse_options(arguments)
+    importing.import_log(
+        options, lambda: read_log(options.input, options.behaviours),
+        made_by=f"scripts/import_taobao.py behaviours={','.join(options.behaviours)}",
+        name="taobao", source="Taobao UserBehavior, https://tianchi.aliyun.com/dataset/649",
+        licence=LICENCE)

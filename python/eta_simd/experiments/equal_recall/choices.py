@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fastest setting of each family that reaches a recall, from the rows of retrieval_bench."""
+import csv
+
+from eta_simd.command import BadInput
+from eta_simd.experiments.equal_recall.families import BASE, FAMILIES, family_of
+
+
+def read_rows(path):
+    """The rows of a CSV of retrieval_bench, with what is compared as numbers."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            return [row for row in map(read_row, csv.DictReader(file)) if row]
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError, csv.Error) as error:
+        raise BadInput(f"{path}: no results of retrieval_bench: {error!r}") from None
+
+
+def read_row(row):
+    family = family_of(row["method"])
+    if family is None or row["recall_ties"] == "":
+        return None
+    return {"family": family, "method": row["method"], "recall_ties": float(row["recall_ties"]),
+            "ns": 1e3 * float(row["p50_us"]) / float(row["b"])}
+
+
+def cheapest(rows, family, target):
+    """The fastest row of a family whose recall reaches the target, or None."""
+    fit = [r for r in rows if r["family"] == family and r["recall_ties"] >= target]
+    return min(fit, key=lambda r: r["ns"], default=None)
+
+
+def select(where, rows, targets):
+    """A choice for each target and family that was run. `where` is {data, cache, l}."""
+    choices = []
+    base = min((r["ns"] for r in rows if r["family"] == BASE), default=None)
+    families = [f for f in FAMILIES if any(r["family"] == f for r in rows)]
+    for target in targets:
+        best = {f: cheapest(rows, f, target) for f in families}
+        reached = [r["ns"] for r in best.values() if r]
+        for family, row in best.items():
+            choices.append({
+                **where,
+                "target": target,
+                "family": family,
+                "method": row["method"] if row else None,
+                "recall_ties": row["recall_ties"] if row else None,
+                "ns_per_candidate": row["ns"] if row else None,
+                "speedup_vs_faiss_exact": base / row["ns"] if row and base else None,
+                "is_winner": bool(row) and row["ns"] == min(reached),
+                "best_recall": max(r["recall_ties"] for r in rows if r["family"] == family),
+            })
+    return choices
+
+
+def group(choices, *keys):
+    """Choices by the values of `keys`, in the order in which these appear."""
+    groups = {}
+    for choice in choices:
+        groups.setdefault(tuple(choice[k] for k in keys), []).append(choice)
+    return groups

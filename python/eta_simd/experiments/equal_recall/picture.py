@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Draws the choices: latency against history length, a panel per data set, cache and recall."""
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot  # noqa: E402
+
+from eta_simd.experiments.equal_recall.choices import group  # noqa: E402
+from eta_simd.experiments.equal_recall.families import FAMILIES  # noqa: E402
+
+# Colours that a colour-blind reader can tell apart, and a marker and a dash each for print.
+STYLES = {
+    "eta": ("#0072B2", "o", "-"),
+    "eta_gather": ("#56B4E9", "s", "--"),
+    "eta+rerank": ("#009E73", "^", "-"),
+    "eta+rerank_i8": ("#332288", "<", "--"),
+    "eta_asym": ("#CC79A7", "v", "-."),
+    "scan_f32": ("#000000", "D", "-"),
+    "scan_i8": ("#D55E00", "P", "--"),
+    "faiss_exact": ("#7F7F7F", "X", ":"),
+    "sim_soft": ("#B8860B", "*", "-."),
+}
+
+
+def draw_panel(axes, choices):
+    """One line per family; says which families do not reach the target anywhere."""
+    missing = []
+    for (family,), part in group(choices, "family").items():
+        points = [(c["l"], c["ns_per_candidate"]) for c in part if c["method"]]
+        if not points:
+            missing.append(family)
+            continue
+        colour, marker, dash = STYLES[family]
+        # eta is a ring: eta_gather often lies on it.
+        is_ring = family == "eta"
+        axes.plot(*zip(*points), color=colour, marker=marker, linestyle=dash, label=family,
+                  linewidth=1.5, markersize=9 if is_ring else 5.5,
+                  markerfacecolor="none" if is_ring else colour,
+                  markeredgecolor=colour if is_ring else "white",
+                  markeredgewidth=1.2 if is_ring else 0.5)
+    if missing:
+        names = ",\n".join(", ".join(missing[i : i + 2]) for i in range(0, len(missing), 2))
+        axes.text(0.97, 0.03, f"not reached:\n{names}", transform=axes.transAxes, fontsize=7.5,
+                  ha="right", va="bottom", color="#555555")
+
+
+def set_scales(axes, lengths):
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xticks(lengths, [f"{n:,}" for n in lengths], fontsize=8)
+    axes.minorticks_off()
+    axes.set_xlim(min(lengths) / 1.6, max(lengths) * 1.6)
+    axes.grid(True, color="#DDDDDD", linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def draw(choices, output):
+    """One row of panels per data set and cache mode, one column per target."""
+    rows = group(choices, "data", "cache")
+    targets = sorted({c["target"] for c in choices})
+    lengths = sorted({c["l"] for c in choices})
+    figure, grid = pyplot.subplots(len(rows), len(targets), sharex=True, sharey=True, squeeze=False,
+                                   figsize=(3.3 * len(targets), 2.8 * len(rows) + 0.9))
+    for line, ((data, cache), part) in zip(grid, rows.items()):
+        for axes, target in zip(line, targets):
+            set_scales(axes, lengths)
+            draw_panel(axes, [c for c in part if c["target"] == target])
+            axes.set_title(f"{data}, {cache}: recall \u2265 {target:g}", fontsize=9.5)
+        line[0].set_ylabel("median latency per\ncandidate (ns)")
+    for axes in grid[-1]:
+        axes.set_xlabel("history length L (behaviours)")
+    handles = {}
+    for axes in grid.flat:
+        handles.update({label: h for h, label in zip(*axes.get_legend_handles_labels())})
+    labels = [f for f in FAMILIES if f in handles]
+    figure.legend([handles[f] for f in labels], labels, loc="upper center", ncol=len(labels),
+                  frameon=False, handlelength=3.2,
+                  title="Fastest setting of each family at equal recall")
+    figure.tight_layout(rect=(0, 0, 1, 1 - 0.6 / figure.get_figheight()))
+    for extension in ("svg", "png"):
+        figure.savefig(output / f"equal_recall.{extension}", dpi=130)
+    pyplot.close(figure)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the choices as Markdown, CSV and JSON."""
+import json
+
+from eta_simd import files
+from eta_simd.experiments.equal_recall.choices import group
+from eta_simd.experiments.equal_recall.families import BASE
+
+
+def number(value):
+    return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
+
+
+def table_field(choice):
+    if choice["method"] is None:
+        return f"- (at most {choice['best_recall']:.2f})"
+    latency = number(choice["ns_per_candidate"])
+    if choice["is_winner"]:
+        latency = f"**{latency}**"
+    speedup = choice["speedup_vs_faiss_exact"]
+    details = [] if choice["method"] == choice["family"] else [f"`{choice['method']}`"]
+    details += [f"{number(speedup)}x"] if speedup and choice["family"] != BASE else []
+    return f"{latency} {' '.join(details)}".strip()
+
+
+MARKDOWN_HEAD = """<!-- SPDX-License-Identifier: Apache-2.0 -->
+# Latency per candidate at equal recall
+
+Median latency of a request divided by its candidates, in ns, of the fastest setting of each family
+whose mean recall, ties forgiven, reaches the target. The fastest family is **bold**; `x` is the
+speed-up over `faiss_exact`; `-` where no setting reaches the target, with its best recall."""
+
+
+def markdown(choices, notes):
+    lines = [MARKDOWN_HEAD]
+    for (data, cache), part in group(choices, "data", "cache").items():
+        families = list(dict.fromkeys(c["family"] for c in part))
+        lines += ["", f"## {data}, {cache}", ""]
+        lines += ["| L | recall | winner | " + " | ".join(families) + " |"]
+        lines += ["|---:|---:|---|" + "---|" * len(families)]
+        for (length, target), row in group(part, "l", "target").items():
+            fields = {c["family"]: table_field(c) for c in row}
+            winner = next((c["family"] for c in row if c["is_winner"]), "-")
+            cells = [f"{length:,}", f"{target:g}", winner] + [fields.get(f, "") for f in families]
+            lines.append("| " + " | ".join(cells) + " |")
+    if notes:
+        lines += ["", "Notes:", ""] + [f"- {note}" for note in notes]
+    return "\n".join(lines) + "\n"
+
+
+def describe(cell):
+    """What one needs to judge or repeat a run: its arguments, machine and notes."""
+    run = json.loads(cell.json.read_text())
+    environment = {k: run["environment"].get(k)
+                   for k in ("cpu", "target", "date", "load_average", "versions")}
+    return {"cell": str(cell), "arguments": cell.arguments, "environment": environment,
+            "cold": run["settings"].get("cold"), "digest": run["data"]["digest"],
+            "notes": run["notes"]}
+
+
+def write_all(cells, choices, notes, output):
+    files.write_csv(output / "equal_recall.csv", choices, list(choices[0]))
+    text = markdown(choices, notes)
+    files.write_text(output / "equal_recall.md", text)
+    whole = {"format": "eta-simd equal_recall 1", "choices": choices, "notes": notes,
+             "runs": [describe(cell) for cell in cells]}
+    files.write_text(output / "equal_recall.json", json.dumps(whole, indent=1) + "\n")
+    return text

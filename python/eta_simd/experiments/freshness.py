@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Draws what freshness_bench measured: recall and AUC against the training steps since the index
+was built, for ETA re-hashed and for SIM soft with that index and with rebuilt ones.
+
+  build/release/bench/freshness_bench RUN/snapshots --rebuild 200,500 --json freshness.json
+  scripts/freshness.py --json freshness.json --out freshness.png
+
+Several files are drawn below each other: the same run with --from at several steps.
+"""
+import json
+import pathlib
+import re
+
+from eta_simd.command import BadInput, Parser
+from eta_simd.files import replaced
+
+NAMES = {"eta": "ETA, re-hashed", "eta:stale": "ETA, old codes", "sim_soft:stale":
+         "SIM soft, old index", "sim_soft:fresh": "SIM soft, index always rebuilt"}
+STYLES = (("o", "-"), ("v", "-."), ("s", "-"), ("^", "--"), ("D", ":"), ("x", ":"), ("+", "-."))
+PANELS = (("recall_ties", "recall@K against the current embeddings"), ("auc", "AUC, test samples"))
+
+
+def parse_options(arguments):
+    parser = Parser(description="Draw what freshness_bench measured.")
+    parser.add_argument("--json", required=True, type=pathlib.Path, metavar="FILE", nargs="+",
+                        help="written by freshness_bench --json; a line of panels each")
+    parser.add_argument("--out", required=True, type=pathlib.Path, metavar="FILE",
+                        help="picture to write, of a kind that Matplotlib knows by its ending")
+    return parser.parse_args(arguments)
+
+
+def is_number(value):
+    return type(value) in (int, float) and abs(value) < 1e15  # false for NaN, too
+
+
+def check(holds, what):
+    if not holds:
+        raise ValueError(f"a {what} is not valid")
+
+
+def read(path):
+    """Rows and costs of a report; every row has what is drawn."""
+    try:
+        report = json.loads(path.read_text())
+        rows, costs = report["rows"], report["costs"]
+        for row in rows:
+            check(isinstance(row["method"], str) and re.fullmatch(r"[a-z_]+(:\w+)?", row["method"]),
+                  "method")
+            check(type(row["step"]) is int and 0 <= row["step"] < 10**9, "step")
+            for key, _ in PANELS:
+                check(row[key] is None or is_number(row[key]), key)
+        for key in ("rehash_ms_per_million", "rebuild_ms_per_million"):
+            check(is_number(costs[key]), key)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        text = (str(error).splitlines() or [""])[0]
+        raise BadInput(f"{path}: not a report of freshness_bench: {text}") from error
+    if not rows:
+        raise BadInput(f"{path}: no rows")
+    return rows, costs
+
+
+def name_of(method):
+    if method in NAMES:
+        return NAMES[method]
+    return f"SIM soft, rebuilt every {method.rsplit(':', 1)[-1]} steps"
+
+
+def draw_line(axes, rows, costs):
+    """Both panels of one report."""
+    first = min(int(row["step"]) for row in rows)
+    for axis, (key, title) in zip(axes, PANELS):
+        for i, method in enumerate(dict.fromkeys(row["method"] for row in rows)):
+            points = [(row["step"] - first, row[key]) for row in rows
+                      if row["method"] == method and row[key] is not None]
+            marker, line = STYLES[i % len(STYLES)]
+            axis.plot(*zip(*points) if points else ([], []), marker=marker, linestyle=line,
+                      markersize=4, label=name_of(method))
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel(f"training steps since codes and index were built, at step {first}")
+        axis.grid(alpha=0.3)
+    axes[0].set_ylim(0, 1.02)
+    axes[0].legend(fontsize=8)
+    axes[1].annotate(f"per million items: re-hash {costs['rehash_ms_per_million']:.0f} ms,\n"
+                     f"index rebuilt {costs['rebuild_ms_per_million']:.0f} ms", (0.97, 0.05),
+                     xycoords="axes fraction", ha="right", fontsize=8)
+
+
+def draw(reports, path):
+    import matplotlib
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(len(reports), len(PANELS), figsize=(11, 4.2 * len(reports)),
+                                   squeeze=False)
+    for line, (rows, costs) in zip(axes, reports):
+        draw_line(line, rows, costs)
+    figure.tight_layout()
+    try:
+        with replaced(path) as part:
+            figure.savefig(part, dpi=120)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: {error}") from error
+
+
+def main(arguments):
+    options = parse_options(arguments)
+    draw([read(path) for path in options.json], options.out)

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads measurements that compare.py holds against each other: the JSON of kernel_bench with
+repetitions, or of retrieval_bench, a sweep included. Raises BadInput, which names the file."""
+import dataclasses
+import json
+
+import numpy as np
+
+from eta_simd.command import BadInput
+from eta_simd.results import digests_of
+
+EXACT = ("recall", "recall_p5", "recall_ties", "attention_mass", "positions_digest")
+
+
+@dataclasses.dataclass
+class Row:
+    samples: "list[float]"  # nanoseconds
+    exact: dict  # what must not change
+    data: "str | None" = None  # digest of what was measured on
+    place: str = ""  # machine
+
+
+def kernel_rows(run):
+    context = run.get("context", {})
+    place = f"{context.get('host_name')}, {context.get('num_cpus')} CPUs"
+    units = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
+    rows = {}
+    for entry in run["benchmarks"]:
+        if entry.get("run_type") == "aggregate":
+            continue
+        failed = entry.get("error_message") if entry.get("error_occurred") else None
+        name = entry.get("run_name", entry["name"])
+        if not isinstance(name, str):
+            raise TypeError(f"a row's name is {name!r}")
+        row = rows.setdefault(name, Row([], {"error": failed}, place=place))
+        if failed is not None:  # in any repetition
+            row.exact["error"] = failed
+        else:
+            # The time of other processes on this CPU is not in it.
+            row.samples.append(float(entry["cpu_time"]) * units[entry["time_unit"]])
+    return rows, None
+
+
+def setting_of(row):
+    shown = {"L": row["l_mean"], "b": row["b"], "k": row["k"], "threads": row["threads"]}
+    # Cells may differ in what a row of them does not: dim, or lengths beyond those of a bundle.
+    swept = {key.removeprefix("sweep_"): value for key, value in row.items()
+             if key.startswith("sweep_")}
+    more = "".join(f"/sweep_{axis}:{value}" for axis, value in sorted(swept.items())
+                   if shown.get(axis) != value)
+    return (f"L:{row['l_mean']:g}/B:{row['b']}/K:{row['k']}/threads:{row['threads']}/"
+            f"{row['cache']}{more}")
+
+
+def request_rows(run):
+    environment = run.get("environment", {})
+    place = f"{environment.get('cpu')}, {environment.get('target')}"
+    rows = {}
+    digests = digests_of(run)
+    if None in digests:
+        raise KeyError("digest")
+    for entry, digest in zip(run["rows"], digests):
+        name = f"{entry['method']}/{setting_of(entry)}"
+        samples = entry.get("repeat_p50_us") or [entry["p50_us"]]
+        rows[name] = Row([1e3 * float(t) for t in samples],
+                         {key: entry[key] for key in EXACT if key in entry}, digest, place)
+    return rows, {key: run["settings"].get(key) for key in ("seed", "requests", "held_out")}
+
+
+def read_run(path):
+    """The rows of a file, and what must agree for two files to be comparable."""
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+        rows, basis = kernel_rows(run) if "benchmarks" in run else request_rows(run)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") \
+            from None
+    except ValueError as error:
+        raise BadInput(f"{path}: no JSON of a measurement: {error}") from None
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BadInput(f"{path}: neither kernel_bench's nor retrieval_bench's JSON: "
+                       f"{error!r}") from None
+    if not rows:
+        raise BadInput(f"{path}: there are no rows in it")
+    for name, row in rows.items():
+        if not all(np.isfinite(t) and t > 0 for t in row.samples):
+            raise BadInput(f"{path}: {name}: a time is not a number above 0")
+    return rows, basis
+
+
+def read_side(path):
+    """A list of runs: one for a file, one per round for a folder."""
+    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    if not files:
+        raise BadInput(f"{path}: there are no .json files in it")
+    return [read_run(file) for file in files]
+
+
+def read_both(old_path, new_path):
+    old, new = read_side(old_path), read_side(new_path)
+    if len(old) != len(new):
+        raise BadInput(f"{len(old)} runs in {old_path} and {len(new)} in {new_path} (expected as "
+                       "many)")
+    for _, basis in old + new:
+        if basis != old[0][1]:
+            raise BadInput(f"not comparable: {old[0][1]} and {basis}")
+    digests = {name: row.data for name, row in old[0][0].items()}
+    for name, row in ((n, r) for rows, _ in old + new for n, r in rows.items()):
+        if row.data != digests.setdefault(name, row.data):
+            raise BadInput(f"not comparable: {name} is of data {digests[name]} and {row.data}")
+    return [rows for rows, _ in old], [rows for rows, _ in new]

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cells of the experiment: one training run each. A finished cell is kept and not run again."""
+import concurrent.futures
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from typing import NamedTuple, Optional
+
+from eta_simd import SOURCE_TREE
+from eta_simd.command import BadInput, progress
+
+MEASURES = ("auc", "gauc", "log_loss")
+BITS, K = (16, 32, 64, 128, 256, 512), (16, 32, 64, 128, 256)
+BASE_BITS, BASE_K = 128, 64  # what the sweep holds fixed while it varies the other
+
+# Rows are half as wide as in serving benchmarks, so that all cells take under an hour.
+COMMON = ("--dim", "32")
+SETTINGS = {"movielens": ("--max-history", "256"), "planted": ()}
+LENGTH = {"movielens": 256, "planted": 1024}  # of a timed request's history: --max-history
+# MIMN writes behaviour by behaviour, in hundreds of small steps: larger batches keep the long
+# histories within a few minutes. Not larger still, with fewer epochs: an eighth of the steps cost 0.03
+# of its AUC on MovieLens.
+OF_CELL = {("planted", "mimn"): ("--cost", "400000")}
+
+
+class Cell(NamedTuple):
+    """One training run. bits and k are None outside the sweep."""
+    data: str
+    model: str
+    seed: int
+    bits: Optional[int] = None
+    k: Optional[int] = None
+
+    @property
+    def name(self):
+        """Name of its files."""
+        setting = f"-b{self.bits}-k{self.k}" if self.bits else ""
+        return f"{self.data}-{self.model}{setting}-s{self.seed}"
+
+
+def sweep_settings():
+    """(bits, k) of the sweep: all widths at one K, and all K at one width."""
+    return ([(bits, BASE_K) for bits in BITS] +
+            [(BASE_BITS, k) for k in K if k != BASE_K])
+
+
+def wanted_cells(options):
+    """The table's cells by seed, then the sweep's."""
+    cells = [Cell(data, model, seed) for seed in range(1, options.seeds + 1)
+             for data in options.sets for model in options.models]
+    cells += [Cell(data, "eta", seed, bits, k) for data in options.sets
+              for seed in range(1, options.sweep_seeds + 1) for bits, k in sweep_settings()]
+    return cells
+
+
+def kept_cells(options, data):
+    """The cells whose exported models are kept: those of the first seed."""
+    return [cell for cell in wanted_cells(options) if cell.data == data and cell.seed == 1]
+
+
+def arguments_of(options, cell):
+    """Arguments of train_ctr.py that decide the result, beside model and seed."""
+    arguments = [*COMMON, *SETTINGS[cell.data], *OF_CELL.get((cell.data, cell.model), ()),
+                 *options.extra.split()]
+    if cell.bits:
+        arguments += ["--bits", str(cell.bits), "--k", str(cell.k)]
+    return arguments
+
+
+def train_cell(options, cell):
+    """Runs a cell unless its report is there. Raises BadInput if that has other arguments."""
+    report = options.results / "cells" / f"{cell.name}.json"
+    arguments = arguments_of(options, cell)
+    if report.exists():
+        if json.loads(report.read_text())["arguments"] != arguments:
+            raise BadInput(f"{report}: made with other arguments (remove it to train it anew)")
+        return
+    with tempfile.TemporaryDirectory(prefix=".cell-", dir=options.results) as folder:
+        out = pathlib.Path(folder) / "model"
+        command = [sys.executable, str(SOURCE_TREE / "scripts" / "train_ctr.py"), "--bundle",
+                   str(getattr(options, cell.data)), "--model", cell.model, "--seed",
+                   str(cell.seed), "--out", str(out), *arguments]
+        done = subprocess.run(command, text=True, capture_output=True, check=False,
+                              stdin=subprocess.DEVNULL)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise BadInput(f"{cell.name}: {reason}")
+        finished = json.loads((out / "report.json").read_text())
+        if cell in kept_cells(options, cell.data):
+            kept = options.results / "models" / cell.name
+            shutil.rmtree(kept, ignore_errors=True)
+            out.rename(kept)
+        part = pathlib.Path(folder) / "report.json"
+        part.write_text(json.dumps({**finished, "arguments": arguments}, indent=2) + "\n")
+        part.rename(report)
+
+
+def train_all(options):
+    """Runs all cells, options.jobs at a time; the first that fails ends the experiment."""
+    for name in ("cells", "models"):
+        (options.results / name).mkdir(parents=True, exist_ok=True)
+    cells = wanted_cells(options)
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        tasks = [pool.submit(train_cell, options, cell) for cell in cells]
+        try:
+            for number, task in enumerate(concurrent.futures.as_completed(tasks)):
+                task.result()
+                progress(f"{number + 1} of {len(cells)} cells")
+        finally:
+            for task in tasks:
+                task.cancel()
+    progress("")
+
+
+def read_cell(options, cell):
+    """The report of a finished cell, NaN for measures that are not defined."""
+    report = json.loads((options.results / "cells" / f"{cell.name}.json").read_text())
+    for measure in MEASURES:  # null where all labels are the same
+        if report["test"][measure] is None:
+            report["test"][measure] = float("nan")
+    return report

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Holds measured speeds against their targets; scripts/targets.sh runs what it reads.
+
+  targets.py --kernels JSON --threads TEXT --recall CSV --hyperplanes KIND=CSV...
+
+Prints a line for each target: name, target, measured, and whether it is reached. Exit code 1 if
+any is not; targets of an instruction set that the machine lacks are shown with what was measured
+instead, and decide nothing.
+"""
+import csv
+import json
+import re
+
+from eta_simd.command import BadInput, Parser
+
+BEST = "AVX3_DL"  # what most targets are defined on: AVX-512 with VPOPCNTDQ
+
+# name, bits, L, K; at least: distances of limit, sorted x FAISS; at most: unsorted x distances
+SHAPES = [
+    ("S1", 64, 1024, 64, 0.90, 35, 3.0),
+    ("S2", 64, 16384, 64, 0.90, 22, 1.6),
+    ("S3", 256, 1024, 64, 0.85, 35, 1.6),
+    ("S4", 256, 16384, 64, 0.85, 22, 1.2),
+    ("S5", 128, 2048, 48, 0.90, 40, 2.0),
+    ("S6", 1024, 100000, 100, 0.85, 10, 1.1),
+]
+AVX2_SORTED = [("S1", 64, 1024, 64, 14), ("S3", 256, 1024, 64, 12)]
+BATCHES = [("S4", 256, 16384, 64), ("S6", 1024, 100000, 100)]
+
+
+class Kernels:
+    """The rows of a kernel_bench JSON, with the SIMD target that was the best there."""
+
+    def __init__(self, path):
+        with open(path, encoding="utf-8") as file:
+            data = json.load(file)
+        self.target = data["context"]["simd_target"]
+        self.faiss = data["context"].get("faiss", "?")
+        self.rows = {row["name"]: row for row in data["benchmarks"]}
+
+    def counter(self, name, target, counter):
+        row = self.rows.get(f"{name}/{target}")
+        if row is None:
+            return None
+        if row.get("error_occurred"):
+            raise BadInput(f"{row['name']}: {row.get('error_message', 'failed')}")
+        return row.get(counter)
+
+    def matching(self, pattern, target, counter):
+        found = [row[counter] for name, row in self.rows.items()
+                 if re.fullmatch(f"{pattern}/{target}", name) and counter in row]
+        return found
+
+
+class Report:
+    """Lines of the table, and the exit code they make."""
+
+    def __init__(self):
+        self.missed = 0
+        self.undecided = 0
+        print(f"{'name':52} {'target':>9} {'measured':>9}  {'':3}")
+
+    def line(self, name, bound, limit, measured, unit="", note="", counts=True):
+        if measured is None:
+            verdict, shown = "not measured", "-"
+            counts_here = counts
+        else:
+            reached = measured >= limit if bound == ">=" else measured <= limit
+            verdict, shown = ("reached" if reached else "NOT reached"), f"{measured:.2f}{unit}"
+            counts_here = counts and not reached
+        if not counts:
+            self.undecided += 1
+            verdict = f"undecided: {note}"
+        elif note:
+            verdict += f" ({note})"
+        self.missed += counts_here
+        print(f"{name:52} {bound + ' ' + format(limit, 'g') + unit:>9} {shown:>9}  {verdict}")
+
+
+def hamming(report, kernels):
+    """The table of shapes, on the best target, which has to be AVX3_DL."""
+    target = kernels.target
+    counts = target == BEST
+    note = "" if counts else f"on {target}, for want of {BEST}"
+    for name, bits, length, k, share, faiss, unsorted in SHAPES:
+        shape = f"bits:{bits}/L:{length}"
+        report.line(f"{name} distances, share of popcount limit", ">=", share,
+                    kernels.counter(f"hamming_distances/{shape}", target, "of_limit"),
+                    note=note, counts=counts)
+        report.line(f"{name} sorted top-K against FAISS", ">=", faiss,
+                    kernels.counter(f"hamming_topk_sorted/{shape}/K:{k}", target, "x_faiss"), "x",
+                    note, counts)
+        report.line(f"{name} unsorted top-K against own distances", "<=", unsorted,
+                    kernels.counter(f"hamming_topk_any/{shape}/K:{k}", target, "x_distances"), "x",
+                    note, counts)
+    for name, bits, length, k, faiss in AVX2_SORTED:
+        report.line(f"{name} sorted top-K against FAISS, forced to AVX2", ">=", faiss,
+                    kernels.counter(f"hamming_topk_sorted/bits:{bits}/L:{length}/K:{k}", "AVX2",
+                                    "x_faiss"), "x")
+    for name, bits, length, k in BATCHES:
+        report.line(f"{name} a batch of 256 against single calls", ">=", 1.5,
+                    kernels.counter(f"hamming_topk_batch/bits:{bits}/L:{length}/K:{k}/B:256",
+                                    target, "x_single"), "x")
+
+
+def other_kernels(report, kernels):
+    target = kernels.target
+
+    def least(name, pattern, limit):
+        found = kernels.matching(pattern, target, "of_limit")
+        report.line(name, ">=", limit, min(found) if found else None)
+
+    least("encode, least share of FMA peak", r"simhash_encode/rows:1024/dim:\d+/bits:\d+", 0.85)
+    report.line("Hadamard encode against dense, dim 128, 256 bits", ">=", 3,
+                kernels.counter("hadamard_encode/rows:1024/dim:128/bits:256", target, "x_dense"),
+                "x")
+    least("gather from a large table, least share of random reads",
+          r"gather_code_blocks/table:4194304/L:1024/bytes:\d+", 0.8)
+    least("float32 scores, share of FMA peak", "dot_scores/L:1024/dim:64/B:256", 0.8)
+    least("int8 scores, share of int8 dot peak", "dot_i8_scores/L:1024/dim:64/B:256", 0.8)
+
+
+def rows_of(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def hyperplanes(report, paths):
+    recall = {kind: float(rows_of(path)[-1]["recall"]) for kind, path in paths.items()}
+    report.line("Hadamard recall less Gaussian, 256 bits, dim 128", ">=", -0.01,
+                recall["hadamard"] - recall["gaussian"])
+
+
+def threads(report, path):
+    """The rows of scripts/thread_scaling.sh: the least ratio of its ETA methods."""
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    for mark, name, limit in (("(a)", "2 threads against 1, user batches", 1.9),
+                              ("(b)", "2 threads against 1, one request of 1,000", 1.7)):
+        found = [float(re.search(r"([0-9.]+)x", line)[1]) for line in lines
+                 if line.startswith(mark) and " eta:" in line]
+        report.line(name, ">=", limit, min(found) if found else None, "x")
+
+
+def equal_recall(report, path, kernels):
+    """The fastest method of recall 0.95 or more against FAISS exact."""
+    rows = rows_of(path)
+    faiss = next(row for row in rows if row["method"] == "faiss_exact")
+    good = [row for row in rows if float(row["recall"]) >= 0.95 and
+            not row["method"].startswith("faiss")]
+    best = min(good, key=lambda row: float(row["p50_us"]))
+    on = "" if kernels.target == BEST else f", on {kernels.target}"
+    report.line("best of recall >= 0.95 against FAISS exact, L 1,024", ">=", 25,
+                float(faiss["p50_us"]) / float(best["p50_us"]), "x", best["method"] + on)
+
+
+def parse_options(arguments):
+    parser = Parser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kernels", required=True)
+    parser.add_argument("--threads", required=True)
+    parser.add_argument("--recall", required=True)
+    parser.add_argument("--hyperplanes", required=True, nargs=2, metavar="KIND=CSV")
+    return parser.parse_args(arguments)
+
+
+def main(arguments):
+    options = parse_options(arguments)
+    try:
+        kernels = Kernels(options.kernels)
+        print(f"SIMD target {kernels.target}; FAISS {kernels.faiss}")
+        report = Report()
+        hamming(report, kernels)
+        other_kernels(report, kernels)
+        hyperplanes(report, dict(item.split("=", 1) for item in options.hyperplanes))
+        threads(report, options.threads)
+        equal_recall(report, options.recall, kernels)
+    except (ValueError, KeyError, StopIteration, TypeError) as error:
+        raise BadInput(f"malformed measurements: {type(error).__name__}: {error}") from error
+    print(f"{report.missed} not reached, {report.undecided} undecided")
+    return 1 if report.missed else 0

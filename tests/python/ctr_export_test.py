@@ -1,0 +1,129 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of exported CTR models, on tiny data. Exit code 77: PyTorch or NumPy is missing."""
+import unittest
+
+import support
+from ctr_support import TINY, TrainedTest
+
+import numpy as np
+import torch
+
+import ctr_reference
+from eta_simd.command import BadInput
+from eta_simd.ctr import MODELS, data, export, train
+
+
+class Export(TrainedTest):
+    def test_every_model_matches_the_numpy_forward_pass(self):
+        for name in MODELS:
+            with self.subTest(name):
+                out = self.folder / f"export-{name}"
+                done = support.call("train_ctr.py", "--bundle", self.bundle, "--model", name, "--out",
+                              out, "--epochs", 1, *TINY)
+                self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+                self.check_logits(out, name)
+
+    def check_logits(self, out, name):
+        manifest, arrays = export.load(out)
+        self.assertEqual(manifest["model"], name)
+        bundle = data.load_bundle(out / "bundle", 1)
+        samples = arrays["samples"]
+        self.assertTrue((samples[:, 1] > 0).any())  # some histories are cut
+        for row in range(0, len(samples), 7):
+            user, begin, end, item, _ = samples[row]
+            history = bundle.items[bundle.offsets[user]:bundle.offsets[user + 1]][begin:end]
+            self.assertLessEqual(len(history), manifest["settings"]["max_history"])
+            expected = ctr_reference.logit(name, bundle.embeddings, bundle.categories, arrays,
+                                           manifest["settings"], user, history, item)
+            self.assertAlmostEqual(float(arrays["logits"][row]), expected, delta=1e-5)
+
+    def test_empty_history(self):
+        for name in ("none", "avg_pool", "full_attention", "eta", "sdim", "mimn"):
+            with self.subTest(name):
+                bundle, options, model = self.fitted(name)
+                rows = np.array([3, 30])
+                bundle.samples[rows, data.END] = 0
+                logits = train.predict(model, bundle, rows, options)
+                weights = export.weights_of(model)
+                for row, logit in zip(bundle.samples[rows], logits):
+                    expected = ctr_reference.logit(
+                        name, model.table.numpy(), bundle.categories, weights,
+                        export.settings_of(model, options), row[data.USER],
+                        np.zeros(0, int), row[data.ITEM])
+                    self.assertAlmostEqual(float(logit), expected, delta=1e-5)
+
+    def test_exported_tables_follow_from_the_item_table(self):
+        _, _, model = self.fitted("twin")
+        weights, table = export.weights_of(model), model.table.numpy().astype(float)
+        for side, matrix in (("twin_queries", "long_query"), ("twin_keys", "long_key")):
+            exact = table @ weights[matrix].astype(float)
+            exact *= 127 / np.abs(exact).max()
+            self.assertEqual(np.abs(weights[side].astype(int)).max(), 127)
+            self.assertLess(np.abs(weights[side] - exact).max(), 0.501)
+        _, _, model = self.fitted("reformer_lsh")
+        weights, table = export.weights_of(model), model.table.numpy().astype(float)
+        for r in range(3):
+            turned = table @ weights["rotations"][r].astype(float)
+            scores = np.concatenate([turned, -turned], axis=1)
+            chosen = np.take_along_axis(scores, weights["item_buckets"][:, r:r + 1], axis=1)[:, 0]
+            self.assertLess((scores.max(axis=1) - chosen).max(), 1e-5)
+        self.assertGreater(len(np.unique(weights["item_buckets"])), 3)
+
+    def test_exported_codes_are_those_of_the_exported_table(self):
+        bundle, options, model = self.fitted("eta")
+        rows = np.flatnonzero(bundle.samples[:, data.SPLIT] == data.TEST)
+        (self.folder / "eta").mkdir()
+        export.write_model(self.folder / "eta", model, bundle, options, rows, {})
+        _, arrays = export.load(self.folder / "eta")
+        table = np.load(self.folder / "eta" / "bundle" / "item_embeddings.npy").astype(float)
+        planes = np.load(self.folder / "eta" / "bundle" / "hyperplanes.npy").astype(float)
+        projections = table @ planes
+        bits = np.unpackbits(arrays["item_codes"], axis=1, bitorder="little")
+        self.assertEqual(bits.shape, (len(table), 24))
+        self.assertFalse(bits[:, 20:].any())
+        clear = np.abs(projections) > 1e-5
+        self.assertGreater(clear.mean(), 0.99)
+        np.testing.assert_array_equal(bits[:, :20][clear], (projections > 0)[clear])
+
+    def test_script_gives_the_same_logits(self):
+        for name in ("none", "eta", "mimn"):
+            bundle, _, model = self.fitted(name)
+            path = self.folder / f"{name}.pt"
+            export.write_script(path, model)
+            rows = np.arange(40)
+            groups = data.exact_groups(bundle.samples, rows, 40, 4)
+            batch = data.make_batch(bundle, groups)
+            arguments = [torch.from_numpy(a) for a in
+                         (batch.users, batch.window, batch.ends, batch.candidates)]
+            with torch.no_grad():
+                ours, theirs = model(*arguments)[0], torch.jit.load(str(path))(*arguments)[0]
+            real = torch.from_numpy(batch.real)
+            torch.testing.assert_close(theirs[real], ours[real], rtol=0, atol=1e-5)
+
+    def test_loader_refuses_a_wrong_shape_or_type(self):
+        bundle, options, model = self.fitted("none")
+        out = self.folder / "damaged"
+        out.mkdir()
+        export.write_model(out, model, bundle, options, np.arange(8), {})
+        wide = out / "weights" / "wide.npy"
+        for array in (np.ones(2, np.float32), np.ones(1, np.float64)):
+            np.save(wide, array)
+            with self.assertRaisesRegex(BadInput, "wide.npy"):
+                export.load(out)
+        (out / "manifest.json").write_text('{"format": "eta-ctr", "version": 1}')
+        with self.assertRaisesRegex(BadInput, "manifest.json"):
+            export.load(out)
+
+    def test_snapshots(self):
+        out = self.folder / "snapshots"
+        done = support.call("train_ctr.py", "--bundle", self.bundle, "--model", "eta", "--out", out,
+                      "--epochs", 1, "--export-every", 2, *TINY)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        first, second = (export.load(out / "snapshots" / f"step_{step:06}")[1]["item_codes"]
+                         for step in (0, 2))
+        self.assertTrue((first != second).any())
+
+
+if __name__ == "__main__":
+    unittest.main()

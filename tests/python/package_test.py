@@ -1,0 +1,43 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of the package eta_simd as a whole, and that every command of scripts/ starts."""
+import subprocess
+import unittest
+
+import support
+
+
+class Package(support.FolderTest):
+    def test_loads_nothing_but_the_standard_library(self):
+        code = ("import sys; before = set(sys.modules); import eta_simd, eta_simd.data, "
+                "eta_simd.report, eta_simd.ctr, eta_simd.experiments, eta_simd.command; "
+                "print(eta_simd.__version__, *(m for m in ('numpy', 'torch', 'matplotlib') "
+                "if m in sys.modules))")
+        done = subprocess.run(["/usr/bin/python3", "-c", code], cwd=support.ROOT / "python", text=True,
+                              capture_output=True, check=False)
+        self.assertEqual(done.stderr, "")
+        self.assertRegex(done.stdout, r"^\d+\.\d+\.\d+\n$")
+        self.assertIn(f"VERSION {done.stdout.strip()}",
+                      (support.ROOT / "CMakeLists.txt").read_text(encoding="utf-8"))
+
+    def test_commands_are_found_from_any_folder(self):
+        names = sorted(path.name for path in support.SCRIPTS.glob("*.py"))
+        names.remove("common.py")
+        self.assertIn("report.py", names)
+        for name in names:
+            with self.subTest(name):
+                done = support.call(name, "--help", cwd=self.folder)
+                if "scripts/setup.sh" in done.stderr:
+                    continue  # a module is missing
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                self.assertIn(f"usage: {name}", done.stdout)
+
+    def test_commands_refuse_unknown_options_in_one_line(self):
+        for path in support.SCRIPTS.glob("*.py"):
+            if path.name != "common.py":
+                with self.subTest(path.name):
+                    self.refused(support.call(path.name, "--nonsense"), rf"^{path.name}: ")
+
+
+if __name__ == "__main__":
+    unittest.main()
