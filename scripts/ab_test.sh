@@ -14,27 +14,12 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 bench=
-arguments=()
-while [[ $# -gt 0 ]]; do
-  case $1 in
-    -h | --help)
-      print_help
-      exit
-      ;;
-    --bench)
-      [[ -n ${2:-} ]] || die "$1 needs a path"
-      bench=$2
-      shift
-      ;;
-    *) arguments+=("$1") ;;
-  esac
-  shift
-done
-[[ -z $bench || -x $bench ]] || die "--bench $bench: there is no such program"
+parse_options "bench=" "$@"
+check_program --bench "$bench"
 "$ROOT/scripts/setup.sh" build data
 if [[ -z $bench ]]; then
   configure release
   build release kernel_bench
   bench="$ROOT/build/release/bench/kernel_bench"
 fi
-"$PYTHON" "$ROOT/scripts/ab_test.py" --bench "$bench" "${arguments[@]}"
+"$PYTHON" "$ROOT/scripts/ab_test.py" --bench "$bench" "${rest[@]}"

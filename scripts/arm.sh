@@ -16,19 +16,11 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 build_only=
 quick=
+parse_options "build-only quick" "$@"
 cmake_arguments=()
-while [[ $# -gt 0 ]]; do
-  case $1 in
-    -h | --help)
-      print_help
-      exit
-      ;;
-    --build-only) build_only=1 ;;
-    --quick) quick=1 ;;
-    -D?*=*) cmake_arguments+=("$1") ;;
-    *) die "unknown argument '$1'; see scripts/arm.sh --help" ;;
-  esac
-  shift
+for argument in "${rest[@]}"; do
+  [[ $argument == -D?*=* ]] || refuse "$argument"
+  cmake_arguments+=("$argument")
 done
 
 skip() {

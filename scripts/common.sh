@@ -19,6 +19,39 @@ say() { printf '%s\n' "$*" >&2; }
 # The comment block at the head of a script is its --help.
 print_help() { awk 'NR > 2 && /^#/ { sub(/^# ?/, ""); print; next } NR > 2 { exit }' "$0"; }
 
+# parse_options "NAME..." ARGUMENT...: sets the options of a script. `name=` stands for --name VALUE,
+# `name` for a flag that is set to 1; a dash in a name is an underscore in its variable. What is
+# neither goes into the array `rest`, in its order. -h and --help print the help and exit.
+parse_options() {
+  local names=" $1 " name
+  shift
+  rest=()
+  while [[ $# -gt 0 ]]; do
+    name=${1#--}
+    if [[ $1 == -h || $1 == --help ]]; then
+      print_help
+      exit
+    elif [[ $1 != --* || $name == *[!a-z-]* ]]; then
+      rest+=("$1")
+    elif [[ $names == *" $name= "* ]]; then
+      [[ -n ${2:-} ]] || die "$1 needs a value"
+      printf -v "${name//-/_}" %s "$2"
+      shift
+    elif [[ $names == *" $name "* ]]; then
+      printf -v "${name//-/_}" 1
+    else
+      rest+=("$1")
+    fi
+    shift
+  done
+}
+
+# refuse ARGUMENT...: dies if there is one.
+refuse() { [[ $# -eq 0 ]] || die "unknown argument '$1'; --help lists the options"; }
+
+# check_program OPTION PATH: dies unless PATH is empty or can be run.
+check_program() { [[ -z $2 || -x $2 ]] || die "$1 $2: there is no such program"; }
+
 # configure PRESET [CMAKE ARGUMENT...]: shows the output of CMake only when it fails.
 configure() {
   local preset=$1 log="$ROOT/build/$1/configure.log"

@@ -20,34 +20,18 @@ candidates=256
 length=1024
 requests=200
 rounds=4
-outputs=()
+csv=
+json=
+parse_options "candidates= length= requests= rounds= csv= json=" "$@"
 models=()
-while [[ $# -gt 0 ]]; do
-  case $1 in
-    -h | --help)
-      print_help
-      exit
-      ;;
-    --candidates | --length | --requests | --rounds | --csv | --json)
-      [[ -n ${2:-} ]] || die "$1 needs a value"
-      case $1 in
-        --candidates) candidates=$2 ;;
-        --length) length=$2 ;;
-        --requests) requests=$2 ;;
-        --rounds) rounds=$2 ;;
-        *) outputs+=("$1" "$2") ;;
-      esac
-      shift
-      ;;
-    -*) die "unknown option $1 (--help tells what there is)" ;;
-    *) models+=("$1") ;;
-  esac
-  shift
+for argument in "${rest[@]}"; do
+  [[ $argument != -* ]] || refuse "$argument"
+  models+=("$argument")
 done
 for number in "$candidates" "$length" "$requests" "$rounds"; do
   [[ $number =~ ^[1-9][0-9]{0,6}$ ]] || die "$number: not a whole number from 1 to 9999999"
 done
-[[ ${#models[@]} -gt 0 ]] || die "which models? (--help tells what there is)"
+[[ ${#models[@]} -gt 0 ]] || die "no model is named; --help lists the options"
 for model in "${models[@]}"; do
   [[ -f $model/model.pt ]] || die "$model: no model.pt (expected a folder of train_ctr.py)"
 done
@@ -80,6 +64,6 @@ mkfifo "$scratch/torch"
 } >"$scratch/torch" &
 late=$!
 "$bench" "${models[@]}" --candidates "$candidates" --length "$length" --requests "$requests" \
-  --torch "$scratch/torch" "${outputs[@]}"
+  --torch "$scratch/torch" ${csv:+--csv "$csv"} ${json:+--json "$json"}
 wait "$late"
 late=

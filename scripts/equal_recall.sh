@@ -17,32 +17,12 @@
 # reaches are left out.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-script="$ROOT/scripts/equal_recall.py"
 output="$ROOT/results/equal-recall"
 movielens=
 bench=
-arguments=()
-while [[ $# -gt 0 ]]; do
-  case $1 in
-    -h | --help)
-      print_help
-      exit
-      ;;
-    --output | --movielens | --bench)
-      [[ -n ${2:-} ]] || die "$1 needs a path"
-      case $1 in
-        --output) output=$2 ;;
-        --movielens) movielens=$2 ;;
-        --bench) bench=$2 ;;
-      esac
-      shift
-      ;;
-    *) arguments+=("$1") ;;
-  esac
-  shift
-done
+parse_options "output= movielens= bench=" "$@"
 [[ -z $movielens || -d $movielens ]] || die "--movielens $movielens: there is no such folder"
-[[ -z $bench || -x $bench ]] || die "--bench $bench: there is no such program"
+check_program --bench "$bench"
 
 "$ROOT/scripts/setup.sh" build data plot
 if [[ -z $bench ]]; then
@@ -58,7 +38,7 @@ if [[ -n $movielens ]]; then
     "$PYTHON" "$ROOT/scripts/import_movielens.py" --input "$movielens" --output "$bundle" \
       --bundle-tool "$(dirname "$bench")/bundle_tool"
   fi
-  arguments=(--data "movielens=$bundle" "${arguments[@]}")
+  rest=(--data "movielens=$bundle" "${rest[@]}")
 fi
-"$PYTHON" "$script" --bench "$bench" --output "$output" "${arguments[@]}"
+"$PYTHON" "$ROOT/scripts/equal_recall.py" --bench "$bench" --output "$output" "${rest[@]}"
 say "Results are in $output: equal_recall.md, .csv, .json, .svg, .png"

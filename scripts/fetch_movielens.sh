@@ -13,32 +13,15 @@
 # mirror or file:///path. On failure nothing is left behind and the exit code is 2.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-set_name=
 output=
 bundle_tool=
-while [[ $# -gt 0 ]]; do
-  case $1 in
-    -h | --help)
-      print_help
-      exit
-      ;;
-    --output | --bundle-tool)
-      [[ -n ${2:-} ]] || die "$1 needs a path"
-      case $1 in
-        --output) output=$2 ;;
-        --bundle-tool) bundle_tool=$2 ;;
-      esac
-      shift
-      ;;
-    small | 1m | 20m | 25m | 32m)
-      [[ -z $set_name ]] || die "two sets asked for, $set_name and $1"
-      set_name=$1
-      ;;
-    *) die "unknown argument '$1'; see --help" ;;
-  esac
-  shift
-done
-set_name=${set_name:-small}
+parse_options "output= bundle-tool=" "$@"
+[[ ${#rest[@]} -le 1 ]] || die "two sets asked for, ${rest[0]} and ${rest[1]}"
+set_name=${rest[0]:-small}
+case $set_name in
+  small | 1m | 20m | 25m | 32m) ;;
+  *) refuse "$set_name" ;;
+esac
 output=${output:-$ROOT/data/movielens-$set_name}
 [[ ! -e $output ]] || die "$output exists already"
 

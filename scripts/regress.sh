@@ -19,38 +19,18 @@
 # bad input. The other commit is built in a temporary folder, which is removed at the end.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-base=
 filter='^hamming_(distances|topk_any)/bits:(64|256)/L:1024/|^dot_topk_any/L:1024/dim:64/B:256/'
 rounds=16
 threshold=0.15
-markdown=()
+markdown=
 allow_changed=
-while [[ $# -gt 0 ]]; do
-  case $1 in
-    -h | --help)
-      print_help
-      exit
-      ;;
-    --filter | --rounds | --threshold)
-      [[ -n ${2:-} ]] || die "$1 needs a value"
-      case $1 in
-        --filter) filter=$2 ;;
-        --rounds) rounds=$2 ;;
-        --threshold) threshold=$2 ;;
-      esac
-      shift
-      ;;
-    --markdown) markdown=(--markdown) ;;
-    --allow-changed) allow_changed=1 ;;
-    -*) die "unknown argument '$1'; see scripts/regress.sh --help" ;;
-    *)
-      [[ -z $base ]] || die "two commits named, $base and $1"
-      base=$1
-      ;;
-  esac
-  shift
+parse_options "filter= rounds= threshold= markdown allow-changed" "$@"
+for argument in "${rest[@]}"; do
+  [[ $argument != -* ]] || refuse "$argument"
 done
-[[ -n $base ]] || die "which commit to compare with? see scripts/regress.sh --help"
+[[ ${#rest[@]} -le 1 ]] || die "two commits named, ${rest[0]} and ${rest[1]}"
+base=${rest[0]:-}
+[[ -n $base ]] || die "no commit to compare with is named; --help lists the options"
 [[ $threshold =~ ^[0-9]*\.?[0-9]+$ ]] || die "--threshold $threshold: not a number above 0"
 [[ $rounds =~ ^[1-9][0-9]{0,2}$ && $rounds -ge 8 ]] || die "--rounds $rounds: not from 8 to 999"
 revision="$(git -C "$ROOT" rev-parse --verify --quiet "$base^{commit}")" ||
@@ -58,6 +38,7 @@ revision="$(git -C "$ROOT" rev-parse --verify --quiet "$base^{commit}")" ||
 
 "$ROOT/scripts/setup.sh" build data
 scratch="$(mktemp -d)"
+# shellcheck disable=SC2317 # called by the trap
 finish() {
   git -C "$ROOT" worktree remove --force "$scratch/source" 2>/dev/null || true
   rm -rf "$scratch"
@@ -136,7 +117,7 @@ here="$(git -C "$ROOT" rev-parse --short=12 HEAD)"
 printf '\nSpeed of %s against %s, %s:\n' "$here" "${revision:0:12}" "$target"
 series first "$filter"
 code=0
-compare "$scratch/first/base" "$scratch/first/new" "${markdown[@]}" || code=$?
+compare "$scratch/first/base" "$scratch/first/new" ${markdown:+--markdown} || code=$?
 [[ $code -ne 2 ]] || exit 2
 if [[ $code -eq 1 ]]; then
   # A check against the scalar twin is not the speed: once is enough.
@@ -146,7 +127,7 @@ if [[ $code -eq 1 ]]; then
     [[ -n $slow ]] || break
     printf '\nRun again, to confirm:\n'
     series "$name" "$slow"
-    compare "$scratch/$name/base" "$scratch/$name/new" "${markdown[@]}" || true
+    compare "$scratch/$name/base" "$scratch/$name/new" ${markdown:+--markdown} || true
     slow="$(slow_rows "$name" || true)"
   done
   [[ -z $slow ]] || failed=1

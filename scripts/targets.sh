@@ -13,30 +13,18 @@
 # turn, the least of many times of each; a quiet machine is still needed.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
+quick=
+keep=
+parse_options "quick keep=" "$@"
+refuse "${rest[@]}"
 min_time=0.2
 repeats=5
 pairs=5
-keep=
-while [[ $# -gt 0 ]]; do
-  case $1 in
-    -h | --help)
-      print_help
-      exit
-      ;;
-    --quick)
-      min_time=0.02
-      repeats=1
-      pairs=1
-      ;;
-    --keep)
-      [[ -n ${2:-} ]] || die "--keep needs a folder"
-      keep=$2
-      shift
-      ;;
-    *) die "unknown argument '$1'" ;;
-  esac
-  shift
-done
+if [[ -n $quick ]]; then
+  min_time=0.02
+  repeats=1
+  pairs=1
+fi
 
 "$ROOT/scripts/setup.sh" build data
 configure release

@@ -19,31 +19,11 @@ threads=2
 pairs=7
 bench=
 csv=
-arguments=()
-while [[ $# -gt 0 ]]; do
-  case $1 in
-    -h | --help)
-      print_help
-      exit
-      ;;
-    --threads | --pairs | --bench | --csv)
-      [[ -n ${2:-} ]] || die "$1 needs a value"
-      case $1 in
-        --threads) threads=$2 ;;
-        --pairs) pairs=$2 ;;
-        --bench) bench=$2 ;;
-        --csv) csv=$2 ;;
-      esac
-      shift
-      ;;
-    *) arguments+=("$1") ;;
-  esac
-  shift
-done
+parse_options "threads= pairs= bench= csv=" "$@"
 [[ $threads =~ ^[1-9][0-9]{0,3}$ ]] || die "--threads $threads: not a whole number below 10000"
 [[ $pairs =~ ^[1-9][0-9]{0,3}$ ]] || die "--pairs $pairs: not a whole number below 10000"
 [[ -z $csv || -w $csv || (! -e $csv && -w $(dirname "$csv")) ]] || die "--csv $csv: cannot be written"
-[[ -z $bench || -x $bench ]] || die "--bench $bench: there is no such program"
+check_program --bench "$bench"
 if [[ -z $bench ]]; then
   "$ROOT/scripts/setup.sh" build
   configure release
@@ -91,7 +71,7 @@ measure() {
 methods=(--methods "exact,eta:64,eta:256")
 printf '%-38s %-16s %7s   %s\n' "throughput of $threads threads over one" method median spread
 measure "(a) batches of users, B = 256" --split users --users 128 --length 1032 --requests 128 \
-  --repeats 5 "${methods[@]}" "${arguments[@]}"
+  --repeats 5 "${methods[@]}" "${rest[@]}"
 measure "(b) one request of B = 1,000, split" --split candidates --users 8 --length 1032 \
-  --requests 8 --repeats 20 --b 1000 "${methods[@]}" "${arguments[@]}"
+  --requests 8 --repeats 20 --b 1000 "${methods[@]}" "${rest[@]}"
 [[ -z $csv ]] || cp "$scratch/ratios.csv" "$csv"
