@@ -1,21 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-# install() of the libraries, so that find_package(eta-simd) works from another project.
+# Install rules. Each part is an install component, so that `cmake --install DIR --component simd`
+# gives the kernels alone: simd, core, programs and doc.
 include(CMakePackageConfigHelpers)
-
-# Before 1.0 a minor version may change the ABI. eta_core finds eta_simd beside itself, wherever the
-# prefix lies; a distribution drops that run path by CMAKE_SKIP_INSTALL_RPATH.
-set_target_properties(eta_simd eta_core PROPERTIES
-  VERSION ${PROJECT_VERSION}
-  SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
-  INSTALL_RPATH $ORIGIN)
+include(GNUInstallDirs)
 
 set(ETA_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/eta-simd)
-install(TARGETS eta_simd eta_core EXPORT eta-simd-targets
-        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
-        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(DIRECTORY simd core DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/eta-simd
-        FILES_MATCHING PATTERN "*.h")
-install(EXPORT eta-simd-targets NAMESPACE eta:: DESTINATION ${ETA_CMAKE_DIR})
+set(ETA_INCLUDE_DIR ${CMAKE_INSTALL_INCLUDEDIR}/eta-simd)
+set(ETA_PKGCONFIG_DIR ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+# Directories in the .pc files are relative to the file, so that an installed tree can be moved.
+file(RELATIVE_PATH ETA_PC_TO_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+set(ETA_PC_LIBDIR "\${prefix}")
+cmake_path(APPEND ETA_PC_LIBDIR ${CMAKE_INSTALL_LIBDIR})
+set(ETA_PC_INCLUDEDIR "\${prefix}")
+cmake_path(APPEND ETA_PC_INCLUDEDIR ${ETA_INCLUDE_DIR})
+# Whoever links a static library also links what it uses.
+set(ETA_PC_PRIVATE "")
+if(BUILD_SHARED_LIBS)
+  set(ETA_PC_PRIVATE .private)
+endif()
+
+# eta_install_library(PART): the library eta_<part>, its public headers, CMake targets and .pc file.
+function(eta_install_library part)
+  # Before 1.0 a minor version may change the ABI. eta_core finds eta_simd beside itself, wherever
+  # the prefix lies; a distribution drops that run path by CMAKE_SKIP_INSTALL_RPATH.
+  set_target_properties(eta_${part} PROPERTIES
+    VERSION ${PROJECT_VERSION}
+    SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
+    INSTALL_RPATH $ORIGIN)
+  target_include_directories(eta_${part} INTERFACE $<INSTALL_INTERFACE:${ETA_INCLUDE_DIR}>)
+  install(TARGETS eta_${part} EXPORT eta-simd-${part}-targets COMPONENT ${part})
+  install(EXPORT eta-simd-${part}-targets NAMESPACE eta:: DESTINATION ${ETA_CMAKE_DIR}
+          COMPONENT ${part})
+  # The scalar twins are text to read and the tests' oracle, not an interface.
+  install(DIRECTORY ${part} DESTINATION ${ETA_INCLUDE_DIR} COMPONENT ${part}
+          FILES_MATCHING PATTERN "*.h"
+          PATTERN internal EXCLUDE
+          PATTERN reference EXCLUDE)
+  configure_file(cmake/eta-${part}.pc.in ${PROJECT_BINARY_DIR}/eta-${part}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/eta-${part}.pc DESTINATION ${ETA_PKGCONFIG_DIR}
+          COMPONENT ${part})
+endfunction()
+
+eta_install_library(simd)
+if(ETA_BUILD_CORE)
+  eta_install_library(core)
+endif()
 
 configure_package_config_file(cmake/eta-simd-config.cmake.in
                               ${PROJECT_BINARY_DIR}/eta-simd-config.cmake
@@ -24,4 +54,12 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/eta-simd-config-version.c
                                  COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/eta-simd-config.cmake
               ${PROJECT_BINARY_DIR}/eta-simd-config-version.cmake
-        DESTINATION ${ETA_CMAKE_DIR})
+        DESTINATION ${ETA_CMAKE_DIR} COMPONENT simd)
+install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT doc)
+
+if(ETA_BUILD_BENCH AND NOT ETA_SANITIZE)  # sanitized programs are not built by default
+  set(programs bundle_tool ctr_bench freshness_bench kernel_bench retrieval_bench)
+  file(RELATIVE_PATH bin_to_lib ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
+  set_target_properties(${programs} PROPERTIES INSTALL_RPATH $ORIGIN/${bin_to_lib})
+  install(TARGETS ${programs} COMPONENT programs)
+endif()

@@ -1,32 +1,103 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs a built tree into a temporary prefix, then builds and runs a project that uses it.
+# Installs a built tree into a temporary prefix, then builds and runs projects that use it: by
+# find_package with and without components, and by pkg-config.
 #
 #   tests/consumer/run.sh BUILD_DIR
 set -euo pipefail
 
 build=$1
-source_dir="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+root="$(cd "$here/../.." && pwd)"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
+fail() {
+  printf '%s\n' "$*" >&2
+  exit 1
+}
+cached() { sed -n "s/^$1:[A-Z]*=//p" "$build/CMakeCache.txt"; }
+# The generator that built the tree is there; CMake's default, make, may not be.
+generator="$(cached CMAKE_GENERATOR)"
+compiler="$(cached CMAKE_CXX_COMPILER)"
 
 # Into a staging folder first, as packagers do: nothing may land outside it.
 DESTDIR="$work/stage" cmake --install "$build" --prefix /opt/eta >/dev/null
-[[ -n $(find "$work/stage/opt/eta" -name eta-simd-config.cmake) ]]
-mv "$work/stage/opt/eta" "$work/prefix"
+mv "$work/stage/opt/eta" "$work/all"
 left="$(find "$work/stage" -type f)"
-[[ -z $left ]] || { echo "installed outside the prefix: $left" && exit 1; }
+[[ -z $left ]] || fail "installed outside the prefix: $left"
+cmake --install "$build" --prefix "$work/kernels" --component simd >/dev/null
 
-# No installed file may speak of where the project was built.
-if grep -rIl -e "$build" -e "$(dirname "$(dirname "$source_dir")")/" "$work/prefix"; then
-  echo "the files above name the build or source folder"
-  exit 1
+# No installed file may speak of where the project was built; what is no interface stays at home.
+if grep -rIl -e "$build" -e "$root/" "$work/all"; then
+  fail "the files above name the build or source folder"
+fi
+extra="$(find "$work/all" -path '*/internal/*' -o -path '*/reference/*')"
+[[ -z $extra ]] || fail "installed, but no interface: $extra"
+core="$(find "$work/kernels" -path '*core*')"
+[[ -z $core ]] || fail "component simd installs $core"
+for file in LICENSE README.md CHANGELOG.md; do
+  [[ -n $(find "$work/all" -path "*/doc/eta-simd/$file") ]] || fail "$file is not installed"
+done
+if [[ $(cached ETA_BUILD_BENCH) == ON ]]; then
+  "$work/all/bin/bundle_tool" --help >/dev/null
 fi
 
-# The generator that built the tree is there; CMake's default, make, may not be.
-generator="$(sed -n 's/^CMAKE_GENERATOR:INTERNAL=//p' "$build/CMakeCache.txt")"
-cmake -S "$source_dir" -B "$work/build" -G "$generator" -DCMAKE_PREFIX_PATH="$work/prefix" \
-  -DCMAKE_BUILD_TYPE=Release >"$work/log" || { cat "$work/log" && exit 1; }
-cmake --build "$work/build" >"$work/log" || { cat "$work/log" && exit 1; }
-"$work/build/consumer"
-"$work/build/kernel_consumer"
+# configure NAME PREFIX [CMAKE ARGUMENT...]
+configure() {
+  local name=$1 prefix=$2
+  shift 2
+  cmake -S "$here/installed" -B "$work/$name" -G "$generator" -DCMAKE_PREFIX_PATH="$prefix" \
+    -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_BUILD_TYPE=Release "$@" >"$work/log" 2>&1
+}
+# use NAME PREFIX [CMAKE ARGUMENT...]: configures, builds and runs.
+use() {
+  configure "$@" && cmake --build "$work/$1" >"$work/log" || fail "$1: $(cat "$work/log")"
+  "$work/$1/kernel_consumer"
+  [[ ! -x $work/$1/consumer ]] || "$work/$1/consumer"
+}
+# refuse NAME PREFIX TEXT [CMAKE ARGUMENT...]: find_package must fail and say TEXT.
+refuse() {
+  local name=$1 prefix=$2 text=$3
+  shift 3
+  ! configure "$name" "$prefix" "$@" || fail "$name was found"
+  # CMake breaks lines anywhere.
+  [[ $(tr -s ' \n' ' ' <"$work/log") == *"$text"* ]] || fail "$name: $(cat "$work/log")"
+}
+no_openmp=(-DCMAKE_DISABLE_FIND_PACKAGE_OpenMP=ON -DCMAKE_DISABLE_FIND_PACKAGE_nlohmann_json=ON)
+use everything "$work/all"
+[[ -x $work/everything/consumer ]] || fail "without COMPONENTS there is no eta::core"
+use "only-simd" "$work/kernels" "${no_openmp[@]}" -DCOMPONENTS=simd
+[[ ! -e $work/only-simd/consumer ]] || fail "COMPONENTS simd brings eta::core"
+configure no-components "$work/kernels" "${no_openmp[@]}" || fail "$(cat "$work/log")"
+configure simd-of-all "$work/all" "${no_openmp[@]}" -DCOMPONENTS=simd || fail "$(cat "$work/log")"
+configure core "$work/all" -DCOMPONENTS=core || fail "$(cat "$work/log")"
+refuse no-openmp "$work/all" "component 'core' needs OpenMP" "${no_openmp[@]}" -DCOMPONENTS=core
+refuse absent "$work/kernels" "component 'core' is not installed" -DCOMPONENTS=core
+refuse unknown "$work/all" "there is no component 'gpu'" -DCOMPONENTS=gpu
+
+# Every public header compiles on its own includes, from the installed tree alone.
+include="$work/all/include/eta-simd"
+for part in simd core; do
+  (cd "$include" && find "$part" -name '*.h') | sort | sed 's/.*/#include "&"/' >"$work/$part.cc"
+  standard=17
+  [[ $part == simd ]] || standard=20
+  "$compiler" -std=c++$standard -Wall -Wextra -Werror -fsyntax-only -I "$include" "$work/$part.cc"
+done
+
+if ! command -v pkg-config >/dev/null; then
+  echo "pkg-config is missing: its part is skipped"
+  exit
+fi
+PKG_CONFIG_PATH="$(dirname "$(find "$work/all" -name eta-simd.pc)")"
+export PKG_CONFIG_PATH
+# compile PACKAGE STANDARD SOURCE: with what pkg-config says, and nothing else.
+compile() {
+  local flags libraries
+  read -ra flags <<<"$(pkg-config --cflags "$1")"
+  read -ra libraries <<<"$(pkg-config --libs "$1")"
+  "$compiler" -std="$2" "${flags[@]}" "$here/$3" "${libraries[@]}" \
+    -Wl,-rpath,"$(pkg-config --variable=libdir "$1")" -o "$work/by-$1"
+  "$work/by-$1"
+}
+compile eta-simd c++17 kernel_main.cc
+compile eta-core c++20 main.cc
