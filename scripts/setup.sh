@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what the project needs, with apt (Debian 12, Ubuntu 24.04).
 #
-#   scripts/setup.sh [build] [data] [fetch] [format] [plot] [train] [arm] [cache]
+#   scripts/setup.sh [build] [data] [fetch] [format] [plot] [train] [arm] [cache] [clang]
+#                    [docs]
 #
 #   build   compiler, CMake and the libraries (also the baselines' and the tests')
 #   data    Python with NumPy, SciPy and h5py, for the importers
@@ -13,13 +14,15 @@
 #   arm     cross compiler, arm64 libraries and emulator for scripts/arm.sh; makes arm64 a foreign
 #           architecture of dpkg (dpkg --remove-architecture arm64 undoes it)
 #   cache   the compiler cache that .ci/run builds through
+#   clang   clang and its OpenMP, for the preset clang
+#   docs    Doxygen, for scripts/docs.sh
 #
 # Without arguments: build and data. When nothing is missing it touches neither network nor system.
 # Elsewhere, or without the right to install, it names what is needed and goes on.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 BUILD=(g++ cmake ninja-build libhwy-dev libfaiss-dev libopenblas-dev libbenchmark-dev libgtest-dev
-  libcli11-dev nlohmann-json3-dev)
+  libcli11-dev nlohmann-json3-dev pkgconf)
 DATA=(python3 python3-numpy python3-scipy python3-h5py)
 FETCH=(ca-certificates curl unzip)
 FORMAT=(clang-format-14 git python3)
@@ -28,6 +31,8 @@ TRAIN=(python3 python3-numpy python3-scipy python3-matplotlib python3-torch)
 ARM=(cmake ninja-build g++-aarch64-linux-gnu qemu-user libhwy-dev:arm64 libgtest-dev:arm64
   libgomp1:arm64 nlohmann-json3-dev)
 CACHE=(ccache)
+CLANG=(clang libomp-dev)
+DOCS=(doxygen python3)
 
 [[ $# -gt 0 ]] || set -- build data
 needed=()
@@ -41,11 +46,13 @@ for purpose in "$@"; do
     train) needed+=("${TRAIN[@]}") ;;
     arm) needed+=("${ARM[@]}") ;;
     cache) needed+=("${CACHE[@]}") ;;
+    clang) needed+=("${CLANG[@]}") ;;
+    docs) needed+=("${DOCS[@]}") ;;
     -h | --help)
       print_help
       exit
       ;;
-    *) die "unknown purpose '$purpose'; there are build, data, fetch, format, plot, train, arm and cache" ;;
+    *) die "unknown purpose '$purpose'; see scripts/setup.sh --help" ;;
   esac
 done
 

@@ -4,7 +4,7 @@
 #
 #   scripts/test.sh [--preset NAME] [-DNAME=VALUE...] [CTEST ARGUMENT...]
 #
-#   --preset NAME   release (default), debug, asan or tsan
+#   --preset NAME   release (default), debug, asan, tsan or clang
 #   -DNAME=VALUE    given to CMake, such as -DETA_WERROR=ON
 #   anything else   given to ctest, such as -R hamming
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -30,11 +30,13 @@ while [[ $# -gt 0 ]]; do
   shift
 done
 case $preset in
-  release | debug | asan | tsan) ;;
-  *) die "unknown preset '$preset'; there are release, debug, asan and tsan" ;;
+  release | debug | asan | tsan | clang) ;;
+  *) die "unknown preset '$preset'; there are release, debug, asan, tsan and clang" ;;
 esac
 
-"$ROOT/scripts/setup.sh" build data
+purposes=(build data)
+[[ $preset != clang ]] || purposes+=(clang)
+"$ROOT/scripts/setup.sh" "${purposes[@]}"
 configure "$preset" "${cmake_arguments[@]}"
 build "$preset"
 cd "$ROOT"
