@@ -15,7 +15,8 @@ import support
 
 support.need("matplotlib", purpose="plot")
 from eta_simd.command import BadInput
-from eta_simd.report import command, inputs, page, panels, words
+from eta_simd.report import command, inputs, page, selection, words
+from eta_simd.report.panels import lines, machine, style
 
 
 def row(method, recall, p50, **more):
@@ -56,8 +57,8 @@ CHOICES = {"format": "eta-simd equal_recall 1", "choices": [
      "method": f"{family}:64", "is_winner": family == "eta", "ns_per_candidate": 12.0}
     for length in (256, 1024) for target in (0.8, 0.9) for family in ("eta", "scan_i8")]}
 THREADS = 'case,method,threads,median,least,largest\n"(a) users, B = 256",exact,2,1.9,1.8,2.0\n'
-ALL = {"recall_latency", "recall_histogram", "recall_bits", "oversampling", "latency_length",
-       "latency_candidates", "winners_made_warm", "hardware_limits", "threads"}
+ALL = {"recall_latency", "recall_histogram", "recall_bits", "oversampling", "recall_length",
+       "recall_candidates", "latency_length", "latency_candidates", "winners_made_warm", "hardware_limits", "threads"}
 
 
 class Report(support.FolderTest):
@@ -134,19 +135,46 @@ class Report(support.FolderTest):
         self.write("sweep.json", sweep(cells, "0123456789abcdef"))
         self.assertEqual(inputs.read([self.folder / "sweep.json"]).rows[0]["data"], "sweep")
 
+    def test_a_page_of_a_run_with_a_short_sweep_lacks_only_other_programs(self):
+        made = run(ROWS)
+        made["data"]["digest"] = "0123456789abcdef"
+        self.write("results.json", made)
+        cells = [({"L": length}, [row(method, recall * 512 / length, 10.0, l_mean=float(length))
+                                  for method, recall in (("eta:64", 0.4), ("eta:64+rerank:2", 0.6))])
+                 for length in (512, 2048)]
+        cells += [({"b": b}, [row("eta:64", 0.3, 9.0, b=b), row("exact", 1.0, 90.0, b=b)])
+                  for b in (16, 64)]
+        swept = sweep(cells, "0123456789abcdef")
+        for cell in swept["cells"]:
+            cell["data_digest"] = "0123456789abcdef"
+        self.write("sweep.json", swept)
+        page, err = self.call(self.folder)
+        self.assertEqual(re.findall(r"(?:: |; )([a-z ]+) \(", err),
+                         ["winners at equal recall", "share of the hardware limit", "threads"])
+        self.assertIn("On made &lt;up&gt;: L = 1,024", page.read_text())
+        results = inputs.read([self.folder])
+        self.assertEqual({r["data"] for r in results.rows}, {"made <up>"})  # known by its digest
+        # The histories of the run, which differ in length, are no point of a line of the sweep.
+        panel = lines.recall_along(lines.LENGTH, results)
+        drawn = {line.get_label(): line for line in panel.figure.axes[0].lines}
+        self.assertEqual(list(drawn["eta:64"].get_xdata()), [512, 2048])
+        panel = lines.recall_along(lines.CANDIDATES, results)
+        self.assertEqual([line.get_label() for line in panel.figure.axes[0].lines], ["eta:64"])
+
     def test_keeps_cells_of_a_sweep_apart(self):
         # Of dimensions, and of lengths beyond those of the histories.
         rows = sweep([({"dim": dim}, [{**r, "dim": dim} for r in ROWS[:2]]) for dim in (16, 64)] +
                      [({"L": length}, ROWS[:2]) for length in (4096, 8192)])["rows"]
         rows = [{**r, "data": "made", "file": "f"} for r in rows]
-        self.assertEqual([len(part) for part in words.groups(rows).values()], [2] * 4)
-        self.assertEqual(panels.widest(rows[:4], "p50_us", ("data", "dim")), rows[:2])
+        self.assertEqual([len(part) for part in selection.groups(rows).values()], [2] * 4)
+        self.assertEqual(selection.widest(rows[:4], "p50_us", ("data", "dim")), rows[:2])
 
     def test_names_what_is_missing(self):
         page, err = self.call(self.write("main.json", run(ROWS[:1])))
         for text in (err, page.read_text()):
             for name in ("latency against L", "latency against B", "recall against bits",
-                         "oversampling", "winners", "hardware limit", "threads"):
+                         "oversampling", "winners", "hardware limit", "threads", "recall against L",
+                         "recall against B"):
                 self.assertIn(name, text)
         self.assertEqual(page.read_text().count("<svg"), 1)
 
@@ -180,7 +208,7 @@ class Report(support.FolderTest):
             return [{**r, "data": "made", "file": file, "cache": cache} for r in rows]
         for rows in (of("a/cells/x.json", "cold", ROWS * 2) + of("a/results.json"),
                      of("a/cold.json", "cold") + of("a/warm.json")):
-            group = words.main_group(rows)
+            group = selection.main_group(rows)
             self.assertEqual({(r["cache"], "cells" in r["file"]) for r in group}, {("warm", False)})
 
     def test_lines_do_not_mix_data_of_one_name(self):
@@ -190,8 +218,8 @@ class Report(support.FolderTest):
         made = inputs.Results()
         for digest, bits, recall in (("a", 64, 0.3), ("a", 128, 0.4), ("b", 256, 0.9)):
             inputs.add_json(made, of(digest, bits, recall), Path("x"))
-        lines = panels.recall_bits(made).figure.axes[0].lines
-        self.assertEqual([list(line.get_ydata()) for line in lines], [[0.3, 0.4]])
+        drawn = lines.recall_bits(made).figure.axes[0].lines
+        self.assertEqual([list(line.get_ydata()) for line in drawn], [[0.3, 0.4]])
 
     def test_draws_a_line_for_each_k(self):
         made = inputs.Results()
@@ -199,13 +227,13 @@ class Report(support.FolderTest):
             rows = [row(f"eta:{bits}", 0.3, 9.0, k=k) for bits in (64, 128) for k in ks]
             inputs.add_json(made, {**run(rows), "data": {"name": "x", "digest": digest}},
                                    Path(digest))
-        lines = panels.recall_bits(made).figure.axes[0].lines
-        self.assertEqual([line.get_label() for line in lines], ["K = 16", "K = 64"])
+        drawn = lines.recall_bits(made).figure.axes[0].lines
+        self.assertEqual([line.get_label() for line in drawn], ["K = 16", "K = 64"])
 
     def test_draws_some_shapes_of_each_kernel(self):
         rows = [{"name": f"{kernel}/x:{i}/AVX2", "run_type": "iteration", "of_limit": 0.9}
                 for kernel in ("hamming", "dot", "linear") for i in range(30)]
-        axes = panels.limits(inputs.Results(kernels=rows)).figure.axes[0]
+        axes = machine.limits(inputs.Results(kernels=rows)).figure.axes[0]
         labels = [label.get_text() for label in axes.get_yticklabels()]
         self.assertEqual([sum(label.startswith(f"{kernel}, x ") for label in labels)
                           for kernel in ("hamming", "dot", "linear")], [8, 8, 8])
@@ -216,14 +244,14 @@ class Report(support.FolderTest):
         self.assertIn("made", self.call(self.folder)[0].read_text())
 
     def test_writes_nothing_where_a_picture_fails(self):
-        panel = panels.Panel("a/b", "A", "c", panels.new_figure()[0])
+        panel = style.Panel("a/b", "A", "c", style.new_figure()[0])
         panel.figure.savefig = lambda *_, **__: 1 / 0
         with self.assertRaises(ZeroDivisionError):
             page.write(inputs.Results(), [panel], [], "title", self.folder / "out")
         self.assertFalse((self.folder / "out").exists())
 
     def test_front_has_what_nothing_beats(self):
-        front = [r["method"] for r in panels.pareto(ROWS)]
+        front = [r["method"] for r in selection.pareto(ROWS)]
         self.assertEqual(front, ["eta:64", "eta:256", "eta:64+rerank:4", "scan_i8", "exact"])
 
     def test_refuses_bad_input(self):

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 from eta_simd.command import BadInput
+from eta_simd.report.selection import is_swept
 from eta_simd.results import digests_of
 
 NUMBERS = ("bits", "dim", "k", "l_mean", "b", "threads", "recall", "recall_ties", "attention_mass",
@@ -68,11 +69,20 @@ def request_row(row, data, digest, path):
 
 
 def data_name(run, path):
-    """A sweep generates data anew for its cells, and does not keep the name of a bundle."""
+    """The name of the data of a run. A sweep generates data anew for its cells; of a bundle it
+    keeps the digest alone, for which name_swept_bundles puts the name where another file has it."""
     if "sweep" not in run:
         return run["data"]["name"] or "unnamed"
     settings = run["settings"]
     return f"synthetic-{settings['gen-seed']}" if settings["data"] == "generated" else path.stem
+
+
+def name_swept_bundles(rows):
+    """Gives rows of a sweep over a bundle the name that other rows have for its digest."""
+    names = {row["digest"]: row["data"] for row in rows if not is_swept(row) and row["digest"]}
+    for row in rows:
+        if is_swept(row):
+            row["data"] = names.get(row["digest"], row["data"])
 
 
 def add_machine(results, text):
@@ -154,6 +164,7 @@ def read(paths):
             file for file in path.rglob("*") if file.suffix in (".json", ".csv"))
         for file in files:
             add_file(results, file, is_found=file != path)
+    name_swept_bundles(results.rows)
     if not results.files:
         raise BadInput("no results of retrieval_bench, kernel_bench, equal_recall.sh or "
                        f"thread_scaling.sh in {', '.join(map(str, paths))}")

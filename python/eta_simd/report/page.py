@@ -4,10 +4,12 @@ import html
 import io
 import re
 
-from eta_simd.report import panels, words
+from eta_simd.report import words
+from eta_simd.report.panels import style
+from eta_simd.report.selection import main_group
 
-# The colours of panels.py on a dark page.
-DARK = {panels.INK: "#e6e9ed", panels.GRID: "#444c56", panels.PAPER: "#15181c",
+# The colours of panels/style.py on a dark page.
+DARK = {style.INK: "#e6e9ed", style.GRID: "#444c56", style.PAPER: "#15181c",
         "#0072b2": "#58a6e8", "#d55e00": "#ff8a3d", "#009e73": "#2fc79a", "#b8508f": "#e58cc2",
         "#8a6d00": "#d9b23c", "#3f8fc9": "#8cc8f5", "#6b7280": "#a3abb5"}
 
@@ -48,8 +50,8 @@ def variable(colour):
 def style_sheet():
     light = " ".join(f"{variable(c)}: {c};" for c in DARK)
     dark = " ".join(f"{variable(c)}: {d};" for c, d in DARK.items())
-    return STYLE % {"light": light, "dark": dark, "ink": variable(panels.INK),
-                    "paper": variable(panels.PAPER), "grid": variable(panels.GRID)}
+    return STYLE % {"light": light, "dark": dark, "ink": variable(style.INK),
+                    "paper": variable(style.PAPER), "grid": variable(style.GRID)}
 
 
 def svg_of(panel):
@@ -70,7 +72,7 @@ def inline(svg, panel):
     for colour in DARK:
         svg = svg.replace(colour, f"var({variable(colour)})")
     # Text without a colour of its own is black otherwise.
-    return svg.replace("<svg", f'<svg style="fill: var({variable(panels.INK)})"', 1)
+    return svg.replace("<svg", f'<svg style="fill: var({variable(style.INK)})"', 1)
 
 
 def table(rows):
@@ -93,7 +95,7 @@ def table(rows):
 
 
 def page(results, drawn, missing, title):
-    rows = words.main_group(results.rows)
+    rows = main_group(results.rows)
     paragraphs = "".join(f"<p>{html.escape(text)}</p>" for text in words.summary(results))
     figures = "".join(
         f"<figure{' class=dense' if p.is_dense else ''}><h2>{html.escape(p.title)}</h2>{inline(svg_of(p), p)}"

@@ -1,30 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the results say in words: the fastest method for a recall, the best one for a latency."""
-from pathlib import Path
+from eta_simd.report.selection import main_group
 
 RECALLS = (0.8, 0.9, 0.95, 0.99)
-
-
-def setting_key(row):
-    # Two cells of a sweep have the same mean length where it cuts longer histories than there are.
-    return tuple(row[key] for key in ("file", "data", "dim", "l_mean", "b", "k", "threads",
-                                      "cache")) + (row.get("sweep_L"),)
-
-
-def groups(rows):
-    """Rows by run and setting, those of one table together."""
-    found = {}
-    for row in rows:
-        if row["recall_ties"] is not None:
-            found.setdefault(setting_key(row), []).append(row)
-    return found
-
-
-def main_group(rows):
-    """The setting with most methods, warm before cold and the cells of equal_recall.sh, which leave
-    rivals out, last; None without rows."""
-    return max(groups(rows).values(), default=None, key=lambda part: (
-        Path(part[0]["file"]).parent.name != "cells", len(part), part[0]["cache"] == "warm"))
 
 
 def setting_text(row):

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pictures of a report. Each is a function of the Results that returns a Panel or a list of
+them, or raises NoData."""
+from functools import partial
+
+import matplotlib
+
+from eta_simd.report.panels import front, lines, machine, winners
+from eta_simd.report.panels.style import STYLE, NoData
+
+ALL = (front.recall_latency, front.recall_histogram, lines.recall_bits, lines.oversampling,
+       partial(lines.recall_along, lines.LENGTH), partial(lines.recall_along, lines.CANDIDATES),
+       partial(lines.latency_along, lines.LENGTH), partial(lines.latency_along, lines.CANDIDATES),
+       winners.winners, machine.limits, machine.threads)
+
+
+def draw(results):
+    """All panels that the results have data for, and a list of texts about the others."""
+    matplotlib.rcParams.update(STYLE)
+    drawn, missing = [], []
+    for make in ALL:
+        try:
+            panel = make(results)
+        except NoData as reason:
+            missing.append(str(reason))
+        else:
+            drawn += panel if isinstance(panel, list) else [panel]
+    return drawn, missing

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which rows of retrieval_bench belong together, and which of them are shown.
+
+Rows are dicts as inputs.py makes them.
+"""
+import re
+from pathlib import Path
+
+# Methods that are drawn where not all have room, the best known first.
+PREFERRED = ("exact", "scan_i8", "eta:64", "eta:256", "eta:64+rerank:4", "eta_asym:64",
+             "eta:64+rerank_i8:4", "faiss_exact", "eta_gather:64", "faiss_binary:64")
+MOST_LINES = 6
+
+
+def is_swept(row):
+    """Whether the row is of a sweep, which adds its values to it."""
+    return any(key.startswith("sweep_") for key in row)
+
+
+def setting_key(row):
+    # Two cells of a sweep have the same mean length where it cuts longer histories than there are.
+    return tuple(row[key] for key in ("file", "data", "dim", "l_mean", "b", "k", "threads",
+                                      "cache")) + (row.get("sweep_L"),)
+
+
+def groups(rows):
+    """Rows by run and setting, those of one table together."""
+    found = {}
+    for row in rows:
+        if row["recall_ties"] is not None:
+            found.setdefault(setting_key(row), []).append(row)
+    return found
+
+
+def main_group(rows):
+    """The setting with most methods, warm before cold and the cells of equal_recall.sh, which leave
+    rivals out, last; None without rows."""
+    return max(groups(rows).values(), default=None, key=lambda part: (
+        Path(part[0]["file"]).parent.name != "cells", len(part), part[0]["cache"] == "warm"))
+
+
+def family_of(method):
+    name = re.sub(r":\d+", "", method)
+    return re.sub(r":.*", "", name) if name.startswith("sim_soft") else name
+
+
+def pareto(rows):
+    """Rows that no other beats in both, fastest first."""
+    front, best = [], -1
+    for row in sorted(rows, key=lambda r: (r["p50_us"], -r["recall_ties"])):
+        if row["recall_ties"] > best:
+            front.append(row)
+            best = row["recall_ties"]
+    return front
+
+
+def chosen_methods(rows):
+    there = list(dict.fromkeys(row["method"] for row in rows))
+    return ([m for m in PREFERRED if m in there] +
+            [m for m in there if m not in PREFERRED])[:MOST_LINES]
+
+
+def widest(rows, axis, others):
+    """Rows of the one setting of `others` along which `axis` has most values, two or more; among
+    equals of that which has most lines. Rows of a sweep and others are never mixed: histories of a
+    sweep have one length each, those of a run differ around their mean."""
+    found = {}
+    for row in rows:
+        found.setdefault((is_swept(row), *(row[key] for key in others)), []).append(row)
+    best = max(found.values(), default=[],
+               key=lambda part: (len({row[axis] for row in part}), len(part)))
+    return best if len({row[axis] for row in best}) > 1 else []
+
+
+def first_at_each(rows, axis, *keys):
+    """Points by rising `axis`, of the first run where several have the same place."""
+    return sorted({row[axis]: (row[axis], *(row[key] for key in keys))
+                   for row in reversed(rows)}.values())
