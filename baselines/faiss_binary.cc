@@ -66,14 +66,12 @@ class FaissBinary final : public Retriever {
  public:
   FaissBinary(std::string name, const ItemTable& items, const Hyperplanes& hyperplanes,
               FaissBinaryMode mode, int threads)
-      : Retriever(items.size()),
-        name_(std::move(name)),
+      : Retriever(std::move(name), items.size()),
         table_(items, hyperplanes, threads),
         asked_(mode),
         mode_(mode == FaissBinaryMode::kBest ? FaissBinaryMode::kCounting : mode),
         threads_(threads) {}
 
-  std::string name() const override { return name_; }
   std::string target() const override {
     const char* chosen = asked_ == FaissBinaryMode::kBest ? "best: " : "";
     return Cat("FAISS ", FaissBuild(), ", ", chosen, ModeName(mode_));
@@ -93,7 +91,6 @@ class FaissBinary final : public Retriever {
                   Scratch& scratch, RetrievedView out) const override;
   void Gather(std::span<const int32_t> ids, std::vector<uint8_t>& codes) const;
 
-  std::string name_;
   CodeTable table_;
   FaissBinaryMode asked_;
   FaissBinaryMode mode_;  // never kBest

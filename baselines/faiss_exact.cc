@@ -16,9 +16,8 @@ namespace {
 class FaissExact final : public Retriever {
  public:
   FaissExact(std::string name, const ItemTable& items, int threads)
-      : Retriever(items.size()), name_(std::move(name)), items_(items), threads_(threads) {}
+      : Retriever(std::move(name), items.size()), items_(items), threads_(threads) {}
 
-  std::string name() const override { return name_; }
   std::string target() const override { return Cat("FAISS ", FaissBuild(), ", flat"); }
   size_t table_bytes() const override { return items_.embeddings.values.size() * sizeof(float); }
   bool threads_itself() const override { return true; }
@@ -46,7 +45,6 @@ class FaissExact final : public Retriever {
                      dynamic_cast<FaissScratch&>(scratch), out);
   }
 
-  std::string name_;
   const ItemTable& items_;
   int threads_;
 };

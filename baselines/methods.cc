@@ -14,6 +14,9 @@
 #include "baselines/sim_soft.h"
 #include "core/base/check.h"
 #include "core/retrieval/eta.h"
+#include "core/retrieval/eta_asym.h"
+#include "core/retrieval/eta_gather.h"
+#include "core/retrieval/exact.h"
 #include "core/retrieval/rerank.h"
 #include "core/retrieval/scan_i8.h"
 
@@ -76,16 +79,17 @@ class PlaneSource {
   std::optional<Hyperplanes> made_;
 };
 
-using MakeFromCodes = std::unique_ptr<Retriever> (*)(std::string, const ItemTable&,
-                                                     const Hyperplanes&, int threads);
+using MakeFromCodes = std::unique_ptr<RefillableRetriever> (*)(std::string, const ItemTable&,
+                                                               const Hyperplanes&, int threads);
 
 template <MakeFromCodes kMake>
 std::unique_ptr<Retriever> MakeCodeMethod(const Spec& spec) {
   return kMake(spec.text, spec.items, PlaneSource(spec).get(), spec.options.threads);
 }
 
-using MakeReranker = std::unique_ptr<Retriever> (*)(std::string, const ItemTable&,
-                                                    const Hyperplanes&, size_t factor, int threads);
+using MakeReranker = std::unique_ptr<RefillableRetriever> (*)(std::string, const ItemTable&,
+                                                              const Hyperplanes&, size_t factor,
+                                                              int threads);
 
 template <MakeReranker kMake>
 std::unique_ptr<Retriever> MakeRerankMethod(const Spec& spec) {
@@ -123,11 +127,14 @@ std::unique_ptr<Retriever> MakeExact(const Spec& spec) {
   return MakeExactRetriever(spec.text, spec.items);
 }
 
+std::unique_ptr<Retriever> MakeScanI8(const Spec& spec) {
+  return MakeScanI8Retriever(spec.text, spec.items);
+}
+
 constexpr Method kMethods[] = {
     {"exact", "all inner products with this project's kernel", MakeExact},
     {"scan_f32", "exact under another name", MakeExact},
-    {"scan_i8", "all inner products of embeddings quantised to int8",
-     [](const Spec& spec) { return MakeScanI8Retriever(spec.text, spec.items); }},
+    {"scan_i8", "all inner products of embeddings quantised to int8", MakeScanI8},
     {"eta:BITS", "ETA: Hamming top-K of SimHash codes", MakeCodeMethod<MakeEtaRetriever>},
     {"eta:BITS+rerank:C", "the C*K nearest by Hamming distance, cut to K by inner product",
      MakeRerankMethod<MakeEtaRerankRetriever>},

@@ -15,10 +15,8 @@ class HistoryLength final : public PreparedHistory {
 
 class Recent final : public Retriever {
  public:
-  Recent(std::string name, const ItemTable& items)
-      : Retriever(items.size()), name_(std::move(name)) {}
+  Recent(std::string name, const ItemTable& items) : Retriever(std::move(name), items.size()) {}
 
-  std::string name() const override { return name_; }
   std::string target() const override { return "scalar"; }
 
  private:
@@ -37,8 +35,6 @@ class Recent final : public Retriever {
       out.counts[b] = count;
     }
   }
-
-  std::string name_;
 };
 
 }  // namespace

@@ -57,13 +57,12 @@ CategoryLists::CategoryLists(std::span<const int32_t> categories)
 class SimHard final : public Retriever {
  public:
   SimHard(std::string name, const ItemTable& items)
-      : Retriever(items.size()), name_(std::move(name)), items_(items) {
-    Require(!items.categories.empty(), name_, " needs item categories, and there are none");
-    Require(items.categories.size() == items.size(), name_, ": ", items.categories.size(),
+      : Retriever(std::move(name), items.size()), items_(items) {
+    Require(!items.categories.empty(), this->name(), " needs item categories, and there are none");
+    Require(items.categories.size() == items.size(), this->name(), ": ", items.categories.size(),
             " categories for ", items.size(), " items");
   }
 
-  std::string name() const override { return name_; }
   std::string target() const override { return "scalar"; }
   size_t table_bytes() const override { return items_.categories.size() * sizeof(int32_t); }
 
@@ -87,7 +86,6 @@ class SimHard final : public Retriever {
     }
   }
 
-  std::string name_;
   const ItemTable& items_;
 };
 

@@ -93,14 +93,10 @@ void RequireUsable(const Matrix<float>& embeddings, const std::string& name) {
 class SimSoft final : public Retriever {
  public:
   SimSoft(std::string name, const ItemTable& items, const SimSoftOptions& options)
-      : Retriever(items.size()),
-        name_(std::move(name)),
-        embeddings_(items.embeddings),
-        options_(options) {
-    RequireUsable(embeddings_, name_);
+      : Retriever(std::move(name), items.size()), embeddings_(items.embeddings), options_(options) {
+    RequireUsable(embeddings_, this->name());
   }
 
-  std::string name() const override { return name_; }
   std::string target() const override {
     const bool is_ivf = options_.index == SimSoftOptions::Index::kIvf;
     return Cat("FAISS ", FaissBuild(), is_ivf ? ", IVF" : ", HNSW");
@@ -114,7 +110,6 @@ class SimSoft final : public Retriever {
   void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
                   Scratch& scratch, RetrievedView out) const override;
 
-  std::string name_;
   Matrix<float> embeddings_;
   SimSoftOptions options_;
 };

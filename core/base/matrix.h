@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "core/base/aligned.h"
+#include "simd/views.h"
 
 namespace eta {
 
@@ -19,6 +20,8 @@ struct Matrix {
 
   const T* row(size_t r) const { return values.data() + r * cols; }
   T* row(size_t r) { return values.data() + r * cols; }
+  // All rows, for a kernel; valid while `values` is neither resized nor destroyed.
+  simd::RowsView<T> view() const { return simd::DenseRows(values.data(), rows, cols); }
 };
 
 }  // namespace eta

@@ -2,17 +2,21 @@
 #include "core/retrieval/i8_items.h"
 
 #include "core/base/check.h"
+#include "simd/dot_i8.h"
 
 namespace eta {
 
-I8Items::I8Items(const ItemTable& items) : dim(items.dim()) {
-  ValidateItemTable(items);
+void RequireI8Dim(size_t dim) {
   Require(dim <= simd::kI8MaxDim, "int8 takes embeddings of up to ", simd::kI8MaxDim,
           " dimensions, not ", dim);
+}
+
+I8Items::I8Items(const ItemTable& items) : dim(items.dim()) {
+  ValidateItemTable(items);
+  RequireI8Dim(dim);
   values.resize(items.size() * dim);
   scales.resize(items.size());
-  simd::QuantizeI8(simd::DenseRows(items.embeddings.values.data(), items.size(), dim),
-                   values.data(), dim, scales.data());
+  simd::QuantizeI8(items.embeddings.view(), values.data(), dim, scales.data());
 }
 
 }  // namespace eta

@@ -11,8 +11,12 @@
 
 namespace eta {
 
+// Throws std::invalid_argument when dim is more than simd::kI8MaxDim.
+void RequireI8Dim(size_t dim);
+
 struct I8Items {
-  // Throws std::invalid_argument when the items are malformed or have more than 4,096 dimensions.
+  // Quantises the table by simd::QuantizeI8. Throws std::invalid_argument when the items are
+  // malformed or have more than simd::kI8MaxDim dimensions.
   // `items` need not outlive this.
   explicit I8Items(const ItemTable& items);
 

@@ -8,28 +8,30 @@
 
 #include "core/data/items.h"
 #include "core/retrieval/hyperplanes.h"
-#include "core/retrieval/retriever.h"
+#include "core/retrieval/refillable.h"
 
 namespace eta {
 
 inline constexpr size_t kMaxRerankFactor = 64;
 
-// The min(factor * K, n) behaviours nearest by Hamming distance, of these the K of largest float32
-// inner product; equal ones newest first. The embeddings are read from `items`, row by row, so a
-// prepared history holds its codes and item ids alone. Where factor * K >= n the answers are those
-// of MakeExactRetriever, but for scores so close that the order of summation decides.
-// Throws std::invalid_argument when factor is not in [1, kMaxRerankFactor]. `items` must outlive
-// the retriever.
-std::unique_ptr<Retriever> MakeEtaRerankRetriever(std::string name, const ItemTable& items,
-                                                  const Hyperplanes& hyperplanes, size_t factor,
-                                                  int threads = 1);
+// From the min(factor * K, n) behaviours nearest by Hamming distance, the K of largest float32
+// inner product; equal ones to the newest. Embeddings are read from `items` row by row, so a
+// prepared history holds only its codes and item ids, and `items` must outlive the retriever
+// (`hyperplanes` need not). Where factor * K >= n the answers are those of MakeExactRetriever,
+// unless scores are so close that the order of summation decides. Throws std::invalid_argument when
+// factor is not in [1, kMaxRerankFactor], and as MakeEtaRetriever does.
+std::unique_ptr<RefillableRetriever> MakeEtaRerankRetriever(std::string name,
+                                                            const ItemTable& items,
+                                                            const Hyperplanes& hyperplanes,
+                                                            size_t factor, int threads = 1);
 
 // The same with inner products of embeddings quantised to int8, a quarter of the bytes to read:
 // where factor * K >= n the answers are those of MakeScanI8Retriever. The table of quantised items
-// is made here and kept; `items` need not outlive the retriever. Throws std::invalid_argument also
-// when the items have more than 4,096 dimensions.
-std::unique_ptr<Retriever> MakeEtaRerankI8Retriever(std::string name, const ItemTable& items,
-                                                    const Hyperplanes& hyperplanes, size_t factor,
-                                                    int threads = 1);
+// is made here and kept: neither `items` nor `hyperplanes` need outlive the retriever. Throws
+// std::invalid_argument also when the items have more than 4,096 dimensions.
+std::unique_ptr<RefillableRetriever> MakeEtaRerankI8Retriever(std::string name,
+                                                              const ItemTable& items,
+                                                              const Hyperplanes& hyperplanes,
+                                                              size_t factor, int threads = 1);
 
 }  // namespace eta

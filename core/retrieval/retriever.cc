@@ -6,26 +6,23 @@
 #include "core/base/check.h"
 
 namespace eta {
-namespace {
 
-void RequireIds(std::span<const int32_t> ids, size_t num_items, const char* what) {
+void Retriever::RequireItems(std::span<const int32_t> ids, const char* what) const {
   for (size_t i = 0; i < ids.size(); ++i) {
-    Require(ids[i] >= 0 && static_cast<size_t>(ids[i]) < num_items, what, "[", i, "] = ", ids[i],
-            " is not an item id; there are ", num_items, " items");
+    Require(ids[i] >= 0 && static_cast<size_t>(ids[i]) < num_items_, what, "[", i, "] = ", ids[i],
+            " is not an item id; there are ", num_items_, " items");
   }
 }
 
-}  // namespace
-
 std::unique_ptr<PreparedHistory> Retriever::Prepare(std::span<const int32_t> history) const {
-  RequireIds(history, num_items_, "history");
+  RequireItems(history, "history");
   return DoPrepare(history);
 }
 
 void Retriever::Retrieve(const PreparedHistory& history, std::span<const int32_t> candidates,
                          size_t k, Scratch& scratch, RetrievedView out) const {
   Require(k >= 1, "k must be at least 1");
-  RequireIds(candidates, num_items_, "candidates");
+  RequireItems(candidates, "candidates");
   Require(out.positions.size() == candidates.size() * k, "positions has ", out.positions.size(),
           " entries for ", candidates.size(), " candidates and k = ", k);
   Require(out.counts.size() == candidates.size(), "counts has ", out.counts.size(), " entries for ",

@@ -7,22 +7,27 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 
 namespace eta {
 
-// What a method keeps of one user's history. Immutable after Prepare; shared by threads.
+// What a method keeps of one user's history. Threads may share it while nobody refills it
+// (core/retrieval/refillable.h).
 class PreparedHistory {
  public:
   explicit PreparedHistory(size_t length) : length_(length) {}
   virtual ~PreparedHistory() = default;
   size_t length() const { return length_; }  // behaviours
-  virtual size_t bytes() const = 0;          // memory held for this user alone
+  virtual size_t bytes() const = 0;          // held for this user alone
+
+ protected:
+  void set_length(size_t length) { length_ = length; }
 
  private:
   size_t length_;
 };
 
-// Working memory of one thread, made by Retriever::NewScratch and reused for many requests.
+// What one thread needs while it works: made by Retriever::NewScratch, reused for many requests.
 class Scratch {
  public:
   virtual ~Scratch() = default;
@@ -41,25 +46,25 @@ class Retriever {
  public:
   virtual ~Retriever() = default;
 
-  virtual std::string name() const = 0;      // as written in --methods, such as "eta:64"
+  const std::string& name() const { return name_; }  // as written in --methods, such as "eta:64"
   virtual std::string target() const = 0;    // what runs it: SIMD target, or FAISS version + mode
   virtual size_t bits() const { return 0; }  // code width; 0 where there are no codes
-  virtual size_t table_bytes() const { return 0; }  // memory shared by all users (code table, ...)
+  virtual size_t table_bytes() const { return 0; }  // shared by all users (code table, ...)
 
   // True when one Retrieve splits its candidates over threads by itself, with the number of threads
   // given when the retriever was made (FAISS). The batch driver then passes a request on whole.
   virtual bool threads_itself() const { return false; }
 
-  // Takes in one user's behaviours, oldest first. An empty history is legal.
-  // Throws std::invalid_argument when an item id is out of range.
+  // Takes in one user's behaviours, oldest first; `history` need not outlive the call. An empty one
+  // is legal. Throws std::invalid_argument when an item id is out of range.
   std::unique_ptr<PreparedHistory> Prepare(std::span<const int32_t> history) const;
 
   virtual std::unique_ptr<Scratch> NewScratch() const { return std::make_unique<Scratch>(); }
 
   // For each candidate item at most k positions of the history, in unspecified order, without
-  // duplicates. Fewer than k when the history (or its part that qualifies) is shorter.
-  // Throws std::invalid_argument when k is 0, a candidate is out of range or a span has a wrong
-  // size.
+  // duplicates. Fewer than k when the history (or its part that qualifies) is shorter. `history`
+  // and `scratch` are of this retriever. Throws std::invalid_argument when k is 0, a candidate is
+  // out of range or a span has a wrong size.
   void Retrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
                 Scratch& scratch, RetrievedView out) const;
 
@@ -69,14 +74,17 @@ class Retriever {
                          size_t /*k*/) {}
 
  protected:
-  explicit Retriever(size_t num_items) : num_items_(num_items) {}
+  Retriever(std::string name, size_t num_items) : name_(std::move(name)), num_items_(num_items) {}
+  // Throws std::invalid_argument when an id is out of range; `what` stands in the message.
+  void RequireItems(std::span<const int32_t> ids, const char* what) const;
+  // Item ids are checked.
   virtual std::unique_ptr<PreparedHistory> DoPrepare(std::span<const int32_t> history) const = 0;
   // Arguments are checked and positions are filled with -1, counts with 0.
   virtual void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates,
                           size_t k, Scratch& scratch, RetrievedView out) const = 0;
-  size_t num_items() const { return num_items_; }
 
  private:
+  std::string name_;
   size_t num_items_;
 };
 

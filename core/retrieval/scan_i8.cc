@@ -2,83 +2,98 @@
 #include "core/retrieval/scan_i8.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
-#include "core/base/aligned.h"
+#include "core/base/check.h"
 #include "core/retrieval/i8_items.h"
 #include "simd/dot_i8.h"
-#include "simd/target.h"
 
 namespace eta {
 namespace {
 
-class ScanI8Scratch : public Scratch {
- public:
-  AlignedVector<int8_t> values;  // of the candidates
-  AlignedVector<float> scales;
-  AlignedVector<uint8_t> bytes;  // grows to the largest request and stays
-};
+struct I8History final : RefillableHistory {
+  I8History(size_t capacity, size_t dim)
+      : RefillableHistory(capacity),
+        dim(dim),
+        blocks(simd::I8BlocksBytes(capacity, dim)),
+        scales(simd::PaddedRows(capacity)) {}
+  size_t bytes() const override {
+    return simd::I8BlocksBytes(length(), dim) + simd::PaddedRows(length()) * sizeof(float);
+  }
 
-class ScanI8History : public PreparedHistory {
- public:
-  ScanI8History(size_t length, size_t dim)
-      : PreparedHistory(length),
-        blocks(simd::I8BlocksBytes(length, dim)),
-        scales(simd::PaddedRows(length)) {}
-  size_t bytes() const override { return blocks.size() + scales.size() * sizeof(float); }
-
+  size_t dim;
   AlignedVector<uint8_t> blocks;
   AlignedVector<float> scales;
 };
 
-class ScanI8Retriever : public Retriever {
+class ScanI8Retriever final : public RefillableRetriever {
  public:
   ScanI8Retriever(std::string name, const ItemTable& items)
-      : Retriever(items.size()), name_(std::move(name)), items_(items) {}
+      : RefillableRetriever(std::move(name), items.size()),
+        own_(items),
+        queries_(own_->view()),
+        keys_(queries_) {}
 
-  std::string name() const override { return name_; }
-  std::string target() const override { return simd::TargetName(simd::ActiveTarget()); }
-  size_t table_bytes() const override { return items_.bytes(); }
-  std::unique_ptr<Scratch> NewScratch() const override { return std::make_unique<ScanI8Scratch>(); }
+  ScanI8Retriever(std::string name, const Matrix<int8_t>& queries, const Matrix<int8_t>& keys)
+      : RefillableRetriever(std::move(name), keys.rows),
+        ones_(std::max(queries.rows, keys.rows), 1.0f),
+        queries_{queries.values.data(), ones_.data(), queries.rows, queries.cols, queries.cols},
+        keys_{keys.values.data(), ones_.data(), keys.rows, keys.cols, keys.cols} {
+    Require(queries.rows == keys.rows && queries.cols == keys.cols, "int8 scan: queries are ",
+            queries.rows, " x ", queries.cols, ", keys ", keys.rows, " x ", keys.cols);
+    RequireI8Dim(keys.cols);
+  }
 
- protected:
-  std::unique_ptr<PreparedHistory> DoPrepare(std::span<const int32_t> history) const override {
-    auto prepared = std::make_unique<ScanI8History>(history.size(), items_.dim);
-    simd::GatherI8Blocks(items_.view(), {history.data(), history.size()}, prepared->blocks.data(),
-                         prepared->scales.data());
-    return prepared;
+  size_t table_bytes() const override {
+    const size_t tables = queries_.values == keys_.values ? 1 : 2;
+    return tables * keys_.count * keys_.width + keys_.count * sizeof(float);
+  }
+
+  std::unique_ptr<RefillableHistory> NewHistory(size_t capacity) const override {
+    return std::make_unique<I8History>(capacity, keys_.width);
+  }
+
+ private:
+  void DoRefill(RefillableHistory& history, std::span<const int32_t> items) const override {
+    auto& prepared = dynamic_cast<I8History&>(history);
+    simd::GatherI8Blocks(keys_, {items.data(), items.size()}, prepared.blocks.data(),
+                         prepared.scales.data());
   }
 
   void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
                   Scratch& scratch, RetrievedView out) const override {
-    const auto& prepared = dynamic_cast<const ScanI8History&>(history);
-    auto& memory = dynamic_cast<ScanI8Scratch&>(scratch);
-    const size_t dim = items_.dim;
-    memory.values.resize(candidates.size() * dim);
-    memory.scales.resize(candidates.size());
-    for (size_t b = 0; b < candidates.size(); ++b) {
-      const auto item = static_cast<size_t>(candidates[b]);
-      std::copy_n(items_.row(item), dim, memory.values.data() + b * dim);
-      memory.scales[b] = items_.scales[item];
-    }
-    const size_t bytes = simd::DotI8TopKScratchBytes(history.length(), k);
-    if (memory.bytes.size() < bytes) memory.bytes.resize(bytes);
-    const size_t count =
-        simd::DotI8TopK({prepared.blocks.data(), prepared.scales.data(), history.length(), dim},
-                        {memory.values.data(), memory.scales.data(), candidates.size(), dim}, {k},
-                        memory.bytes.data(), {out.positions.data()});
+    const auto& prepared = dynamic_cast<const I8History&>(history);
+    auto& buffers = dynamic_cast<KernelScratch&>(scratch);
+    const size_t n = prepared.length();
+    const auto values =
+        GatherQueries(simd::DenseRows(queries_.values, queries_.count, queries_.width), candidates,
+                      buffers.queries);
+    const auto scales = GatherQueries(simd::DenseRows(queries_.scales, queries_.count, 1),
+                                      candidates, buffers.scales);
+
+    void* work = buffers.kernel.Get<uint8_t>(simd::DotI8TopKScratchBytes(n, k));
+    const size_t count = simd::DotI8TopK(
+        {prepared.blocks.data(), prepared.scales.data(), n, keys_.width},
+        {values.data, scales.data, values.count, values.stride}, {k}, work, {out.positions.data()});
     std::ranges::fill(out.counts, static_cast<int32_t>(count));
   }
 
- private:
-  std::string name_;
-  I8Items items_;
+  std::optional<I8Items> own_;  // where the tables are this retriever's own
+  AlignedVector<float> ones_;   // the scales else
+  simd::I8RowsView queries_, keys_;
 };
 
 }  // namespace
 
-std::unique_ptr<Retriever> MakeScanI8Retriever(std::string name, const ItemTable& items) {
+std::unique_ptr<RefillableRetriever> MakeScanI8Retriever(std::string name, const ItemTable& items) {
   return std::make_unique<ScanI8Retriever>(std::move(name), items);
+}
+
+std::unique_ptr<RefillableRetriever> MakeScanI8Retriever(std::string name,
+                                                         const Matrix<int8_t>& queries,
+                                                         const Matrix<int8_t>& keys) {
+  return std::make_unique<ScanI8Retriever>(std::move(name), queries, keys);
 }
 
 }  // namespace eta

@@ -1,18 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scan of int8 embeddings: what ETA must beat where memory and time count and a little recall
+// The scan of int8 embeddings, which ETA must beat where memory and time count and a little recall
 // does not.
 #pragma once
 
 #include <memory>
 #include <string>
 
+#include "core/base/matrix.h"
 #include "core/data/items.h"
-#include "core/retrieval/retriever.h"
+#include "core/retrieval/refillable.h"
 
 namespace eta {
 
-// Top-K of inner products of embeddings quantised to int8 with one scale a row. The table of
-// quantised items is made here and kept; `items` need not outlive the retriever.
-std::unique_ptr<Retriever> MakeScanI8Retriever(std::string name, const ItemTable& items);
+// The K largest inner products of embeddings quantised to int8 with one scale a row; equal ones to
+// the newest. The table of quantised items is made here and kept; `items` need not outlive the
+// retriever. Throws std::invalid_argument when the items are malformed or have more than 4,096
+// dimensions.
+std::unique_ptr<RefillableRetriever> MakeScanI8Retriever(std::string name, const ItemTable& items);
+
+// The same over tables that exist already, one for candidates and one for behaviours, items x dim
+// each, values from -127 to 127; they may be the same. All scales are taken as 1: one factor a
+// table does not change an order. Both tables are read in place and must outlive the retriever.
+// Throws std::invalid_argument when their shapes differ or dim is more than 4,096.
+std::unique_ptr<RefillableRetriever> MakeScanI8Retriever(std::string name,
+                                                         const Matrix<int8_t>& queries,
+                                                         const Matrix<int8_t>& keys);
 
 }  // namespace eta

@@ -13,6 +13,7 @@
 #include "core/base/check.h"
 #include "core/data/generator.h"
 #include "core/retrieval/eta.h"
+#include "core/retrieval/exact.h"
 #include "core/retrieval/hyperplanes.h"
 
 namespace eta {
@@ -36,8 +37,7 @@ struct FakeScratch final : Scratch {
 // the length of the history in the message.
 class FakeRetriever final : public Retriever {
  public:
-  FakeRetriever() : Retriever(100) {}
-  std::string name() const override { return "fake"; }
+  FakeRetriever() : Retriever("fake", 100) {}
   std::string target() const override { return "none"; }
   bool threads_itself() const override { return is_threading_itself; }
   std::unique_ptr<Scratch> NewScratch() const override {

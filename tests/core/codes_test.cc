@@ -11,6 +11,7 @@
 #include "core/reference/hamming.h"
 #include "core/reference/simhash.h"
 #include "core/retrieval/eta.h"
+#include "core/retrieval/exact.h"
 #include "tests/support/target_test_util.h"
 
 namespace eta::test {

@@ -14,6 +14,8 @@
 #include "core/reference/hadamard.h"
 #include "core/reference/simhash.h"
 #include "core/retrieval/eta.h"
+#include "core/retrieval/eta_asym.h"
+#include "core/retrieval/exact.h"
 #include "core/retrieval/hyperplanes.h"
 #include "tests/support/target_test_util.h"
 

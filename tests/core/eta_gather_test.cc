@@ -11,6 +11,7 @@
 
 #include "core/data/generator.h"
 #include "core/retrieval/eta.h"
+#include "core/retrieval/eta_gather.h"
 #include "core/retrieval/hyperplanes.h"
 #include "tests/support/target_test_util.h"
 

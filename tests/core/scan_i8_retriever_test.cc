@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/base/random.h"
-#include "core/retrieval/eta.h"
+#include "core/retrieval/exact.h"
 
 namespace eta::test {
 namespace {

@@ -13,6 +13,7 @@
 #include "core/reference/rerank.h"
 #include "core/reference/simhash.h"
 #include "core/retrieval/eta.h"
+#include "core/retrieval/exact.h"
 #include "core/retrieval/rerank.h"
 #include "core/retrieval/scan_i8.h"
 #include "simd/code_blocks.h"

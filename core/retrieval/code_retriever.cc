@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/retrieval/code_retriever.h"
+
+#include <utility>
+
+#include "core/base/check.h"
+#include "simd/hamming.h"
+
+namespace eta {
+
+CodeRetriever::CodeRetriever(std::string name, const ItemTable& items,
+                             const Hyperplanes& hyperplanes, int threads)
+    : RefillableRetriever(std::move(name), items.size()),
+      table_(std::in_place, items, hyperplanes, threads),
+      bits_(table_->bits()),
+      codes_(simd::DenseRows(table_->data(), table_->size(), table_->code_bytes())) {}
+
+CodeRetriever::CodeRetriever(std::string name, size_t bits, const simd::RowsView<uint8_t>& codes)
+    : RefillableRetriever(std::move(name), codes.count), bits_(bits), codes_(codes) {
+  Require(codes.width == (bits + 7) / 8, "codes of ", codes.width, " bytes for ", bits, " bits");
+}
+
+std::unique_ptr<RefillableHistory> CodeRetriever::NewHistory(size_t capacity) const {
+  return std::make_unique<CodeHistory>(capacity, code_bytes());
+}
+
+void CodeRetriever::DoRefill(RefillableHistory& history, std::span<const int32_t> items) const {
+  GatherBlocks(items, dynamic_cast<CodeHistory&>(history).blocks.data());
+}
+
+void CodeRetriever::GatherBlocks(std::span<const int32_t> items, uint8_t* blocks) const {
+  simd::GatherCodeBlocks(codes_.data, code_bytes(), codes_.stride, items.data(), items.size(),
+                         blocks);
+}
+
+size_t CodeRetriever::HammingTopK(const uint8_t* blocks, size_t n,
+                                  std::span<const int32_t> candidates, size_t k,
+                                  KernelScratch& scratch, int32_t* positions) const {
+  const auto queries = GatherQueries(codes_, candidates, scratch.queries);
+  void* work = scratch.kernel.Get<uint8_t>(simd::HammingTopKScratchBytes(n, code_bytes(), k));
+  return simd::HammingTopK(blocks, n, code_bytes(), queries.data, queries.count, queries.stride, k,
+                           simd::TieOrder::kNewestFirst, simd::ResultOrder::kAny, work,
+                           {positions, nullptr});
+}
+
+}  // namespace eta

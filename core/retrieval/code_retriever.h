@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the methods that scan SimHash codes share: the code table, histories laid out in code
+// blocks, and the Hamming top-K.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "core/base/aligned.h"
+#include "core/retrieval/codes.h"
+#include "core/retrieval/refillable.h"
+#include "simd/code_blocks.h"
+
+namespace eta {
+
+struct CodeHistory : RefillableHistory {
+  CodeHistory(size_t capacity, size_t code_bytes)
+      : RefillableHistory(capacity),
+        code_bytes(code_bytes),
+        blocks(simd::CodeBlocksBytes(capacity, code_bytes)) {}
+  size_t bytes() const override { return simd::CodeBlocksBytes(length(), code_bytes); }
+
+  size_t code_bytes;
+  AlignedVector<uint8_t> blocks;  // of behaviours in use, then unspecified
+};
+
+class CodeRetriever : public RefillableRetriever {
+ public:
+  // Hashes all items; neither argument need outlive this.
+  CodeRetriever(std::string name, const ItemTable& items, const Hyperplanes& hyperplanes,
+                int threads);
+  // Over codes of `bits` bits that must outlive this.
+  CodeRetriever(std::string name, size_t bits, const simd::RowsView<uint8_t>& codes);
+
+  size_t bits() const override { return bits_; }
+  size_t table_bytes() const override { return codes_.count * code_bytes(); }
+  std::unique_ptr<RefillableHistory> NewHistory(size_t capacity) const override;
+
+ protected:
+  void DoRefill(RefillableHistory& history, std::span<const int32_t> items) const override;
+
+  const simd::RowsView<uint8_t>& codes() const { return codes_; }
+  size_t code_bytes() const { return codes_.width; }
+
+  // The code blocks of a list of items, CodeBlocksBytes(items.size(), code_bytes()) bytes.
+  void GatherBlocks(std::span<const int32_t> items, uint8_t* blocks) const;
+  // Writes the min(k, n) nearest positions of each candidate to positions + b * k, in any order,
+  // ties to the newest; returns min(k, n).
+  size_t HammingTopK(const uint8_t* blocks, size_t n, std::span<const int32_t> candidates, size_t k,
+                     KernelScratch& scratch, int32_t* positions) const;
+
+ private:
+  std::optional<CodeTable> table_;  // where the codes are this retriever's own
+  size_t bits_;
+  simd::RowsView<uint8_t> codes_;
+};
+
+}  // namespace eta
