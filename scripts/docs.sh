@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs what is missing and makes the API page of simd/ and core/, build/docs/html/index.html.
+#
+#   scripts/docs.sh
+#
+# Fails on any warning of Doxygen, such as a public function without a comment. Fields and
+# enumerators need none of their own: the comment of the struct or enum speaks of them.
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+case ${1:-} in
+  "") ;;
+  -h | --help)
+    print_help
+    exit
+    ;;
+  *) die "unknown argument '$1'" ;;
+esac
+"$ROOT/scripts/setup.sh" docs
+command -v doxygen >/dev/null || die "Doxygen is missing; scripts/setup.sh docs installs it"
+
+cd "$ROOT"
+mkdir -p build/docs
+ETA_VERSION="$(sed -n 's/^project(eta-simd VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)" \
+  doxygen docs/Doxyfile 2>build/docs/doxygen.log
+warnings="$(grep -vE ' \((variable|enumvalue)\) of .* is not documented\.$' build/docs/doxygen.log ||
+  true)"
+[[ -z $warnings ]] || {
+  printf '%s\n' "${warnings//$ROOT\//}" >&2
+  exit 1
+}
+say "build/docs/html/index.html"
