@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Copies kernels into empty folders, the files that simd/README.md lists and no others, compiles each
+# with one compiler line that has nothing of our CMake, and compares what they find on every SIMD
+# target with plain loops. Compilers and flags must not change a bit; -ffast-math is refused.
+#
+#   tests/copy/run.sh [COMPILER...]     default: g++ clang++, as far as they are there
+set -euo pipefail
+
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+root="$(cd "$here/../.." && pwd)"
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+fail() {
+  printf '%s\n' "$*" >&2
+  exit 1
+}
+compilers=("$@")
+if [[ $# -eq 0 ]]; then
+  for name in g++ clang++; do
+    ! command -v "$name" >/dev/null || compilers+=("$name")
+  done
+fi
+
+# copy FOLDER PROGRAM FUNCTION...: FUNCTION's files and PROGRAM as main.cc in a new folder.
+copy() {
+  local folder=$work/$1 program=$2 function file
+  shift 2
+  mkdir "$folder"
+  for function in "$@" ForceTarget; do # the last one to try every target
+    while read -r file; do
+      mkdir -p "$folder/$(dirname "$file")"
+      cp "$root/$file" "$folder/$file"
+    done < <("$here/copy_files.py" --list "$function")
+  done
+  cp "$here/common.h" "$folder/"
+  cp "$here/$program" "$folder/main.cc"
+}
+copy hamming hamming_main.cc HammingTopK PackCodeBlocks
+copy dot_i8 dot_i8_main.cc DotI8TopK
+copy dot dot_main.cc DotScores
+
+# compile FOLDER COMPILER [FLAG...]: the one line, then the program's own line of results.
+compile() {
+  local folder=$1 program
+  program="$work/$(tr ' /' '__' <<<"$*")"
+  shift
+  (cd "$work/$folder" &&
+    "$@" -std=c++17 -O2 -Wall -Wextra -Werror -I. main.cc simd/*.cc -lhwy -o "$program") &&
+    "$program" >"$program.result" || fail "$folder, $*: $(cat "$program.result" 2>/dev/null)"
+  printf '%s: %s\n' "$(cat "$program.result")" "$*"
+}
+for compiler in "${compilers[@]}"; do
+  compile hamming "$compiler" &
+  compile dot_i8 "$compiler"
+  wait $!
+  # Contraction is allowed, and every target may fuse.
+  compile dot "$compiler" -march=native -ffp-contract=fast &
+  compile hamming "$compiler" -march=native
+  wait $!
+  ! log="$(cd "$work/dot" && "$compiler" -std=c++17 -ffast-math -fsyntax-only -I. simd/dot.cc 2>&1)" ||
+    fail "$compiler -ffast-math is accepted"
+  grep -q '#error' <<<"$log" || fail "$compiler -ffast-math: $log"
+done
+different="$(cat "$work"/*.result | sort -u | cut -d' ' -f1 | uniq -d)"
+[[ -z $different ]] || fail "compilers or flags disagree on $different"
