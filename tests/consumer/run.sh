@@ -51,7 +51,7 @@ configure() {
 }
 # use NAME PREFIX [CMAKE ARGUMENT...]: configures, builds and runs.
 use() {
-  configure "$@" && cmake --build "$work/$1" >"$work/log" || fail "$1: $(cat "$work/log")"
+  { configure "$@" && cmake --build "$work/$1" >"$work/log"; } || fail "$1: $(cat "$work/log")"
   "$work/$1/kernel_consumer"
   [[ ! -x $work/$1/consumer ]] || "$work/$1/consumer"
 }
