@@ -23,7 +23,7 @@
 namespace eta::bench {
 namespace {
 
-// The shapes of the design (docs/architecture.md): typical requests, and what bounds them.
+// Typical requests and the largest ones; docs/kernels.md has six of them as S1 to S6.
 const Shape kShapes[] = {{64, 1024, 64, 256},   {64, 16384, 64, 64},  {128, 2048, 48, 128},
                          {256, 1024, 64, 256},  {256, 16384, 64, 32}, {1024, 100000, 100, 8},
                          {64, 100000, 100, 16}, {256, 256, 32, 256},  {32, 1024, 64, 256}};

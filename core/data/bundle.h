@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The data bundle: a folder of NumPy files that benchmarks read (docs/architecture.md).
+// The data bundle: a folder of NumPy files that benchmarks read (docs/bundle.md).
 #pragma once
 
 #include <cstdint>

@@ -18,7 +18,7 @@ SAMPLES_FILE = "ctr_samples.npy"
 
 @dataclasses.dataclass
 class Bundle:
-    """A data bundle (docs/architecture.md) and its labelled samples, int32 [samples, 5]."""
+    """A data bundle (docs/bundle.md) and its labelled samples, int32 [samples, 5]."""
     embeddings: np.ndarray
     categories: np.ndarray  # int64 [items], numbered without gaps; all 0 where there are none
     has_categories: bool

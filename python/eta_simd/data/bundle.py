@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads and writes data bundles (docs/architecture.md). A bundle that is written is whole, or not
+"""Reads and writes data bundles (docs/bundle.md). A bundle that is written is whole, or not
 there; a bundle that is read is checked, and the error names the file."""
 import json
 
