@@ -80,7 +80,7 @@ void ItemLayer::Apply(std::span<const int32_t> ids, const Rows& x, float* y,
   }
 }
 
-AttentionWork::AttentionWork(size_t dim, size_t heads, size_t chosen, size_t projected) {
+AttentionScratch::AttentionScratch(size_t dim, size_t heads, size_t chosen, size_t projected) {
   const size_t columns = std::max(dim, simd::HeadColumns(heads, dim / heads));
   queries.resize(kCtrChunk * columns);
   pooled.resize(kCtrChunk * columns);
@@ -90,7 +90,7 @@ AttentionWork::AttentionWork(size_t dim, size_t heads, size_t chosen, size_t pro
   }
   keys.resize(projected * dim);
   values.resize(projected * dim);
-  scratch.resize(
+  kernel.resize(
       std::max({simd::AttendRowsScratchBytes(chosen, dim, heads),
                 simd::AttendHeadsScratchBytes(chosen), simd::AttendAllScratchBytes(projected)}));
 }
@@ -118,36 +118,38 @@ ProjectedHistory ProjectedAttention::NewHistory(size_t max_rows) const {
 }
 
 void ProjectedAttention::Project(std::span<const int32_t> ids, const Rows& rows,
-                                 AttentionWork& work, ProjectedHistory& history) const {
-  key_.Apply(ids, rows, work.keys.data(), dim_);
-  value_.Apply(ids, rows, work.values.data(), dim_);
-  Pack(rows.count, work, history);
+                                 AttentionScratch& scratch, ProjectedHistory& history) const {
+  key_.Apply(ids, rows, scratch.keys.data(), dim_);
+  value_.Apply(ids, rows, scratch.values.data(), dim_);
+  Pack(rows.count, scratch, history);
 }
 
-void ProjectedAttention::Project(const Rows& rows, AttentionWork& work,
+void ProjectedAttention::Project(const Rows& rows, AttentionScratch& scratch,
                                  ProjectedHistory& history) const {
-  key_.Apply(rows, work.keys.data(), dim_);
-  value_.Apply(rows, work.values.data(), dim_);
-  Pack(rows.count, work, history);
+  key_.Apply(rows, scratch.keys.data(), dim_);
+  value_.Apply(rows, scratch.values.data(), dim_);
+  Pack(rows.count, scratch, history);
 }
 
-void ProjectedAttention::Pack(size_t count, AttentionWork& work, ProjectedHistory& history) const {
+void ProjectedAttention::Pack(size_t count, AttentionScratch& scratch,
+                              ProjectedHistory& history) const {
   const size_t part = dim_ / heads_;
   history.count = count;
   history.floats =
       heads_ * (simd::PackedLinearSize(part, count) + simd::PackedLinearSize(count, part));
-  simd::PackProjectedRows(work.keys.data(), work.values.data(), count, heads_, part, dim_,
+  simd::PackProjectedRows(scratch.keys.data(), scratch.values.data(), count, heads_, part, dim_,
                           history.keys.data(), history.values.data());
 }
 
 void ProjectedAttention::Attend(std::span<const int32_t> candidates, const Rows& targets,
-                                const ProjectedHistory& history, AttentionWork& work, float* out,
-                                size_t out_stride) const {
-  query_.Apply(candidates, targets, work.queries.data(), dim_);
+                                const ProjectedHistory& history, AttentionScratch& scratch,
+                                float* out, size_t out_stride) const {
+  query_.Apply(candidates, targets, scratch.queries.data(), dim_);
   simd::AttendAll(
       {history.keys.data(), history.values.data(), history.count, heads_, dim_ / heads_},
-      work.queries.data(), targets.count, dim_, work.scratch.data(), work.pooled.data(), dim_);
-  output_.Apply({work.pooled.data(), targets.count, dim_}, Activation::kNone, out, out_stride);
+      scratch.queries.data(), targets.count, dim_, scratch.kernel.data(), scratch.pooled.data(),
+      dim_);
+  output_.Apply({scratch.pooled.data(), targets.count, dim_}, Activation::kNone, out, out_stride);
 }
 
 TableAttention::TableAttention(const AttentionWeights& weights, size_t heads,
@@ -171,14 +173,15 @@ size_t TableAttention::table_bytes() const {
 }
 
 void TableAttention::Attend(std::span<const int32_t> candidates, const Rows& targets,
-                            const ChosenItems& chosen, AttentionWork& work, float* out,
+                            const ChosenItems& chosen, AttentionScratch& scratch, float* out,
                             size_t out_stride) const {
-  query_.Apply(candidates, targets, work.queries.data(), columns_);
+  query_.Apply(candidates, targets, scratch.queries.data(), columns_);
   simd::AttendHeads({keys_values_.values.data(), 2 * columns_, 2 * columns_, chosen.ids,
                      chosen.counts, chosen.stride},
-                    heads_, part_, work.queries.data(), targets.count, columns_,
-                    work.scratch.data(), work.pooled.data(), columns_);
-  output_.Apply({work.pooled.data(), targets.count, columns_}, Activation::kNone, out, out_stride);
+                    heads_, part_, scratch.queries.data(), targets.count, columns_,
+                    scratch.kernel.data(), scratch.pooled.data(), columns_);
+  output_.Apply({scratch.pooled.data(), targets.count, columns_}, Activation::kNone, out,
+                out_stride);
 }
 
 ChosenAttention::ChosenAttention(const AttentionWeights& weights, size_t heads,
@@ -195,22 +198,22 @@ ChosenAttention::ChosenAttention(const AttentionWeights& weights, size_t heads,
   }
 }
 
-void ChosenAttention::Attend(const Rows& targets, const ChosenItems& chosen, AttentionWork& work,
-                             float* out, size_t out_stride) const {
+void ChosenAttention::Attend(const Rows& targets, const ChosenItems& chosen,
+                             AttentionScratch& scratch, float* out, size_t out_stride) const {
   const size_t part = dim_ / heads_, count = targets.count, wide = heads_ * dim_;
-  query_.Apply(targets, Activation::kNone, work.queries.data(), dim_);
+  query_.Apply(targets, Activation::kNone, scratch.queries.data(), dim_);
   for (size_t h = 0; h < heads_; ++h) {
-    fold_[h].Apply({work.queries.data() + h * part, count, dim_}, Activation::kNone,
-                   work.folded.data() + h * dim_, wide);
+    fold_[h].Apply({scratch.queries.data() + h * part, count, dim_}, Activation::kNone,
+                   scratch.folded.data() + h * dim_, wide);
   }
   simd::AttendRows({items_->values.data(), dim_, dim_, chosen.ids, chosen.counts, chosen.stride},
-                   work.folded.data(), count, heads_, dim_, work.scratch.data(), work.sums.data(),
-                   dim_);
+                   scratch.folded.data(), count, heads_, dim_, scratch.kernel.data(),
+                   scratch.sums.data(), dim_);
   for (size_t h = 0; h < heads_; ++h) {
-    value_[h].Apply({work.sums.data() + h * dim_, count, wide}, Activation::kNone,
-                    work.pooled.data() + h * part, dim_);
+    value_[h].Apply({scratch.sums.data() + h * dim_, count, wide}, Activation::kNone,
+                    scratch.pooled.data() + h * part, dim_);
   }
-  output_.Apply({work.pooled.data(), count, dim_}, Activation::kNone, out, out_stride);
+  output_.Apply({scratch.pooled.data(), count, dim_}, Activation::kNone, out, out_stride);
 }
 
 }  // namespace eta

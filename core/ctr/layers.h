@@ -85,14 +85,14 @@ struct ProjectedHistory {
 };
 
 // Buffers of both forms of attention, for kCtrChunk candidates.
-struct AttentionWork {
-  AttentionWork() = default;
+struct AttentionScratch {
+  AttentionScratch() = default;
   // `chosen`: rows for each candidate at most, 0 where there are none of its own; `projected`: rows
   // for all candidates at most.
-  AttentionWork(size_t dim, size_t heads, size_t chosen, size_t projected);
+  AttentionScratch(size_t dim, size_t heads, size_t chosen, size_t projected);
 
   AlignedVector<float> queries, folded, sums, pooled, keys, values;
-  AlignedVector<uint8_t> scratch;
+  AlignedVector<uint8_t> kernel;  // what a kernel asks for
 };
 
 // Target attention over rows that all candidates share.
@@ -105,18 +105,18 @@ class ProjectedAttention {
 
   ProjectedHistory NewHistory(size_t max_rows) const;
   // Rows of these items.
-  void Project(std::span<const int32_t> ids, const Rows& rows, AttentionWork& work,
+  void Project(std::span<const int32_t> ids, const Rows& rows, AttentionScratch& scratch,
                ProjectedHistory& history) const;
   // Rows that are no items'.
-  void Project(const Rows& rows, AttentionWork& work, ProjectedHistory& history) const;
+  void Project(const Rows& rows, AttentionScratch& scratch, ProjectedHistory& history) const;
   // out row b: the attention of candidate b, whose item row is target row b. At most kCtrChunk.
   void Attend(std::span<const int32_t> candidates, const Rows& targets,
-              const ProjectedHistory& history, AttentionWork& work, float* out,
+              const ProjectedHistory& history, AttentionScratch& scratch, float* out,
               size_t out_stride) const;
   size_t table_bytes() const;
 
  private:
-  void Pack(size_t count, AttentionWork& work, ProjectedHistory& history) const;
+  void Pack(size_t count, AttentionScratch& scratch, ProjectedHistory& history) const;
 
   size_t dim_ = 0;
   size_t heads_ = 0;
@@ -139,7 +139,7 @@ class TableAttention {
   TableAttention(const AttentionWeights& weights, size_t heads, const Matrix<float>& items);
 
   void Attend(std::span<const int32_t> candidates, const Rows& targets, const ChosenItems& chosen,
-              AttentionWork& work, float* out, size_t out_stride) const;
+              AttentionScratch& scratch, float* out, size_t out_stride) const;
   size_t table_bytes() const;
 
  private:
@@ -158,7 +158,7 @@ class ChosenAttention {
   ChosenAttention() = default;
   ChosenAttention(const AttentionWeights& weights, size_t heads, const Matrix<float>& items);
 
-  void Attend(const Rows& targets, const ChosenItems& chosen, AttentionWork& work, float* out,
+  void Attend(const Rows& targets, const ChosenItems& chosen, AttentionScratch& scratch, float* out,
               size_t out_stride) const;
 
  private:

@@ -30,22 +30,22 @@ class MimnUnit : public LongTermUnit {
     user->state_floats = 2 * slots_ * dim_ + slots_;
     return user;
   }
-  std::unique_ptr<Work> NewWork() const override {
-    auto work = std::make_unique<State>();
-    work->attention = AttentionWork(dim_, model_.settings.heads, 0, 2 * slots_);
-    work->memory.resize(2 * slots_ * dim_);
-    work->used.resize(slots_);
-    work->weights.resize(slots_);
-    work->rows.resize(kBehaviours * dim_);
-    work->inputs.resize(kBehaviours * 6 * dim_);
-    work->joined.resize(slots_ * 2 * dim_);
-    work->gates.resize(slots_ * 2 * dim_);
-    work->induced.resize(slots_ * dim_);
-    return work;
+  std::unique_ptr<Scratch> NewScratch() const override {
+    auto scratch = std::make_unique<State>();
+    scratch->attention = AttentionScratch(dim_, model_.settings.heads, 0, 2 * slots_);
+    scratch->memory.resize(2 * slots_ * dim_);
+    scratch->used.resize(slots_);
+    scratch->weights.resize(slots_);
+    scratch->rows.resize(kBehaviours * dim_);
+    scratch->inputs.resize(kBehaviours * 6 * dim_);
+    scratch->joined.resize(slots_ * 2 * dim_);
+    scratch->gates.resize(slots_ * 2 * dim_);
+    scratch->induced.resize(slots_ * dim_);
+    return scratch;
   }
 
-  void Prepare(std::span<const int32_t> history, Work& work, User& user) const override {
-    auto& state = static_cast<State&>(work);
+  void Prepare(std::span<const int32_t> history, Scratch& scratch, User& user) const override {
+    auto& state = dynamic_cast<State&>(scratch);
     std::ranges::copy(model_.mimn.memory.values, state.memory.begin());
     std::fill(state.memory.begin() + static_cast<ptrdiff_t>(slots_ * dim_), state.memory.end(),
               0.0f);
@@ -60,13 +60,13 @@ class MimnUnit : public LongTermUnit {
       }
     }
     attention_.Project({state.memory.data(), 2 * slots_, dim_}, state.attention,
-                       static_cast<Slots&>(user).rows);
+                       dynamic_cast<Slots&>(user).rows);
   }
 
   void Interest(const User& user, std::span<const int32_t> candidates, const Rows& targets,
-                Work& work, float* out, size_t out_stride) const override {
-    attention_.Attend(candidates, targets, static_cast<const Slots&>(user).rows,
-                      static_cast<State&>(work).attention, out, out_stride);
+                Scratch& scratch, float* out, size_t out_stride) const override {
+    attention_.Attend(candidates, targets, dynamic_cast<const Slots&>(user).rows,
+                      dynamic_cast<State&>(scratch).attention, out, out_stride);
   }
 
  private:
@@ -77,8 +77,8 @@ class MimnUnit : public LongTermUnit {
     ProjectedHistory rows;
     size_t state_floats = 0;
   };
-  struct State : Work {
-    AttentionWork attention;
+  struct State : Scratch {
+    AttentionScratch attention;
     AlignedVector<float> memory;  // slots rows of memory, then slots rows of interest
     AlignedVector<float> used, weights, rows, inputs, joined, gates, induced;
   };

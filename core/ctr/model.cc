@@ -66,13 +66,13 @@ CtrScratch CtrModel::NewScratch() const {
   const CtrSettings& s = settings();
   CtrScratch scratch;
   scratch.owner_ = owner_;
-  scratch.attention_ = AttentionWork(s.dim, s.heads, 0, s.short_length);
+  scratch.attention_ = AttentionScratch(s.dim, s.heads, 0, s.short_length);
   scratch.rows_.resize(s.short_length * s.dim);
   scratch.features_.resize(kCtrChunk * features_);
   if (item_layer_) scratch.bias_.resize(kCtrChunk * layers_[0].out());
   for (size_t i = 0; i < 2; ++i) scratch.hidden_[i].resize(kCtrChunk * layers_[i].out());
   scratch.wide_.resize(kCtrChunk);
-  if (unit_) scratch.unit_ = unit_->NewWork();
+  if (unit_) scratch.unit_ = unit_->NewScratch();
   return scratch;
 }
 

@@ -22,31 +22,30 @@ struct CtrOwner {
   bool operator==(const CtrOwner&) const = default;
 };
 
-// What serving holds of one user. Made by CtrModel::NewUser with room for the longest history;
-// Prepare fills it, again and again, and allocates nothing.
+// What serving holds of one user. CtrModel::NewUser makes it with room for the longest history, and
+// Prepare refills it without allocating.
 class CtrUser {
  public:
   size_t length() const { return length_; }  // behaviours of the history
-  // Memory that this user's history takes, whatever room there is: what Score reads.
+  // Bytes in use, not capacity: what Score reads of this user.
   size_t bytes() const;
 
  private:
   friend class CtrModel;
   CtrOwner owner_;
   size_t length_ = 0;
-  AlignedVector<float>
-      bias_;  // of the first layer, with the user's embedding already multiplied in
+  AlignedVector<float> bias_;  // of the first layer plus what it makes of the user's embedding
   ProjectedHistory short_term_;
   std::unique_ptr<LongTermUnit::User> unit_;
 };
 
-// Working memory of one thread.
+// What one thread needs while it works; CtrModel::NewScratch makes it.
 class CtrScratch {
  private:
   friend class CtrModel;
   CtrOwner owner_;
-  AttentionWork attention_;
-  std::unique_ptr<LongTermUnit::Work> unit_;
+  AttentionScratch attention_;
+  std::unique_ptr<Scratch> unit_;
   AlignedVector<float> rows_;      // of the short-term behaviours
   AlignedVector<float> features_;  // of a chunk of candidates
   AlignedVector<float> bias_;      // of the first layer, for each candidate

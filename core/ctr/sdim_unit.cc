@@ -37,14 +37,14 @@ class SdimUnit : public LongTermUnit {
     user->values.resize(hashes_ * std::min(buckets_, model_.settings.max_history) * dim_);
     return user;
   }
-  std::unique_ptr<Work> NewWork() const override {
-    auto work = std::make_unique<Totals>();
-    work->values.resize(kCtrChunk * dim_);
-    return work;
+  std::unique_ptr<Scratch> NewScratch() const override {
+    auto scratch = std::make_unique<Totals>();
+    scratch->values.resize(kCtrChunk * dim_);
+    return scratch;
   }
 
-  void Prepare(std::span<const int32_t> history, Work&, User& user) const override {
-    auto& sums = static_cast<Sums&>(user);
+  void Prepare(std::span<const int32_t> history, Scratch&, User& user) const override {
+    auto& sums = dynamic_cast<Sums&>(user);
     std::ranges::fill(sums.slots, kNoSlot);
     sums.used = 0;
     for (size_t r = 0; r < hashes_; ++r) {
@@ -54,10 +54,10 @@ class SdimUnit : public LongTermUnit {
     for (size_t slot = 0; slot < sums.used; ++slot) Normalise(sums.values.data() + slot * dim_);
   }
 
-  void Interest(const User& user, std::span<const int32_t> candidates, const Rows&, Work& work,
-                float* out, size_t out_stride) const override {
-    const auto& sums = static_cast<const Sums&>(user);
-    auto& totals = static_cast<Totals&>(work).values;
+  void Interest(const User& user, std::span<const int32_t> candidates, const Rows&,
+                Scratch& scratch, float* out, size_t out_stride) const override {
+    const auto& sums = dynamic_cast<const Sums&>(user);
+    auto& totals = dynamic_cast<Totals&>(scratch).values;
     for (size_t b = 0; b < candidates.size(); ++b) {
       float* total = totals.data() + b * dim_;
       std::fill_n(total, dim_, 0.0f);
@@ -85,7 +85,7 @@ class SdimUnit : public LongTermUnit {
     size_t used = 0;
     size_t dim = 0;
   };
-  struct Totals : Work {
+  struct Totals : Scratch {
     AlignedVector<float> values;
   };
 

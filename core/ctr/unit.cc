@@ -16,10 +16,10 @@ class AvgPoolUnit : public LongTermUnit {
     mean->values.resize(dim_);
     return mean;
   }
-  std::unique_ptr<Work> NewWork() const override { return std::make_unique<Work>(); }
+  std::unique_ptr<Scratch> NewScratch() const override { return std::make_unique<Scratch>(); }
 
-  void Prepare(std::span<const int32_t> history, Work&, User& user) const override {
-    auto& mean = static_cast<Mean&>(user).values;
+  void Prepare(std::span<const int32_t> history, Scratch&, User& user) const override {
+    auto& mean = dynamic_cast<Mean&>(user).values;
     std::ranges::fill(mean, 0.0f);
     for (const int32_t item : history) {
       const float* row = model_.bundle.items.embeddings.row(static_cast<size_t>(item));
@@ -29,9 +29,9 @@ class AvgPoolUnit : public LongTermUnit {
     for (float& value : mean) value /= count;
   }
 
-  void Interest(const User& user, std::span<const int32_t> candidates, const Rows&, Work&,
+  void Interest(const User& user, std::span<const int32_t> candidates, const Rows&, Scratch&,
                 float* out, size_t out_stride) const override {
-    const auto& mean = static_cast<const Mean&>(user).values;
+    const auto& mean = dynamic_cast<const Mean&>(user).values;
     for (size_t b = 0; b < candidates.size(); ++b) std::ranges::copy(mean, out + b * out_stride);
   }
 
@@ -60,26 +60,26 @@ class FullAttentionUnit : public LongTermUnit {
     user->rows = attention_.NewHistory(model_.settings.max_history);
     return user;
   }
-  std::unique_ptr<Work> NewWork() const override {
+  std::unique_ptr<Scratch> NewScratch() const override {
     const CtrSettings& s = model_.settings;
-    auto work = std::make_unique<FullWork>();
-    work->attention = AttentionWork(s.dim, s.heads, 0, s.max_history);
-    work->rows.resize(s.max_history * s.dim);
-    return work;
+    auto scratch = std::make_unique<Buffers>();
+    scratch->attention = AttentionScratch(s.dim, s.heads, 0, s.max_history);
+    scratch->rows.resize(s.max_history * s.dim);
+    return scratch;
   }
 
-  void Prepare(std::span<const int32_t> history, Work& work, User& user) const override {
-    auto& memory = static_cast<FullWork&>(work);
+  void Prepare(std::span<const int32_t> history, Scratch& scratch, User& user) const override {
+    auto& buffers = dynamic_cast<Buffers&>(scratch);
     const size_t dim = model_.settings.dim;
-    GatherItemRows(model_, history, memory.rows.data(), dim);
-    attention_.Project(history, {memory.rows.data(), history.size(), dim}, memory.attention,
-                       static_cast<AllRows&>(user).rows);
+    GatherItemRows(model_, history, buffers.rows.data(), dim);
+    attention_.Project(history, {buffers.rows.data(), history.size(), dim}, buffers.attention,
+                       dynamic_cast<AllRows&>(user).rows);
   }
 
   void Interest(const User& user, std::span<const int32_t> candidates, const Rows& targets,
-                Work& work, float* out, size_t out_stride) const override {
-    attention_.Attend(candidates, targets, static_cast<const AllRows&>(user).rows,
-                      static_cast<FullWork&>(work).attention, out, out_stride);
+                Scratch& scratch, float* out, size_t out_stride) const override {
+    attention_.Attend(candidates, targets, dynamic_cast<const AllRows&>(user).rows,
+                      dynamic_cast<Buffers&>(scratch).attention, out, out_stride);
   }
 
  private:
@@ -87,8 +87,8 @@ class FullAttentionUnit : public LongTermUnit {
     size_t bytes() const override { return rows.floats * sizeof(float); }
     ProjectedHistory rows;
   };
-  struct FullWork : Work {
-    AttentionWork attention;
+  struct Buffers : Scratch {
+    AttentionScratch attention;
     AlignedVector<float> rows;
   };
 

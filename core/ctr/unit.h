@@ -9,45 +9,44 @@
 
 #include "core/ctr/export.h"
 #include "core/ctr/layers.h"
+#include "core/retrieval/retriever.h"
 
 namespace eta {
 
-// Finds the interest g of candidates in a history. Const use by several threads is fine, each with
-// a Work of its own. Only NewUser and NewWork allocate.
+// Finds the interest g of candidates in a history. Any number of threads may use a const unit, each
+// with a scratch of its own. Only NewUser and NewScratch allocate.
 class LongTermUnit {
  public:
   // What a unit keeps of one history.
   class User {
    public:
     virtual ~User() = default;
-    virtual size_t bytes() const = 0;  // that the present history takes
-  };
-  // Working memory of one thread.
-  class Work {
-   public:
-    virtual ~Work() = default;
+    virtual size_t bytes() const = 0;  // in use by the present history, not capacity
   };
 
   virtual ~LongTermUnit() = default;
-  virtual std::unique_ptr<User> NewUser() const = 0;  // with room for max_history behaviours
-  virtual std::unique_ptr<Work> NewWork() const = 0;
-  virtual size_t table_bytes() const { return 0; }  // of all items' tables
-  virtual void Prepare(std::span<const int32_t> history, Work& work, User& user) const = 0;
-  // Writes g of candidate b to out + b * out_stride. `targets` are the candidates' item rows, at
-  // most kCtrChunk of them. All ids are in range.
+  virtual std::unique_ptr<User> NewUser() const = 0;        // with room for max_history behaviours
+  virtual std::unique_ptr<Scratch> NewScratch() const = 0;  // for one thread
+  virtual size_t table_bytes() const { return 0; }          // of all items' tables
+  // Takes in a history, oldest first, of up to max_history behaviours. Here and below, `user` and
+  // `scratch` are of this unit, and all ids are in range.
+  virtual void Prepare(std::span<const int32_t> history, Scratch& scratch, User& user) const = 0;
+  // Writes the dim floats of g of candidate b to out + b * out_stride. `targets` are the
+  // candidates' item rows, at most kCtrChunk of them.
   virtual void Interest(const User& user, std::span<const int32_t> candidates, const Rows& targets,
-                        Work& work, float* out, size_t out_stride) const = 0;
+                        Scratch& scratch, float* out, size_t out_stride) const = 0;
 };
 
 // The unit of `model`, which must outlive it; null for kNone.
 std::unique_ptr<LongTermUnit> MakeLongTermUnit(const CtrExport& model, ItemTables tables);
 
-// The kinds that MakeLongTermUnit chooses from.
+// The kinds that MakeLongTermUnit chooses from, beside those of unit.cc.
 std::unique_ptr<LongTermUnit> MakeRetrievingUnit(const CtrExport& model, ItemTables tables);
 std::unique_ptr<LongTermUnit> MakeSdimUnit(const CtrExport& model);
 std::unique_ptr<LongTermUnit> MakeMimnUnit(const CtrExport& model, ItemTables tables);
 
-// Copies the item rows of a list to `to`, one after another.
+// Copies the embeddings of `items`, dim floats each, to `to`, `stride` floats apart. All ids are in
+// range; stride >= dim.
 void GatherItemRows(const CtrExport& model, std::span<const int32_t> items, float* to,
                     size_t stride);
 
