@@ -3,6 +3,7 @@
 import copy
 import math
 import time
+from typing import Callable, NamedTuple, Optional
 
 import numpy as np
 import torch
@@ -35,6 +36,7 @@ def predict(model, bundle, rows, options):
 
 
 def run(model, batch):
+    """Logits [G, N] and penalty of a Batch."""
     return model(*(torch.from_numpy(a) for a in
                    (batch.users, batch.window, batch.ends, batch.candidates)))
 
@@ -43,8 +45,8 @@ def run(model, batch):
 
 
 def auxiliary_table(bundle, options):
-    """SIM soft's embeddings: those of a model that pools the history, trained beforehand on the
-    same training samples and frozen."""
+    """float32 [items, dim]: SIM soft's frozen embeddings, from a model that pools the history and
+    is trained beforehand on the same samples."""
     options = copy.copy(options)
     options.model, options.epochs, options.export_every = "avg_pool", options.aux_epochs, 0
     model, _ = fit(bundle, options)
@@ -52,6 +54,7 @@ def auxiliary_table(bundle, options):
 
 
 def build(bundle, options):
+    """A new model of options.model, seeded by options.seed and refreshed."""
     index = None
     if options.model == "sim_soft":
         index = (auxiliary_table(bundle, options) if options.aux_epochs else
@@ -65,10 +68,11 @@ def build(bundle, options):
 
 
 def step_loss(model, batch, decay):
+    """Cross-entropy of a batch, with the unit's penalty and L2 on its users' embeddings."""
     logits, penalty = run(model, batch)
     real = torch.from_numpy(batch.real)
     users = torch.from_numpy(batch.users).repeat_interleave(real.sum(dim=1))
-    # A user has few samples: its embedding would learn them by heart.
+    # A user has few samples, which its embedding would memorise.
     penalty = PENALTY_WEIGHT * penalty + decay * model.users[users].square().sum(dim=1).mean()
     loss = torch.nn.functional.binary_cross_entropy_with_logits(
         logits[real], torch.from_numpy(batch.labels)[real])
@@ -83,46 +87,19 @@ def fit(bundle, options, on_step=None):
     """
     model = build(bundle, options)
     random = np.random.RandomState(options.seed)
-    rows = np.flatnonzero(bundle.samples[:, data.SPLIT] == data.TRAIN)
     held = np.flatnonzero(bundle.samples[:, data.SPLIT] == data.VALIDATION)
     optimizer = torch.optim.Adam(model.parameters(), lr=options.rate)
     report = {"epochs": [], "steps": 0}
-    best, step = None, 0
+    best = None  # score, epoch, weights
     for epoch in range(options.epochs):
-        started, total = time.monotonic(), 0.0
-        groups = data.training_groups(bundle.samples, rows, options.max_history, options.group,
-                                      random)
-        parts = data.batches(groups, options.cost, random)
-        for number, part in enumerate(parts):
-            # The rate falls in a straight line to 0 at the end of the last epoch.
-            share = (epoch + number / len(parts)) / options.epochs
-            optimizer.param_groups[0]["lr"] = options.rate * (1 - share)
-            if on_step and step == 0:
-                on_step(step, model)
-            batch = data.make_batch(bundle, part)
-            model.train()
-            model.refresh()
-            if hasattr(model.long, "warming_up"):
-                model.long.warming_up = share < options.warm_up
-            optimizer.zero_grad()
-            loss = step_loss(model, batch, options.decay)
-            loss.backward()
-            optimizer.step()
-            total += loss.item()
-            step += 1
-            if on_step:
-                on_step(step, model)
-            command.progress(f"{options.model}: epoch {epoch + 1}/{options.epochs}, step "
-                             f"{number + 1}/{len(parts)}, loss {total / (number + 1):.4f}")
-        entry = {"seconds": round(time.monotonic() - started, 3), "steps": len(parts),
-                 "train_loss": total / len(parts)}
+        entry = train_epoch(model, bundle, options, Epoch(epoch, report["steps"], random,
+                                                          optimizer, on_step))
         if len(held):
             entry["validation"] = quality(bundle.samples[held],
                                           predict(model, bundle, held, options))
         report["epochs"].append(entry)
-        score = entry["validation"]["auc"] if len(held) else epoch
-        if math.isnan(score):  # one label only
-            score = -entry["validation"]["log_loss"]
+        report["steps"] += entry["steps"]
+        score = score_of(entry, epoch)
         if best is None or score > best[0]:
             best = score, epoch, copy.deepcopy(model.state_dict())
         elif epoch - best[1] >= options.patience:
@@ -131,14 +108,63 @@ def fit(bundle, options, on_step=None):
     if best:
         load_state(model, best[2])
         report["best_epoch"] = best[1] + 1
-    report["steps"] = step
     model.eval()
     model.refresh()
     return model, report
 
 
+class Epoch(NamedTuple):
+    """What an epoch continues from."""
+    number: int
+    step: int  # steps of the epochs before
+    random: np.random.RandomState
+    optimizer: torch.optim.Optimizer
+    on_step: Optional[Callable]
+
+
+def train_epoch(model, bundle, options, epoch):
+    """One pass over the training samples, in random order; returns its entry of the report."""
+    started, total, step = time.monotonic(), 0.0, epoch.step
+    rows = np.flatnonzero(bundle.samples[:, data.SPLIT] == data.TRAIN)
+    groups = data.training_groups(bundle.samples, rows, options.max_history, options.group,
+                                  epoch.random)
+    parts = data.batches(groups, options.cost, epoch.random)
+    for number, part in enumerate(parts):
+        # The rate falls in a straight line to 0 at the end of the last epoch.
+        share = (epoch.number + number / len(parts)) / options.epochs
+        epoch.optimizer.param_groups[0]["lr"] = options.rate * (1 - share)
+        if epoch.on_step and step == 0:
+            epoch.on_step(step, model)
+        batch = data.make_batch(bundle, part)
+        model.train()
+        model.refresh()
+        if hasattr(model.long, "warming_up"):
+            model.long.warming_up = share < options.warm_up
+        epoch.optimizer.zero_grad()
+        loss = step_loss(model, batch, options.decay)
+        loss.backward()
+        epoch.optimizer.step()
+        total += loss.item()
+        step += 1
+        if epoch.on_step:
+            epoch.on_step(step, model)
+        command.progress(f"{options.model}: epoch {epoch.number + 1}/{options.epochs}, step "
+                         f"{number + 1}/{len(parts)}, loss {total / (number + 1):.4f}")
+    return {"seconds": round(time.monotonic() - started, 3), "steps": len(parts),
+            "train_loss": total / len(parts)}
+
+
+def score_of(entry, epoch):
+    """What the best epoch has the most of: validation AUC; less log loss where all labels are the
+    same; the number of the epoch without validation samples."""
+    if "validation" not in entry:
+        return epoch
+    score = entry["validation"]["auc"]
+    return -entry["validation"]["log_loss"] if math.isnan(score) else score
+
+
 def load_state(model, state):
-    """Parameters only: buffers follow from them, by refresh()."""
+    """Copies the parameters only: refresh() computes the buffers from them."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(state[name])
