@@ -71,7 +71,7 @@ def progress(text, is_logged=False):
 
 
 def summarize(text):
-    """Prints the one result that a terminal is told of; a pipe gets nothing."""
+    """Wipes the progress line and prints the result on a terminal; a pipe gets nothing."""
     progress("")
     if sys.stdout.isatty():
         print(text.rstrip("\n"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The CTR models of docs/models.md: data, skeleton, long-term units, training, export."""
+"""The CTR models of docs/models.md in PyTorch: samples, skeleton, units, training, export."""
 
 MODELS = ("none", "avg_pool", "full_attention", "sim_hard", "sim_soft", "eta", "mimn", "sdim",
           "reformer_lsh", "twin")

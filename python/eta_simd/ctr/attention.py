@@ -13,8 +13,8 @@ from torch import nn
 def softmax_or_zero(scores: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     """Softmax over the last axis where `valid`; exactly 0 elsewhere and where nothing is valid."""
     any_valid = valid.any(dim=-1, keepdim=True)
-    # A row of nothing but -inf would be NaN, also in the gradient: it keeps its scores and is
-    # multiplied by 0 afterwards.
+    # The softmax of a row that is -inf throughout is NaN, its gradient too. Such a row keeps its
+    # scores and is multiplied by 0 afterwards.
     scores = scores.masked_fill(~valid & any_valid, -math.inf)
     return torch.softmax(scores, dim=-1) * any_valid.to(scores.dtype)
 
@@ -23,8 +23,8 @@ def top_k(scores: torch.Tensor, valid: torch.Tensor, k: int) -> Tuple[torch.Tens
     """The k best valid positions of each candidate; ties go to the newest.
 
     scores: float64 [G, N, H], whole numbers (so that order is exact), higher is better.
-    Returns positions int64 [G, N, min(k, H)] and which of them are valid: fewer are where fewer
-    behaviours are.
+    Returns positions int64 [G, N, min(k, H)] and which of them are valid. A candidate with fewer
+    valid behaviours has as many valid positions.
     """
     length = scores.size(-1)
     position = torch.arange(length, dtype=scores.dtype)

@@ -2,7 +2,8 @@
 """Trains one CTR model on a data bundle and exports it; docs/models.md has the models and files.
 
 Samples come from the bundle's ctr_samples.npy, or else from its histories: behaviours are clicks,
-negatives are drawn by popularity. Same arguments, machine and threads, same bytes.
+negatives are drawn by popularity. The same arguments on the same machine give the same bytes, at
+the same number of threads. PyTorch must not be imported before main(), which sets its threads.
 """
 import pathlib
 import time
@@ -52,7 +53,7 @@ def parse_options(arguments):
     parser.add_argument("--decay", type=float, default=0.1,
                         help="L2 penalty on user embeddings (default: %(default)s)")
     parser.add_argument("--warm-up", type=float, default=0.4, metavar="SHARE",
-                        help="of training in which units that retrieve attend to all behaviours "
+                        help="share of training in which retrieving units attend to all behaviours "
                         "(default: %(default)s)")
     add_counts(parser, COUNTS)
     options = parser.parse_args(arguments)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bundles, labelled samples and batches.
 
-A sample is a row (user, history_end, item, label, split): would this user, after the first
-`history_end` behaviours of the history, click this item? docs/models.md says where they come from.
+A sample is a row (user, history_end, item, label, split): does this user, after the first
+`history_end` behaviours of the history, click this item? docs/models.md says where samples come
+from. Loaders check every value and raise BadInput, which names the file.
 """
 import dataclasses
 import json
@@ -62,6 +63,7 @@ def load_array(folder, name, dtype, shape, optional=False):
 
 
 def check_ids(path, array, count, what):
+    """Raises BadInput unless all ids of `array` are from 0 to count - 1."""
     if len(array) and (array.min() < 0 or array.max() >= count):
         raise BadInput(f"{path}: {what} outside 0 to {count - 1}")
 
@@ -111,6 +113,7 @@ def load_bundle(folder, seed, negatives=1):
 
 
 def load_samples(folder, bundle):
+    """The samples of the bundle's ctr_samples.npy, every value checked; None without the file."""
     path = folder / SAMPLES_FILE
     samples = load_array(folder, SAMPLES_FILE, np.int32, (-1, 5), optional=True)
     if samples is None:
@@ -133,11 +136,12 @@ def strictly_earlier(times):
 def derive_samples(bundle, seed, negatives):
     """Positives: the user's behaviours. Negatives: `negatives` each, drawn by popularity.
 
-    Per user in order of time: 80 % training, 10 % validation, 10 % test; behaviours of one time are
-    never parted, so that no split knows the future of an earlier one. The history of a sample is
-    what has a strictly earlier time (without times: an earlier position). Popularity counts
-    training behaviours only, plus 1. An item the user has met by the end of the sample's split is
-    no negative; what the user meets later may be one, or the choice would tell the future.
+    Per user in order of time: 80 % training, 10 % validation, 10 % test; behaviours of one time
+    stay in one split, so that no split contains the future of an earlier one. The history of a
+    sample has the behaviours with a strictly earlier time (without times: an earlier position).
+    Popularity counts training behaviours only, plus 1. An item that the user has met by the end of
+    the sample's split is never a negative; an item met later may be, because leaving it out would
+    leak the future.
     """
     splits = np.zeros(len(bundle.items), np.int64)
     ends = np.zeros(len(bundle.items), np.int64)
@@ -149,7 +153,7 @@ def derive_samples(bundle, seed, negatives):
         ends[begin:end] = earlier
         splits[begin:end] = (earlier >= 0.8 * count).astype(int) + (earlier >= 0.9 * count)
     users = np.repeat(np.arange(bundle.num_users), np.diff(bundle.offsets))
-    kept = ends > 0  # a sample without history says nothing of how histories are read
+    kept = ends > 0  # a sample without history cannot show how a model reads histories
     popularity = np.bincount(bundle.items[splits == TRAIN], minlength=bundle.num_items) + 1.0
     drawn = draw_negatives(bundle, splits, kept, popularity, negatives, seed)
     positives = np.stack([users, ends, bundle.items, np.ones_like(users), splits], axis=1)[kept]
@@ -160,8 +164,8 @@ def derive_samples(bundle, seed, negatives):
 
 
 def draw_negatives(bundle, splits, kept, popularity, negatives, seed):
-    """`negatives` items for each behaviour that is `kept`. Each split is drawn by itself, so that what
-    comes later changes nothing in an earlier one."""
+    """`negatives` items for each behaviour that is `kept`. Each split has its own random numbers,
+    so that later behaviours change nothing in an earlier split."""
     users = np.repeat(np.arange(bundle.num_users), np.diff(bundle.offsets))
     pairs = users * bundle.num_items + bundle.items
     cumulative = np.cumsum(popularity) / popularity.sum()
@@ -175,7 +179,7 @@ def draw_negatives(bundle, splits, kept, popularity, negatives, seed):
 
 
 def draw_unmet(users, met, cumulative, random):
-    """An item for each user, so that no pair user * items + item is among `met`."""
+    """An item for each of `users`, drawn until user * items + item is not in `met`."""
     drawn, todo = np.zeros_like(users), np.arange(len(users))
     for _ in range(1000):
         if not len(todo):
@@ -201,7 +205,7 @@ class Group:
 def training_groups(samples, rows, max_history, size, random):
     """Cuts each user's samples into groups of `size` neighbours, at a random offset.
 
-    All begin where the last of the group begins: the earlier ones see a little less than
+    The window of a group is that of its last sample: earlier samples see slightly fewer than
     `max_history` behaviours, and the group costs one window instead of many.
     """
     rows = rows[np.lexsort((random.random_sample(len(rows)), samples[rows, END],
@@ -254,6 +258,7 @@ class Batch:
 
 
 def make_batch(bundle, groups):
+    """The Batch of some groups, padded to the longest window and the most samples."""
     count = len(groups)
     length = max(1, max(g.length for g in groups))
     width = max(len(g.rows) for g in groups)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a trained model as docs/models.md describes, and reads it back."""
+"""Writes a trained model as docs/models.md describes, and reads it back, every shape and type
+checked; a file that does not fit is BadInput."""
 import json
 import pathlib
 
@@ -83,6 +84,7 @@ def settings_of(model, options):
 
 
 def save_arrays(folder, arrays):
+    """Saves each array as NAME.npy; returns types and shapes for the manifest."""
     entries = {}
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
@@ -114,6 +116,7 @@ def write_model(folder, model, bundle, options, rows, report):
 
 
 def write_script(path, model):
+    """Writes the forward pass as TorchScript."""
     torch.jit.script(model.eval()).save(str(path))
 
 

@@ -3,8 +3,8 @@
 with B candidates. Prints one JSON object; times are microseconds per request.
 
 Codes, integer tables and the item table are ready before the clock starts, as in serving, and the
-history is read once for all candidates. Histories and candidates are drawn from the behaviours of
-the model's bundle, another one for each request.
+history is read once for all candidates. Each request has its own history and candidates, drawn from
+the behaviours of the model's bundle.
 """
 import json
 import pathlib

@@ -33,11 +33,13 @@ def gauc(users, labels, logits):
 
 
 def log_loss(labels, logits):
+    """Mean of -log(probability of the label), computed in float64 without overflow."""
     logits = logits.astype(np.float64)
     return float(np.mean(np.logaddexp(0, logits) - labels * logits))
 
 
 def quality(samples, logits):
+    """All measures of `logits` [n] for `samples` [n, 5], as report.json has them."""
     labels = samples[:, data.LABEL]
     return {"auc": auc(labels, logits), "gauc": gauc(samples[:, data.USER], labels, logits),
             "log_loss": log_loss(labels, logits), "samples": len(labels)}

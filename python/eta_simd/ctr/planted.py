@@ -7,14 +7,14 @@ side of the topic. A candidate of an interest is clicked with probability --high
 1 - --high. Half of the interests' candidates are of the behaviours' category, half of the other
 category; an item the user has met is never a candidate.
 
-Everything else is noise that tells nothing: topics that are never the user's candidates fill the
-rest of the past and all of the recent behaviours; no user sees one topic twice among the
-candidates, so that knowing a user's clicks does not help; all items are equally often candidates,
-on average. So who cannot see the long past has AUC 0.5, who matches only within categories misses
-the cross-category half, and the best possible AUC is that of the true probabilities.
+Everything else is noise without information: topics that are never the user's candidates fill the
+rest of the past and all of the recent behaviours; a user's candidates have distinct topics, so that
+earlier clicks do not help; all items are candidates equally often, on average. So a model without
+the long past has AUC 0.5, a model that matches only within categories misses the cross-category
+half, and the best possible AUC is that of the true probabilities.
 
-planted.json has it (`bayes_auc`: of the test samples as labelled; `bayes_auc_expected`: over all
-labellings), and the best for one who matches only within categories (`same_category_auc`).
+planted.json has the best AUC (`bayes_auc`: of the test samples as labelled; `bayes_auc_expected`:
+over all labellings), and the best of models that match within categories (`same_category_auc`).
 """
 import pathlib
 
@@ -27,7 +27,7 @@ COUNTS = (
     Count("side", 5, 2, 1000, "items of a topic in each of its two categories"),
     Count("categories", 20, 2, 10**5, "categories"),
     Count("length", 512, 8, 16384, "behaviours of a user"),
-    Count("recent", 48, 1, 16384, "of them, the newest, that are noise only"),
+    Count("recent", 48, 1, 16384, "newest behaviours, which are noise only"),
     Count("interests", 12, 1, 1000, "interests of a user; as many candidates are of none"),
     Count("repeats", 24, 1, 1000, "behaviours of an interest"),
     Count("dim", 64, 1, 4096, "dimensions of the bundle's embeddings"),
@@ -110,8 +110,8 @@ def best_quality(labels, interested, same, high):
     from eta_simd.ctr.metrics import auc
 
     chance = np.where(interested, high, 1 - high)
-    # A matcher within categories knows an interest only where the side is the same; of the others
-    # it can tell no more than that they are less likely.
+    # A model that matches within categories finds an interest only where the side is the same; to
+    # it, all other candidates look alike.
     levels, counts = np.unique(chance, return_counts=True)
     clicks, misses = counts * levels, counts * (1 - levels)
     wins = sum(clicks[i] * (misses[:i].sum() + misses[i] / 2) for i in range(len(levels)))

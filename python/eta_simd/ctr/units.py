@@ -44,6 +44,8 @@ class Unit(nn.Module):
 
 
 class AvgPool(Unit):
+    """Mean of the rows."""
+
     def forward(self, rows: torch.Tensor, window: torch.Tensor, valid: torch.Tensor,
                 targets: torch.Tensor, candidates: torch.Tensor
                 ) -> Tuple[torch.Tensor, torch.Tensor]:
@@ -53,6 +55,8 @@ class AvgPool(Unit):
 
 
 class FullAttention(Unit):
+    """Target attention over all behaviours."""
+
     def __init__(self, options):
         super().__init__()
         self.attention = TargetAttention(options.dim, options.heads)
@@ -66,8 +70,8 @@ class FullAttention(Unit):
 class Retrieval(Unit):
     """Attention over the K behaviours of the best score, newest first among equals.
 
-    Training begins with attention over all behaviours (warming_up): what is never retrieved gets no
-    gradient, so that items which start far from their like would stay there.
+    Training begins with attention over all behaviours (warming_up): an item that is never retrieved
+    gets no gradient, so one that starts far from similar items would stay there.
     """
 
     def __init__(self, options):
@@ -89,14 +93,16 @@ class Retrieval(Unit):
         valid = valid & (scores > -math.inf)
         positions, found = top_k(scores.to(torch.float64), valid, self.k)
         if self.training:
-            # In training a group's window is short and its samples are many: a mask over all of
-            # it costs less than gathering rows, backward above all.
+            # A training group has a short window and many samples: a mask over the window costs
+            # less than gathering rows, above all backward.
             chosen = torch.zeros_like(valid).scatter_(2, positions, found)
             return self.attention.masked(targets, rows, chosen), torch.zeros(())
         return self.attention.gathered(targets, rows, positions, found), torch.zeros(())
 
 
 class SimHard(Retrieval):
+    """Retrieves behaviours of the candidate's category."""
+
     def __init__(self, options, categories):
         super().__init__(options)
         self.register_buffer("categories", torch.from_numpy(categories))
@@ -107,6 +113,8 @@ class SimHard(Retrieval):
 
 
 class SimSoft(Retrieval):
+    """Retrieves by inner product of embeddings that are trained beforehand and frozen."""
+
     def __init__(self, options, index):
         super().__init__(options)
         self.register_buffer("index", to_int8(torch.from_numpy(index)))
@@ -119,6 +127,8 @@ class SimSoft(Retrieval):
 
 
 class Eta(Retrieval):
+    """Retrieves by Hamming distance of SimHash codes of the current item table."""
+
     def __init__(self, options, random):
         super().__init__(options)
         planes = random.standard_normal((options.dim, options.bits)).astype(np.float32)
@@ -138,6 +148,7 @@ class Eta(Retrieval):
 
 class Twin(Retrieval):
     """Scores are the attention's own, summed over heads: (c W_q) . (x W_k), in int8."""
+
     def __init__(self, options):
         super().__init__(options)
         self.register_buffer("queries", torch.zeros(1, 1))
@@ -157,6 +168,7 @@ class Twin(Retrieval):
 
 class ReformerLsh(Retrieval):
     """Scores are the number of rounds in which both share a bucket, 1 or more."""
+
     def __init__(self, options, random):
         super().__init__(options)
         shape = (options.rounds, options.dim, options.buckets // 2)
@@ -181,7 +193,7 @@ class ReformerLsh(Retrieval):
 
 
 class Sdim(Unit):
-    """Mean over hashes of the normalised sums of those behaviours that share the candidate's."""
+    """Mean over hashes of the normalised sum of the behaviours with the candidate's hash value."""
 
     def __init__(self, options, random):
         super().__init__()
@@ -226,8 +238,8 @@ class Mimn(Unit):
         self.usage = nn.Parameter(-torch.eye(slots))
         # Columns: key, erase, add, update gate, reset gate, new state.
         self.write = nn.Parameter(torch.randn(dim, 6 * dim) / math.sqrt(dim))
-        # Gates begin almost closed: half open, a slot would forget all but the last 10 behaviours, and
-        # nothing older would get a gradient.
+        # Gates begin almost closed: if half open, a slot forgets all but the last 10 behaviours,
+        # and older ones get no gradient.
         bias = torch.zeros(6, dim)
         bias[1] = bias[3] = -4.0
         self.write_bias = nn.Parameter(bias.view(-1))

@@ -5,8 +5,8 @@ The sets differ in their columns, named by --set:
   2014   user,item,rating,timestamp       no header, seconds (ratings_Books.csv)
   2018   item,user,rating,timestamp       no header, seconds (Books.csv)
   2023   user_id,parent_asin,rating,timestamp   a header, milliseconds
-A file with that header is of 2023 by itself. Every rating is a behaviour, whatever its stars. Item
-embeddings come from an SVD of who rated what (eta_simd/data/embeddings.py)."""
+A file with that header is taken for 2023 without --set. Every rating is a behaviour, whether good
+or bad. Item embeddings come from an SVD of the user-item matrix (eta_simd/data/embeddings.py)."""
 import argparse
 import pathlib
 
@@ -28,16 +28,18 @@ def parse_options(arguments):
 
 
 def set_of(path):
+    """Which data set a file is of: 2023 by its header, else 2014."""
     with open(path, "rb") as file:
         return "2023" if file.readline(200).strip() == HEADER_2023.encode() else "2014"
 
 
 def read_log(path, year):
+    """The Log of a file of the data set of `year`; items and users are numbered by their ids."""
     import numpy as np
     from eta_simd.data import log
 
-    # Items are ISBNs or ASINs of ten characters; nearly all users' ids are longer (10 to 21 in 2014,
-    # 28 to 36 in 2023), so that a wrong --set shows in the items.
+    # Item ids are ISBNs or ASINs of ten characters; nearly all user ids are longer (10 to 21 in
+    # 2014, 28 to 36 in 2023), so a wrong --set fails at the first item.
     kinds = {"item": log.Text("item", "[0-9A-Z]{10}", "ten digits and capitals", 10),
              "user": log.Text("user", "[0-9A-Z_]{10,64}", "10 to 64 digits and capitals", 64)}
     columns = [*(kinds[name] for name in ORDER[year]),

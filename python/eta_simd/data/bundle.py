@@ -10,7 +10,8 @@ from eta_simd.files import staged
 
 
 def write_bundle(output, arrays, description):
-    """`arrays` by file name without .npy; None is left out. Returns a line about the bundle."""
+    """Writes `arrays`, by file name without .npy, as a bundle; an array that is None is left out.
+    Returns a line about the bundle."""
     arrays = {name: array for name, array in arrays.items() if array is not None}
     items, dim = arrays["item_embeddings"].shape
     users, behaviours = len(arrays["history_offsets"]) - 1, len(arrays["history_items"])
@@ -20,10 +21,11 @@ def write_bundle(output, arrays, description):
             np.save(folder / f"{name}.npy", np.ascontiguousarray(array))
         text = json.dumps({**description, "counts": counts}, indent=2)
         (folder / "bundle.json").write_text(text + "\n", encoding="utf-8")
-    return (f"{output}: {items} items of {dim} dimensions, {users} users, {behaviours} behaviours")
+    return f"{output}: {items} items of {dim} dimensions, {users} users, {behaviours} behaviours"
 
 
 def write_log_bundle(output, log, embeddings, description):
+    """Writes a Log (log.py) with item embeddings as a bundle; returns a line about it."""
     arrays = {"item_embeddings": embeddings, "item_categories": log.categories,
               "history_offsets": log.offsets, "history_items": log.items,
               "history_times": log.times}
@@ -31,7 +33,7 @@ def write_log_bundle(output, log, embeddings, description):
 
 
 def read_array(folder, name, dtype, dimensions):
-    """An array of a bundle, mapped; None if there is none."""
+    """An array of a bundle, memory-mapped; None if the file is missing."""
     path = folder / f"{name}.npy"
     if not path.exists():
         return None
@@ -46,7 +48,7 @@ def read_array(folder, name, dtype, dimensions):
 
 
 def read_lists(folder, name, num_items):
-    """Offsets and items of lists such as histories; None if there are none."""
+    """Offsets and items of the lists `name`_offsets, `name`_items; None if a file is missing."""
     offsets = read_array(folder, f"{name}_offsets", "<i8", 1)
     items = read_array(folder, f"{name}_items", "<i4", 1)
     if offsets is None or items is None:

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns files of vectors into a data bundle, or a bundle into a file of vectors. Formats go by the
-end of a name: .fvecs .ivecs .bvecs, .fbin .ibin .u8bin .i8bin, .hdf5 or .h5 (ann-benchmarks).
+"""Turns files of vectors into a data bundle, or a bundle into a file of vectors. The ending of a
+name is its format: .fvecs .ivecs .bvecs, .fbin .ibin .u8bin .i8bin, .hdf5 or .h5 (ann-benchmarks).
 
   convert.py --input base.fvecs [--queries query.fvecs] --output BUNDLE
   convert.py --input glove-100-angular.hdf5 --output BUNDLE
   convert.py --input BUNDLE --output items.fbin [--part embeddings|candidates|histories]
   convert.py --input BUNDLE --output bundle.hdf5
 
-Into a bundle: vectors become items, and items become the behaviours of one user in their order, or
-of many users with --length behaviours each; --histories gives them as lists of items, a row of an
-.ivecs file per user. Queries become items too, and the candidates of all users in turn. Bits become
-+1 and -1.
+Into a bundle: vectors become items. The items, in their order, become the behaviours of one user,
+or of many users with --length behaviours each; --histories reads behaviours from an .ivecs file, a
+row per user. Queries become items too, and the candidates of all users in turn. Bits become +1 and
+-1.
 
-Out of a bundle: the embeddings of all items, those of the candidates, or (.ivecs only) the histories
-as lists of items. An .hdf5 file gets as train all items but those that are only candidates, as test
-the candidates, and the 100 nearest of each with their distances."""
+Out of a bundle: the embeddings of all items or of the candidates, or (.ivecs only) the histories as
+lists of items. In an .hdf5 file train has all items except those that are only candidates, test has
+the candidates; neighbors and distances have the 100 nearest of each."""
 import argparse
 import pathlib
 
@@ -60,6 +60,8 @@ def read_vectors(options):
 
 
 def read_histories(options, num_items):
+    """Offsets and items of the histories: those of --histories, or all items in order, cut at
+    --length."""
     import numpy as np
     from eta_simd.data import vectors
 
@@ -90,6 +92,7 @@ def deal_out(num_queries, users, first_item):
 
 
 def to_bundle(options):
+    """Writes the bundle; returns a line about it."""
     import numpy as np
     from eta_simd.data.bundle import write_bundle
 
@@ -115,6 +118,7 @@ def to_bundle(options):
 
 
 def read_embeddings(folder):
+    """The item table of a bundle, mapped."""
     from eta_simd.data.bundle import read_array
 
     table = read_array(folder, "item_embeddings", "<f4", 2)
@@ -124,6 +128,7 @@ def read_embeddings(folder):
 
 
 def lists_of(folder, name, num_items):
+    """Offsets and items of `name` (history or candidates). Raises BadInput where there are none."""
     from eta_simd.data.bundle import read_lists
 
     lists = read_lists(folder, name, num_items)
@@ -133,6 +138,7 @@ def lists_of(folder, name, num_items):
 
 
 def write_file(options, path):
+    """Writes what --part and the ending of --output ask for to `path`."""
     import numpy as np
     from eta_simd.data import vectors
     from eta_simd.data.bundle import read_lists
@@ -159,6 +165,7 @@ def write_file(options, path):
 
 
 def from_bundle(options):
+    """Writes the file --output of a bundle; returns a line about it."""
     from eta_simd.data import vectors
     from eta_simd.files import staged
 

@@ -1,26 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Item embeddings made of behaviours alone: a truncated SVD of the user-item matrix.
+"""Item embeddings from behaviours: a truncated SVD of the user-item matrix.
 
-The matrix holds 1 / sqrt((r_u + mean r) (c_i + mean c)) where user u has behaviours of item i, how
-many does not matter, with r the users' and c the items' counts. Why this matrix, and not another:
-- Ratings centred per user give every item a norm that follows its popularity (from 0 to 16 on
-  ml-latest-small), so that the largest inner products are those of popular items, whoever asks.
-- Dividing by sqrt(r_u c_i) alone lets users with few ratings and films with a single one rule the
-  leading components: the neighbours of Toy Story are then those of a few users of 1996.
+The matrix is 1 / sqrt((r_u + mean r) (c_i + mean c)) where user u has one behaviour or more of item
+i, else 0; r are the users' and c the items' counts. Reasons for this matrix:
+- Ratings centred per user give an item a norm that follows its popularity (0 to 16 on
+  ml-latest-small), so the largest inner products are those of popular items for every user.
+- Dividing by sqrt(r_u c_i) alone lets users with few ratings and films with a single one dominate
+  the leading components: the neighbours of Toy Story are then films of a few users of 1996.
 - Adding the mean counts, as regularised spectral clustering does, damps both: a film's neighbours
-  are its sequels and its kind, and norms differ mildly enough to look like a learned table.
+  are its sequels and similar films, and norms vary about as much as those of a learned table.
 An item's embedding is its row of V S from the truncated SVD U S V^T, so that inner products of
-embeddings are those of the matrix's columns, as nearly as `dim` components can. All are then scaled
-by one factor to a root mean square of 1. Components beyond the rank of the matrix are 0.
+embeddings approximate those of the matrix's columns. One factor then scales all embeddings to a
+root mean square of 1. Components beyond the rank of the matrix are 0.
 
-Above LARGE pairs of user and item the search ends after KRYLOV * dim steps of Lanczos' method. ARPACK,
-which restarts until all components are exact, takes many times longer where singular values lie
-close together: 25 million clicks on 2 million items took 7 minutes and 4.3 GiB. On ml-latest-small
-the short search loses 4e-8 of the sum of squared singular values.
+Above LARGE pairs of user and item the search ends after KRYLOV * dim steps of Lanczos' method.
+ARPACK restarts until all components are exact, which takes many times longer where singular values
+lie close together: 25 million clicks on 2 million items took 7 minutes and 4.3 GiB. On
+ml-latest-small the short search loses 4e-8 of the sum of squared singular values.
 
 The same input gives the same bytes: start vector, solver, signs (the largest entry of each
 component is positive) and number of threads are fixed. Values are rounded to multiples of 2^-12,
-far below what the data can tell, to hide that the BLAS of another CPU rounds otherwise.
+far below the noise of the data, so that BLAS libraries that round differently give the same
+embeddings.
 """
 import os
 
@@ -36,7 +37,7 @@ import scipy.sparse.linalg  # pylint: disable=wrong-import-position
 from eta_simd.command import BadInput, progress  # pylint: disable=wrong-import-position
 
 KIND = "SVD of the regularised user-item matrix"  # for "made_by" of bundle.json
-BLOCK = 1 << 16  # rows that are worked on at a time, so that no second table is needed
+BLOCK = 1 << 16  # rows at a time, so that no second table is needed
 LARGE = 1 << 22  # pairs of user and item above which the SVD is cut short
 KRYLOV = 3  # dimensions of the cut-short search, per component
 
@@ -53,14 +54,15 @@ def user_item_matrix(offsets, items, num_items):
     for begin in range(0, len(offsets) - 1, BLOCK):
         end = min(begin + BLOCK, len(offsets) - 1)
         part = slice(matrix.indptr[begin], matrix.indptr[end])
-        matrix.data[part] = np.repeat(user_weights[begin:end], np.diff(matrix.indptr[begin:end + 1]))
+        counts = np.diff(matrix.indptr[begin:end + 1])
+        matrix.data[part] = np.repeat(user_weights[begin:end], counts)
         matrix.data[part] *= item_weights[matrix.indices[part]]
     return matrix
 
 
 def lanczos(apply, start, steps):
-    """Ritz values, descending, and vectors as rows of a symmetric operator, from one Krylov space of
-    at most `steps` dimensions, kept orthogonal."""
+    """Ritz values, descending, and Ritz vectors, as rows, of a symmetric operator `apply`, from one
+    Krylov space of at most `steps` dimensions with full reorthogonalisation."""
     basis = np.zeros((steps, len(start)))
     diagonal, beside = [], []
     vector = start / np.linalg.norm(start)
@@ -84,7 +86,7 @@ def lanczos(apply, start, steps):
 
 
 def quick_components(matrix, count, start):
-    """As `components`, in a time that the spectrum has no part in."""
+    """Approximate `components`, in a time that does not depend on the spectrum."""
     by_user = matrix.shape[0] <= matrix.shape[1]
     narrow = matrix.T.tocsr() if not by_user else matrix
     values, vectors = lanczos(lambda v: narrow @ (narrow.T @ v), start,
@@ -119,7 +121,7 @@ def components(matrix, count, seed):
 def sign_of(vector):
     """The sign that makes the largest entry positive."""
     sizes = np.abs(vector)
-    # The first of those that are as good as equal: which is largest must not hang on rounding.
+    # The first of those that are nearly equal, so that rounding does not decide which is largest.
     return np.sign(vector[(sizes >= sizes.max() * (1 - 1e-6)).argmax()])
 
 
@@ -128,7 +130,7 @@ def item_embeddings(log, dim, seed):
     progress("finding components")
     found = components(user_item_matrix(log.offsets, log.items, log.num_items), dim, seed)
     sizes = np.array([np.linalg.norm(row) for row in found])
-    real = sizes > sizes[0] * 1e-9  # below is rounding noise, not a component
+    real = sizes > sizes[0] * 1e-9  # smaller ones are rounding noise
     scales = np.array([sign_of(row) if is_real else 0 for row, is_real in zip(found, real)])
     scales /= np.sqrt(np.square(sizes[real]).sum() / (log.num_items * dim))
     table = np.zeros((log.num_items, dim), "<f4")

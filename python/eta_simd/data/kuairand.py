@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns logs of KuaiRand (log_standard_*.csv of KuaiRand-Pure, -1K or -27K) into a data bundle.
 
-Several files make one log: name both periods. Without --all only clicked videos are behaviours; the
-others were shown and passed over. There are no categories: the tags of the data set are several per
-video. Item embeddings come from an SVD of who clicked what (eta_simd/data/embeddings.py)."""
+Several files make one log: name both periods. Only clicked videos are behaviours, unless --all
+takes every video that was shown. The bundle has no categories, because a video has several tags.
+Item embeddings come from an SVD of the user-item matrix (eta_simd/data/embeddings.py)."""
 import pathlib
 
 from eta_simd.command import BadInput, Parser
@@ -29,6 +29,7 @@ def parse_options(arguments):
 
 
 def read_log(paths, take_all):
+    """The Log of all files together: clicks, or with `take_all` all videos shown."""
     import numpy as np
     from eta_simd.data import log
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads logs of behaviours from CSV files, a chunk at a time and without a loop over the rows.
 
-A file is taken only as it is published: the header where there is one, the number of fields in
-every line, whole numbers without blanks, with a sign only where a column may be negative. Fields
-in quotes are none of these.
+A file must be as it was published: its header, if it has one, the same number of fields in every
+line, whole numbers without blanks, and a sign only in columns that may be negative. Quoted fields
+are rejected. Errors are BadInput: "file:line: what (expected ..., found ...)".
 """
 import dataclasses
 import re
@@ -14,7 +14,7 @@ from eta_simd.command import BadInput, progress
 
 CHUNK_BYTES = 8 << 20
 MAX_LINE_BYTES = 1 << 16
-MAX_DIGITS = 18  # fit int64 whatever they are
+MAX_DIGITS = 18  # any number of 18 digits fits int64
 MAX_INT32 = 2**31 - 1
 
 
@@ -37,7 +37,7 @@ class Text:
 
 @dataclasses.dataclass
 class Skipped:
-    """A column that nobody looks at."""
+    """A column that is not read."""
     name: str
 
 
@@ -45,7 +45,7 @@ class Chunk:
     """Whole lines of a file, cut into fields; `rows` of them are good, then comes `failure`."""
 
     def __init__(self, text, columns, first_line):
-        # What is looked up past the end of the last field must be there.
+        # Padding, because reads may go past the end of the last field.
         self.bytes = np.frombuffer(text + b"\0" * 64, np.uint8)
         self.first_line = first_line
         data = self.bytes[:len(text)]
@@ -70,16 +70,19 @@ class Chunk:
                                  f"{line.count(b',') + 1})")
 
     def fail(self, row, message):
-        """Keeps the failure of the first row that has one."""
+        """Keeps a failure, unless an earlier row has one."""
         if self.failure is None or row < self.failure[0]:
             self.failure = (row, message)
 
     def fail_field(self, row, column, what, expected):
+        """Keeps that a field is malformed, and what it was."""
         field = self.bytes[self.begins[row, column]:self.ends[row, column]].tobytes()
         shown = "".join(chr(c) if 32 <= c < 127 else "?" for c in field[:40])
         self.fail(row, f"malformed {what} (expected {expected}, found \"{shown}\")")
 
     def integers(self, index, column):
+        """int64 values of the column `index`. A field that does not fit is a failure, its value
+        unspecified."""
         begins, ends = self.begins[:, index], self.ends[:, index]
         is_negative = (self.bytes[begins] == ord("-")) & (column.low < 0)
         begins = begins + is_negative
@@ -107,7 +110,7 @@ class Chunk:
                             column.expected)
         width = min(int(widths.max(initial=1)), column.width)
         fields = np.zeros((self.rows, max(width, 1)), np.uint8)
-        has_nul = np.zeros(self.rows, bool)  # NumPy's texts would lose it at their end
+        has_nul = np.zeros(self.rows, bool)  # NumPy's texts drop a NUL at their end
         for place in range(width):
             inside = place < widths
             np.copyto(fields[:, place], self.bytes[begins + place], where=inside)
@@ -120,6 +123,7 @@ class Chunk:
         return texts, codes
 
     def read(self, columns):
+        """The columns by name, without those that are Skipped."""
         values = {}
         for index, column in enumerate(columns):
             if isinstance(column, Integer):
@@ -151,8 +155,7 @@ def lines_of(file, path, line):
 
 def read_chunks(path, columns, header=None):
     """Yields a dict of columns for each chunk of a CSV file: an int64 array for an Integer, texts
-    and codes for a Text. Raises BadInput on the first line that does not fit: "file:line: what
-    (expected ..., found ...)"."""
+    and codes for a Text. Raises BadInput about the first line that does not fit."""
     if path.is_dir():
         raise BadInput(f"{path}: cannot be read (expected a file, found a folder)")
     size = max(path.stat().st_size, 1)
@@ -180,7 +183,7 @@ def read_chunks(path, columns, header=None):
 
 
 class Numbering:
-    """Numbers texts from 0 in byte order, when all of them have been seen."""
+    """Numbers texts from 0 in byte order. finish() needs to have seen all of them."""
 
     def __init__(self):
         self.texts = []
@@ -223,8 +226,8 @@ class Log:
 
 
 def make_log(users, items, times):
-    """Deals behaviours out to users, ordered by time, equal times as in the file. Users and items
-    are numbers from 0; all below the largest are there."""
+    """A Log with each user's behaviours in order of time, and in order of the file where times are
+    equal. Users and items are numbered from 0 without gaps."""
     order = np.lexsort((times, users))
     offsets = np.zeros(int(users.max()) + 2, np.int64)
     np.cumsum(np.bincount(users), out=offsets[1:])

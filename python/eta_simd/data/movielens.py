@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns a MovieLens folder into a data bundle with item embeddings from an SVD of who rated what
-(eta_simd/data/embeddings.py); every rating is a behaviour, whatever its stars."""
+"""Turns a MovieLens folder into a data bundle. Every rating is a behaviour, whether good or bad.
+Item embeddings come from an SVD of the user-item matrix (eta_simd/data/embeddings.py)."""
 import pathlib
 import shutil
 import subprocess
@@ -23,6 +23,7 @@ def parse_options(arguments):
 
 
 def find_bundle_tool(given):
+    """The path of bundle_tool: the one given, else built in this source tree, else in PATH."""
     if given:
         found = shutil.which(given)
         if not found:

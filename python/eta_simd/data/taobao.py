@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns Taobao's UserBehavior.csv (Tianchi data set 649) into a data bundle.
 
-The file has no header; its columns are user, item, category, behaviour type and timestamp. Without
---behaviours only clicks (pv) are taken: the other types follow a click on the same item, which would
-then be there twice. The category of an item is that of its last row. Item embeddings come from an
-SVD of who clicked what (eta_simd/data/embeddings.py)."""
+The file has no header; its columns are user, item, category, behaviour type and timestamp. Only
+clicks (pv) are behaviours, unless --behaviours names other types: these follow a click on the same
+item, which would then count twice. An item has the category of its last row. Item embeddings come
+from an SVD of the user-item matrix (eta_simd/data/embeddings.py)."""
 import argparse
 import pathlib
 
@@ -16,6 +16,7 @@ LICENCE = "terms of Tianchi, to be accepted there; may not be passed on without 
 
 
 def types(text):
+    """Type of --behaviours: a list of TYPES."""
     chosen = text.split(",")
     if not set(chosen) <= set(TYPES):
         raise argparse.ArgumentTypeError(f"'{text}' is not a list of {', '.join(TYPES)}")
@@ -34,12 +35,13 @@ def parse_options(arguments):
 
 
 def read_log(path, chosen):
+    """The Log of the behaviours of the `chosen` types, with categories."""
     import numpy as np
     from eta_simd.data import log
 
     columns = [log.Integer("user"), log.Integer("item"), log.Integer("category", 0, log.MAX_INT32),
                log.Text("behaviour type", "|".join(TYPES), "one of " + ", ".join(TYPES)),
-               log.Integer("timestamp", -log.MAX_INT32)]  # 38 published ones are negative
+               log.Integer("timestamp", -log.MAX_INT32)]  # the published file has 38 negative ones
     parts = []
     for chunk in log.read_chunks(path, columns):
         texts, codes = chunk["behaviour type"]

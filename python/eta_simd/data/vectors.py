@@ -5,7 +5,7 @@
   fbin, ibin, u8bin, i8bin       two uint32, rows and columns, then the values row by row
   hdf5                           ann-benchmarks: train, test, neighbors, distances
 
-All are little-endian. Readers take nothing from a file on trust and name the row that is wrong.
+All are little-endian. Readers check every size and raise BadInput, which names the wrong row.
 """
 import io
 
@@ -22,6 +22,7 @@ ROWS = 1 << 10  # worked on at a time
 
 
 def map_bytes(path):
+    """The bytes of a file, mapped. Raises BadInput for a folder or an empty file."""
     if path.is_dir():
         raise BadInput(f"{path}: cannot be read (expected a file, found a folder)")
     if path.stat().st_size == 0:
@@ -30,6 +31,7 @@ def map_bytes(path):
 
 
 def row_length(data, offset, path, row):
+    """The number of values of the row at `offset` of an fvecs, ivecs or bvecs file."""
     length = int.from_bytes(data[offset:offset + 4].tobytes(), "little")
     if len(data) - offset < 4 or not 0 <= length <= MAX_COLUMNS:
         raise BadInput(f"{path}: row {row}: wrong length of a row (expected 0 to {MAX_COLUMNS}, "
@@ -72,6 +74,7 @@ def read_ragged(path):
 
 
 def read_bin(path):
+    """The matrix of an fbin, ibin, u8bin or i8bin file, mapped."""
     data, dtype = map_bytes(path), np.dtype(BIN[path.suffix])
     if len(data) < 8:
         raise BadInput(f"{path}: cut off (expected 8 bytes of rows and columns, found {len(data)})")
@@ -102,7 +105,8 @@ def read_hdf5(path):
         raise BadInput(f"{path}: not an HDF5 file: {error}") from None
     for name, matrix in zip(("train", "test"), found):
         if matrix is not None and (matrix.ndim != 2 or 0 in matrix.shape):
-            raise BadInput(f"{path}: '{name}' has the shape {matrix.shape} (expected rows x columns)")
+            raise BadInput(f"{path}: '{name}' has the shape {matrix.shape} (expected rows x "
+                           "columns)")
     return found
 
 
@@ -143,7 +147,7 @@ def whole_values(matrix, dtype, path):
 
 
 def write_matrix(path, matrix, name):
-    """Writes to `path` in the format that the file name `name` tells."""
+    """Writes to `path`, in the format of the ending of `name`."""
     suffix = name.suffix
     dtype = np.dtype({**VECS, **BIN}[suffix])
     with open(path, "wb") as file:
@@ -160,6 +164,7 @@ def write_matrix(path, matrix, name):
 
 
 def write_ragged(path, offsets, values):
+    """Writes lists as the rows of an ivecs file."""
     with open(path, "wb") as file:
         for begin, end in zip(offsets[:-1], offsets[1:]):
             file.write(np.int32(end - begin).tobytes() + values[begin:end].astype("<i4").tobytes())
@@ -188,9 +193,10 @@ def nearest(train, test, metric):
 
 
 def write_hdf5(path, train, test, metric):
+    """Writes an ann-benchmarks file; `test` may be None, and is without neighbours then."""
     import h5py
 
-    memory = io.BytesIO()  # on a full disk the HDF5 library crashes
+    memory = io.BytesIO()  # because the HDF5 library crashes on a full disk
     with h5py.File(memory, "w") as file:
         file.attrs["distance"] = metric
         file.attrs["dimension"] = train.shape[1]

@@ -6,9 +6,9 @@ retrieval_bench (--json, of a sweep too: its rows are paired by method and cell)
   compare.py OLD_FOLDER NEW_FOLDER  a file per round in each, paired by order of name; a sample is
                                     the fastest repetition of each
 
-A row says by how much the time changed (new / old), the 95 % bootstrap interval of that, how likely
-so much is by chance (p of the Mann-Whitney test), and a verdict: faster, slower, same (the interval
-lies within 5 %) or undecided; docs/measurement.md tells more. Recall, attention mass, positions
+A row has the ratio of the times (new / old), its 95 % bootstrap interval, the probability of such a
+difference by chance (p of the Mann-Whitney test), and a verdict: faster, slower, same (the interval
+lies within 5 %) or undecided; docs/measurement.md says more. Recall, attention mass, positions
 returned and checks against the scalar twin must not change at all.
 
 Exit code: 0 fine, 1 a row is slower by more than the threshold or returns something else, 2 bad
@@ -25,7 +25,7 @@ from eta_simd.command import BadInput, Parser
 from eta_simd.experiments.measurements import read_both
 
 ALPHA = 0.01  # p below which a change is not put down to chance
-LEAST_CHANGE = 0.01  # less is called no change whatever p is: code layout alone does so much
+LEAST_CHANGE = 0.01  # code layout alone can cause less, at any p
 SAME = 0.05
 MIN_SAMPLES = 5
 RESAMPLES = 2000
@@ -33,6 +33,7 @@ RESAMPLES = 2000
 
 @dataclasses.dataclass
 class Comparison:
+    """What became of a row: times in ns, their ratio with its interval, and a verdict."""
     name: str
     old: float  # ns
     new: float
@@ -41,17 +42,19 @@ class Comparison:
     high: float
     p: float
     verdict: str
-    changed: "list[str]"  # what must not change, and did
+    changed: "list[str]"  # of what must not change, a line each
 
     def fails(self, threshold):
         return bool(self.changed) or (self.verdict == "slower" and self.ratio > 1 + threshold)
 
 
 def interval(resampled):
+    """The 95 % percentile interval."""
     return tuple(np.percentile(resampled, [2.5, 97.5]))
 
 
 def resample(values, random):
+    """Medians of RESAMPLES bootstrap samples of `values`."""
     return np.median(values[random.integers(0, len(values), (RESAMPLES, len(values)))], axis=1)
 
 
@@ -69,6 +72,7 @@ def judge_runs(old, new):
 
 
 def verdict_of(change, low, high, p, samples):
+    """`change`, `low` and `high` are logarithms of new / old."""
     if samples < MIN_SAMPLES:
         return "undecided"
     if p < ALPHA and low * high > 0 and abs(change) >= np.log1p(LEAST_CHANGE):
@@ -79,6 +83,7 @@ def verdict_of(change, low, high, p, samples):
 
 
 def differences(old, new):
+    """Lines on what must not change and did; a new key is not a change."""
     return [f"{key} {old[key]} -> {new.get(key, 'nothing')}" for key in old
             if key not in new or old[key] != new[key]]
 
@@ -90,7 +95,7 @@ def compare_row(name, old, new):
         nan = float("nan")
         return Comparison(name, nan, nan, nan, nan, nan, nan, "undecided", changed)
     if len(old) > 1:
-        # Other load only ever adds to a time, and seldom to all repetitions of a process.
+        # Other load only adds to a time, and seldom to all repetitions of a process.
         a, b = ([min(row.samples) for row in side] for side in (old, new))
         change, (low, high) = judge_rounds(a, b)
     else:
@@ -115,6 +120,7 @@ def compare(old, new, pattern=""):
 
 
 def duration(nanoseconds):
+    """A time with its unit, three digits."""
     for unit, size in (("ns", 1), ("us", 1e3), ("ms", 1e6), ("s", 1e9)):
         if nanoseconds < 1e3 * size or unit == "s":
             return f"{nanoseconds / size:.3g} {unit}"
@@ -122,6 +128,7 @@ def duration(nanoseconds):
 
 
 def fields_of(row, threshold):
+    """The fields of a row of the table."""
     verdict = f"{row.verdict}, fails" if row.fails(threshold) else row.verdict
     if np.isnan(row.ratio):
         return [row.name, "-", "-", "-", "-", "-", verdict]
@@ -133,6 +140,7 @@ HEAD = ["row", "old", "new", "new/old", "95 % interval", "p", "verdict"]
 
 
 def table(lines, is_markdown):
+    """The table as Markdown, or in columns for a terminal."""
     if is_markdown:
         lines = [HEAD, ["---"] + ["---:"] * 5 + ["---"], *lines]
         return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -143,7 +151,7 @@ def table(lines, is_markdown):
 
 
 def report_returned(rows, missing):
-    """Only what must not change, whatever the times are."""
+    """Lines on what must not change; times do not matter."""
     lines = [f"{row.name}: {change}" for row in rows for change in row.changed]
     if missing:
         lines.append(f"not in all runs: {', '.join(missing)}")
@@ -152,6 +160,7 @@ def report_returned(rows, missing):
 
 
 def report(rows, missing, places, rounds, options):
+    """The table, what has changed, and a closing line with counts."""
     lines = [fields_of(row, options.threshold) for row in rows]
     text = [table(lines, options.markdown), ""]
     mark = "- " if options.markdown else ""
@@ -174,6 +183,7 @@ def report(rows, missing, places, rounds, options):
 
 
 def positive(text):
+    """Type of --threshold."""
     try:
         value = float(text)
     except ValueError:
@@ -184,6 +194,7 @@ def positive(text):
 
 
 def regex(text):
+    """Type of --filter."""
     try:
         return re.compile(text)
     except re.error as error:

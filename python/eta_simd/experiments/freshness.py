@@ -5,7 +5,7 @@ was built, for ETA re-hashed and for SIM soft with that index and with rebuilt o
   build/release/bench/freshness_bench RUN/snapshots --rebuild 200,500 --json freshness.json
   scripts/freshness.py --json freshness.json --out freshness.png
 
-Several files are drawn below each other: the same run with --from at several steps.
+Several files, such as of one run with --from at several steps, are drawn below each other.
 """
 import json
 import pathlib
@@ -25,15 +25,17 @@ def parse_options(arguments):
     parser.add_argument("--json", required=True, type=pathlib.Path, metavar="FILE", nargs="+",
                         help="written by freshness_bench --json; a line of panels each")
     parser.add_argument("--out", required=True, type=pathlib.Path, metavar="FILE",
-                        help="picture to write, of a kind that Matplotlib knows by its ending")
+                        help="picture to write; its ending is the format, such as .png or .svg")
     return parser.parse_args(arguments)
 
 
 def is_number(value):
+    """Whether a value is a finite number of a size that can be drawn."""
     return type(value) in (int, float) and abs(value) < 1e15  # false for NaN, too
 
 
 def check(holds, what):
+    """Raises ValueError unless `holds`."""
     if not holds:
         raise ValueError(f"a {what} is not valid")
 
@@ -60,6 +62,7 @@ def read(path):
 
 
 def name_of(method):
+    """What the legend calls a method of freshness_bench."""
     if method in NAMES:
         return NAMES[method]
     return f"SIM soft, rebuilt every {method.rsplit(':', 1)[-1]} steps"
@@ -86,6 +89,7 @@ def draw_line(axes, rows, costs):
 
 
 def draw(reports, path):
+    """Writes the picture, a line of panels per report."""
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot

@@ -14,6 +14,7 @@ EXACT = ("recall", "recall_p5", "recall_ties", "attention_mass", "positions_dige
 
 @dataclasses.dataclass
 class Row:
+    """The times of a row in one run, and what it returned."""
     samples: "list[float]"  # nanoseconds
     exact: dict  # what must not change
     data: "str | None" = None  # digest of what was measured on
@@ -21,6 +22,8 @@ class Row:
 
 
 def kernel_rows(run):
+    """Rows by name of a kernel_bench run; nothing more has to agree, so the second value is
+    None."""
     context = run.get("context", {})
     place = f"{context.get('host_name')}, {context.get('num_cpus')} CPUs"
     units = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
@@ -42,6 +45,7 @@ def kernel_rows(run):
 
 
 def setting_of(row):
+    """The setting of a row of retrieval_bench, as a part of its name."""
     shown = {"L": row["l_mean"], "b": row["b"], "k": row["k"], "threads": row["threads"]}
     # Cells may differ in what a row of them does not: dim, or lengths beyond those of a bundle.
     swept = {key.removeprefix("sweep_"): value for key, value in row.items()
@@ -53,6 +57,7 @@ def setting_of(row):
 
 
 def request_rows(run):
+    """Rows by name of a retrieval_bench run, and the settings that must agree."""
     environment = run.get("environment", {})
     place = f"{environment.get('cpu')}, {environment.get('target')}"
     rows = {}
@@ -97,6 +102,8 @@ def read_side(path):
 
 
 def read_both(old_path, new_path):
+    """Two lists with the rows of each run. Raises BadInput unless they are as many, with the same
+    settings and, row by row, the same data."""
     old, new = read_side(old_path), read_side(new_path)
     if len(old) != len(new):
         raise BadInput(f"{len(old)} runs in {old_path} and {len(new)} in {new_path} (expected as "

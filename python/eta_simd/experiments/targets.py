@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holds measured speeds against their targets; scripts/targets.sh runs what it reads.
+"""Checks measured speeds against their targets; scripts/targets.sh measures and calls it.
 
   targets.py --kernels JSON --threads TEXT --recall CSV --hyperplanes KIND=CSV...
 
-Prints a line for each target: name, target, measured, and whether it is reached. Exit code 1 if
-any is not; targets of an instruction set that the machine lacks are shown with what was measured
-instead, and decide nothing.
+Prints a line for each target: name, target, measured, and whether it is reached. A target of an
+instruction set that the machine lacks is undecided; its line shows the best instruction set
+instead. Exit code 1 if a target is not reached.
 """
 import csv
 import json
@@ -39,6 +39,7 @@ class Kernels:
         self.rows = {row["name"]: row for row in data["benchmarks"]}
 
     def counter(self, name, target, counter):
+        """A counter of a row; None without the row. Raises BadInput if the row failed."""
         row = self.rows.get(f"{name}/{target}")
         if row is None:
             return None
@@ -47,6 +48,7 @@ class Kernels:
         return row.get(counter)
 
     def matching(self, pattern, target, counter):
+        """The counters of all rows whose name matches `pattern`."""
         found = [row[counter] for name, row in self.rows.items()
                  if re.fullmatch(f"{pattern}/{target}", name) and counter in row]
         return found
@@ -61,6 +63,8 @@ class Report:
         print(f"{'name':52} {'target':>9} {'measured':>9}  {'':3}")
 
     def line(self, name, bound, limit, measured, unit="", note="", counts=True):
+        """Prints a line and counts it. With `counts` false it decides nothing, and `note` says
+        why."""
         if measured is None:
             verdict, shown = "not measured", "-"
             counts_here = counts
@@ -104,6 +108,7 @@ def hamming(report, kernels):
 
 
 def other_kernels(report, kernels):
+    """Encoding, gathering, and scores of floats and int8."""
     target = kernels.target
 
     def least(name, pattern, limit):
@@ -126,6 +131,7 @@ def rows_of(path):
 
 
 def hyperplanes(report, paths):
+    """Recall with Hadamard hyperplanes against Gaussian ones."""
     recall = {kind: float(rows_of(path)[-1]["recall"]) for kind, path in paths.items()}
     report.line("Hadamard recall less Gaussian, 256 bits, dim 128", ">=", -0.01,
                 recall["hadamard"] - recall["gaussian"])

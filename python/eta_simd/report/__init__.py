@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of scripts/report.py: what it reads, what it draws, the page it writes."""
+"""A page of results: inputs.py reads, panels/ draws, words.py sums up, page.py writes."""

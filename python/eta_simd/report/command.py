@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes a page of results: what wins for which budget in words, and pictures.
+"""Makes a page of results: which method wins for which budget, and pictures.
 
   report.py RESULT... [--output DIR]
 
 A RESULT is a file or a folder with files, JSON or CSV, of retrieval_bench, kernel_bench
-(--benchmark_format=json), equal_recall.sh and thread_scaling.sh (--csv). report.html needs nothing
-beside it and opens offline; pictures/ has each picture as SVG and PNG. What there is no data for is
-left out and named."""
+(--benchmark_format=json), equal_recall.sh and thread_scaling.sh (--csv); sweeps are used beside the
+main table. report.html needs no other file and opens offline; pictures/ has each picture as SVG and
+PNG. Pictures without data are left out and named."""
 import argparse
 import os
 import sys
@@ -23,7 +23,7 @@ def parse_options(arguments):
     add("results", nargs="+", type=Path, metavar="RESULT", help="files or folders")
     add("--output", type=Path, metavar="DIR",
         help="folder for report.html and pictures/ (default: that of the first RESULT)")
-    add("--title", default="eta-simd: results", help="of the page (default: %(default)s)")
+    add("--title", default="eta-simd: results", help="title (default: %(default)s)")
     return parser.parse_args(arguments)
 
 

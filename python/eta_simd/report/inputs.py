@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads what the benchmarks and scripts of this project write."""
+"""Reads what the benchmarks and scripts of this project write. Every number that is drawn is
+checked; BadInput names the file."""
 import csv
 import dataclasses
 import json
@@ -18,6 +19,7 @@ THREAD_COLUMNS = ["case", "method", "threads", "median", "least", "largest"]
 
 @dataclasses.dataclass
 class Results:
+    """What was read, by kind; rows are dicts."""
     rows: list = dataclasses.field(default_factory=list)  # of retrieval_bench, with "data"
     kernels: list = dataclasses.field(default_factory=list)  # of kernel_bench, one per repetition
     choices: list = dataclasses.field(default_factory=list)  # of equal_recall.py
@@ -28,6 +30,7 @@ class Results:
 
 
 def number(row, key, path):
+    """A finite float, or None where the row has none."""
     value = row.get(key)
     if value in (None, ""):
         return None
@@ -38,11 +41,13 @@ def number(row, key, path):
 
 
 def need(holds, path, text):
+    """Raises BadInput about the file unless `holds`."""
     if not holds:
         raise BadInput(f"{path}: {text}")
 
 
 def choice_of(choice, path):
+    """A choice of equal_recall.py, checked."""
     for key, kind in (("data", str), ("cache", str), ("family", str), ("l", (int, float)),
                       ("target", (int, float)), ("is_winner", bool)):
         need(isinstance(choice[key], kind), path, f"{key} of a choice is {choice[key]!r:.40}")
@@ -52,6 +57,7 @@ def choice_of(choice, path):
 
 
 def request_row(row, data, digest, path):
+    """A row of retrieval_bench, checked and with its numbers as floats."""
     numbers = {key: number(row, key, path) for key in NUMBERS}
     need(all(isinstance(row.get(key), str) and row[key] for key in ("method", "cache")), path,
          "a row without method or cache")
@@ -86,6 +92,7 @@ def name_swept_bundles(rows):
 
 
 def add_machine(results, text):
+    """Adds a line about a machine once."""
     if text not in results.machines:
         results.machines.append(text)
 
@@ -121,6 +128,8 @@ def add_json(results, run, path):
 
 
 def add_csv(results, path, is_found):
+    """Whether the file is one of ours, whose rows are then in `results`. A file that was found in a
+    folder (`is_found`) is passed over if its JSON is there."""
     with open(path, newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         columns = reader.fieldnames or []
@@ -142,6 +151,7 @@ def add_csv(results, path, is_found):
 
 
 def add_file(results, path, is_found):
+    """Reads a file into `results`. Raises BadInput if it cannot be read or is malformed."""
     try:
         if path.suffix == ".csv":
             is_ours = add_csv(results, path, is_found)

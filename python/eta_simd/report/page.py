@@ -19,7 +19,8 @@ STYLE = """
 @media print { :root { color-scheme: light; %(light)s } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 1080px; padding: 1.5rem 1rem 3rem; color: var(%(ink)s);
-  background: var(%(paper)s); font: 16px/1.5 system-ui, "Liberation Sans", "DejaVu Sans", sans-serif; }
+  background: var(%(paper)s);
+  font: 16px/1.5 system-ui, "Liberation Sans", "DejaVu Sans", sans-serif; }
 h1 { font-size: 1.6rem; margin: 0 0 .5rem; }
 h2 { font-size: 1.05rem; margin: 0 0 .25rem; }
 p { margin: 0 0 .75rem; max-width: 75ch; overflow-wrap: break-word; }
@@ -44,10 +45,12 @@ th:first-child, td:first-child { text-align: left; }
 
 
 def variable(colour):
+    """The CSS variable of a colour."""
     return f"--c{colour[1:]}"
 
 
 def style_sheet():
+    """The style sheet, with every colour of the pictures as a variable, light and dark."""
     light = " ".join(f"{variable(c)}: {c};" for c in DARK)
     dark = " ".join(f"{variable(c)}: {d};" for c, d in DARK.items())
     return STYLE % {"light": light, "dark": dark, "ink": variable(style.INK),
@@ -55,6 +58,7 @@ def style_sheet():
 
 
 def svg_of(panel):
+    """The SVG of a panel, the same bytes for the same figure."""
     text = io.StringIO()
     panel.figure.savefig(text, format="svg", metadata={"Date": None})
     return text.getvalue()
@@ -87,19 +91,21 @@ def table(rows):
                     for line in lines)
     titles = "".join(f"<th>{c}</th>" for c in head)
     name = "All methods of this setting"
-    body = (f"<div class=table><table><thead><tr>{titles}</tr></thead><tbody>{cells}</tbody></table>"
-            "</div>")
+    body = (f"<div class=table><table><thead><tr>{titles}</tr></thead><tbody>{cells}</tbody>"
+            "</table></div>")
     # Not every browser can print what is folded.
     return (f"<details><summary>{name}</summary>{body}</details>"
             f"<section class=printed><h2>{name}</h2>{body}</section>")
 
 
 def page(results, drawn, missing, title):
+    """The HTML of the page."""
     rows = main_group(results.rows)
     paragraphs = "".join(f"<p>{html.escape(text)}</p>" for text in words.summary(results))
     figures = "".join(
-        f"<figure{' class=dense' if p.is_dense else ''}><h2>{html.escape(p.title)}</h2>{inline(svg_of(p), p)}"
-        f"<figcaption>{html.escape(p.caption)}</figcaption></figure>" for p in drawn)
+        f"<figure{' class=dense' if panel.is_dense else ''}><h2>{html.escape(panel.title)}</h2>"
+        f"{inline(svg_of(panel), panel)}<figcaption>{html.escape(panel.caption)}</figcaption>"
+        "</figure>" for panel in drawn)
     notes = []
     if missing:
         notes.append("Not drawn, for want of data: " + "; ".join(missing) + ".")

@@ -19,6 +19,7 @@ def is_swept(row):
 
 def setting_key(row):
     # Two cells of a sweep have the same mean length where it cuts longer histories than there are.
+    """What rows of one table have in common."""
     return tuple(row[key] for key in ("file", "data", "dim", "l_mean", "b", "k", "threads",
                                       "cache")) + (row.get("sweep_L"),)
 
@@ -40,6 +41,7 @@ def main_group(rows):
 
 
 def family_of(method):
+    """The method without its numbers, which tells how its marker looks."""
     name = re.sub(r":\d+", "", method)
     return re.sub(r":.*", "", name) if name.startswith("sim_soft") else name
 
@@ -55,6 +57,7 @@ def pareto(rows):
 
 
 def chosen_methods(rows):
+    """The methods to draw, at most MOST_LINES: PREFERRED first, then in their order."""
     there = list(dict.fromkeys(row["method"] for row in rows))
     return ([m for m in PREFERRED if m in there] +
             [m for m in there if m not in PREFERRED])[:MOST_LINES]

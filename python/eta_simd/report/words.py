@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the results say in words: the fastest method for a recall, the best one for a latency."""
+"""Sums up results in words: the fastest method for a recall, the best one for a latency."""
 from eta_simd.report.selection import main_group
 
 RECALLS = (0.8, 0.9, 0.95, 0.99)
 
 
 def setting_text(row):
+    """The setting of a row for a reader."""
     threads = "1 thread" if row["threads"] == 1 else f"{row['threads']:.0f} threads"
     dim = f"dim = {row['dim']:.0f}, " if row.get("sweep_dim") else ""
-    return (f"{row['data']}: {dim}L = {row['l_mean']:,.0f}, B = {row['b']:,.0f}, K = {row['k']:.0f}, "
-            f"{threads}, {row['cache']} cache")
+    return (f"{row['data']}: {dim}L = {row['l_mean']:,.0f}, B = {row['b']:,.0f}, "
+            f"K = {row['k']:.0f}, {threads}, {row['cache']} cache")
 
 
 def microseconds(value):
+    """A time with three digits, or whole with separators."""
     return f"{value:,.0f} us" if value >= 100 else f"{value:.3g} us"
 
 
@@ -26,17 +28,18 @@ def budgets(rows):
 
 
 def joined(names):
+    """Names as an enumeration."""
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
 def winners_by_recall(rows):
-    """Sentences; recalls with the same winner are told together."""
-    told = {}
+    """Sentences on the fastest method for each of RECALLS; one for recalls with the same winner."""
+    by_winner = {}
     for recall in RECALLS:
         fit = [row for row in rows if row["recall_ties"] >= recall]
         best = min(fit, key=lambda row: row["p50_us"], default=None)
-        told.setdefault(best and best["method"], (best, []))[1].append(f"{recall:g}")
-    for best, recalls in told.values():
+        by_winner.setdefault(best and best["method"], (best, []))[1].append(f"{recall:g}")
+    for best, recalls in by_winner.values():
         if best is None:
             yield f"no method reaches a recall of {recalls[0]}"
         else:
@@ -47,6 +50,7 @@ def winners_by_recall(rows):
 
 
 def winners_by_latency(rows):
+    """Sentences on the best recall within each of budgets()."""
     for budget in budgets(rows):
         best = max((row for row in rows if row["p50_us"] <= budget),
                    key=lambda row: (row["recall_ties"], -row["p50_us"]))

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Latency per candidate at equal recall: command.py runs it, scripts/equal_recall.sh builds for it."""
+"""Latency per candidate at equal recall. command.py runs the experiment."""

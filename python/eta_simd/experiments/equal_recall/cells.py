@@ -34,9 +34,11 @@ class DataSet:
             self.lengths = np.diff(offsets) - held_out
 
     def users_with(self, length):
+        """How many users have `length` behaviours or more; the generator has any number."""
         return sys.maxsize if self.lengths is None else int((self.lengths >= length).sum())
 
     def arguments(self, length, requests):
+        """Arguments of retrieval_bench for this data at one history length."""
         if self.folder is None:
             return ["--users", requests, "--length", length + HELD_OUT]
         return ["--data", self.folder, "--min-history", length, "--max-history", length]
@@ -69,6 +71,7 @@ class Cell:
             return False
 
     def run(self, bench, timeout):
+        """Runs it. Raises BadInput if it fails, TimeoutExpired after `timeout` seconds."""
         command = [bench, *self.arguments, "--quiet", "--json", self.json, "--csv", self.csv]
         done = subprocess.run([str(c) for c in command], timeout=timeout, text=True,
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
@@ -80,7 +83,7 @@ class Cell:
 
 
 def make_cells(data_sets, methods, options, notes):
-    """Short histories first, so that a budget that runs out leaves the rows that are cheap."""
+    """The runs, short histories first, so that a budget covers the cheap ones."""
     cells = []
     for length in options.lengths:
         for data in data_sets:

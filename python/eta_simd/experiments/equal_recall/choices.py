@@ -16,6 +16,7 @@ def read_rows(path):
 
 
 def read_row(row):
+    """Family, method, recall and ns per candidate of a row; None if it takes no part."""
     family = family_of(row["method"])
     if family is None or row["recall_ties"] == "":
         return None

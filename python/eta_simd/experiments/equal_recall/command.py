@@ -25,6 +25,7 @@ BITS = [64, 128, 256, 512, 1024]
 
 
 def whole(minimum, maximum):
+    """Type of an option: a whole number in a range."""
     def parse(text):
         if not re.fullmatch(r"\d{1,9}", text) or not minimum <= int(text) <= maximum:
             raise argparse.ArgumentTypeError(
@@ -34,6 +35,7 @@ def whole(minimum, maximum):
 
 
 def list_of(parse):
+    """Type of an option: distinct values, separated by commas."""
     def parse_list(text):
         values = [parse(part) for part in text.split(",")]
         if len(set(values)) < len(values):
@@ -43,18 +45,21 @@ def list_of(parse):
 
 
 def cache_mode(text):
+    """Type of an entry of --caches."""
     if text not in ("warm", "cold"):
-        raise argparse.ArgumentTypeError(f"'{text}' is none of warm, cold")
+        raise argparse.ArgumentTypeError(f"'{text}' is neither warm nor cold")
     return text
 
 
 def share(text):
+    """Type of an entry of --targets."""
     if not re.fullmatch(r"[01]?\.?\d+", text) or not 0 < float(text) <= 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0, up to 1")
     return float(text)
 
 
 def named_bundle(text):
+    """Type of --data: (name, folder)."""
     name, separator, folder = text.partition("=")
     if not separator or not folder or not re.fullmatch(r"[A-Za-z0-9._]+", name):
         raise argparse.ArgumentTypeError(f"'{text}' has not the form NAME=BUNDLE")
@@ -88,6 +93,7 @@ def parse_options(arguments):
 
 
 def list_methods(bench):
+    """What the retrieval_bench prints for --list-methods."""
     try:
         return subprocess.run([bench, "--list-methods"], capture_output=True, text=True,
                               check=True).stdout

@@ -20,6 +20,7 @@ FAMILIES = {
 
 
 def family_of(method):
+    """The family of a method, or None."""
     for family, pattern in FAMILIES.items():
         if re.fullmatch(pattern, method):
             return family

@@ -45,6 +45,7 @@ def draw_panel(axes, choices):
 
 
 def set_scales(axes, lengths):
+    """Logarithmic scales with a tick at each length, and a light grid."""
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks(lengths, [f"{n:,}" for n in lengths], fontsize=8)

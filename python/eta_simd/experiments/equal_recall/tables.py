@@ -8,10 +8,12 @@ from eta_simd.experiments.equal_recall.families import BASE
 
 
 def number(value):
+    """A number with three digits, or whole with separators."""
     return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
 
 
 def table_field(choice):
+    """A choice in the Markdown table."""
     if choice["method"] is None:
         return f"- (at most {choice['best_recall']:.2f})"
     latency = number(choice["ns_per_candidate"])
@@ -32,6 +34,7 @@ speed-up over `faiss_exact`; `-` where no setting reaches the target, with its b
 
 
 def markdown(choices, notes):
+    """A table for each data set and cache mode, and the notes."""
     lines = [MARKDOWN_HEAD]
     for (data, cache), part in group(choices, "data", "cache").items():
         families = list(dict.fromkeys(c["family"] for c in part))
@@ -49,7 +52,7 @@ def markdown(choices, notes):
 
 
 def describe(cell):
-    """What one needs to judge or repeat a run: its arguments, machine and notes."""
+    """Arguments, machine and notes of a run, to judge or repeat it."""
     run = json.loads(cell.json.read_text())
     environment = {k: run["environment"].get(k)
                    for k in ("cpu", "target", "date", "load_average", "versions")}
@@ -59,6 +62,7 @@ def describe(cell):
 
 
 def write_all(cells, choices, notes, output):
+    """Writes equal_recall.csv, .md and .json; returns the Markdown."""
     files.write_csv(output / "equal_recall.csv", choices, list(choices[0]))
     text = markdown(choices, notes)
     files.write_text(output / "equal_recall.md", text)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ranking quality of the CTR models, over several seeds: command.py runs it."""
+"""Ranking quality of the CTR models over several seeds. command.py runs the experiment."""

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What retrieval costs in ranking quality: trains all models on several seeds and compares them.
+"""Measures the loss of ranking quality by retrieval: trains all models on several seeds and
+compares them.
 
 Each cell (data set, model, settings, seed) is one run of scripts/train_ctr.py; its report is kept
 in cells/, and cells that are there are not run again. The first seed's exported models are kept in

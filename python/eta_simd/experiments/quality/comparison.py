@@ -22,7 +22,7 @@ def holm(values):
 
 
 def paired_p(ours, theirs):
-    """p of the paired t-test; NaN below two pairs. Equal pairs differ by nothing: p is 1."""
+    """p of the paired t-test; NaN below two pairs, 1 where all pairs are equal."""
     differences = np.asarray(ours) - np.asarray(theirs)
     if len(differences) < 2:
         return float("nan")
@@ -32,6 +32,7 @@ def paired_p(ours, theirs):
 
 
 def verdict(p):
+    """Whether a difference with this p is more than noise."""
     if math.isnan(p):
         return "one seed"
     return "noise" if p >= LEVEL else "differs"

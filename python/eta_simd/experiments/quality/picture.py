@@ -42,6 +42,7 @@ def draw_line(axis, rows, along, table):
 
 
 def draw_sweep(path, sweep, tables):
+    """Writes the picture, a line of panels per data set."""
     sets = list(dict.fromkeys(row["data"] for row in sweep))
     figure, axes = pyplot.subplots(len(sets), 2, figsize=(10, 3.4 * len(sets) + 0.5),
                                    squeeze=False)

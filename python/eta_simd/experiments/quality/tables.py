@@ -15,6 +15,7 @@ SWEEP_COLUMNS = ("data", "bits", "k", "seeds", "auc", "low", "high", "p50_us", "
 
 
 def shown(row, column):
+    """A value of a row as text; empty where it is missing or NaN."""
     value = row.get(column, "")
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.1f}" if value >= 10 else f"{value:.4f}"
@@ -22,6 +23,7 @@ def shown(row, column):
 
 
 def markdown(tables, facts):
+    """A table for each data set."""
     lines = []
     for data, rows in tables.items():
         lines += [f"## {data}", ""]
@@ -54,6 +56,7 @@ def measure(options, data):
 
 
 def collect(options, data, latency):
+    """The rows of the table of a data set, a model each."""
     by_model = {}
     for model in options.models:
         reports = [read_cell(options, Cell(data, model, seed))
@@ -69,6 +72,7 @@ def collect(options, data, latency):
 
 
 def collect_sweep(options, latency):
+    """The rows of the sweep: AUC of eta at each setting, mean and range over seeds."""
     rows = []
     for data in options.sets:
         for bits, k in sweep_settings():

@@ -7,6 +7,7 @@ from eta_simd.report.selection import chosen_methods, family_of, main_group, par
 
 
 def recall_latency(results):
+    """All methods of the main setting, and the Pareto front."""
     rows = main_group(results.rows)
     if not rows:
         raise NoData("recall against latency (needs the JSON or CSV of retrieval_bench)")
@@ -55,6 +56,7 @@ def label_front(figure, axes, front):
 
 
 def recall_histogram(results):
+    """How many requests have which recall, for some methods of the main setting."""
     rows = [row for row in main_group(results.rows) or [] if row.get("recall_histogram")
             and 0 < row["recall"] < 0.9999]
     if not rows:
@@ -75,5 +77,5 @@ def recall_histogram(results):
     axes.set_xlabel("recall of a user's request (share)")
     axes.set_ylabel("requests (%)")
     legend_below(figure, axes, 2)
-    return Panel("recall_histogram", "Recall by user", f"{words.setting_text(rows[0])}. A mean hides "
-                 "the users to the left.", figure)
+    return Panel("recall_histogram", "Recall by user",
+                 f"{words.setting_text(rows[0])}. A mean hides the users to the left.", figure)

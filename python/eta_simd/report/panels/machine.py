@@ -17,6 +17,7 @@ def kernel_of(name):
 
 
 def limits(results):
+    """Share of the hardware limit, a row per kernel and shape, a marker per SIMD target."""
     shares = {}
     for entry in results.kernels:
         if isinstance(entry.get("of_limit"), float) and entry["of_limit"] > 0:
@@ -55,6 +56,8 @@ def limits(results):
 
 
 def threads(results):
+    """Throughput over that of one thread: ratios of thread_scaling.sh, and of runs with several
+    threads."""
     points = [(f"{row['method']}, {row['case'].split(', ')[0]}", row["threads"], row["median"],
                row["least"], row["largest"]) for row in results.threads]
     rows = widest(results.rows, "threads", ("data", "dim", "l_mean", "b", "k", "cache"))

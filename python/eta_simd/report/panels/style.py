@@ -18,8 +18,9 @@ STYLE = {
     "font.size": 9, "font.family": "sans-serif", "text.color": INK, "axes.edgecolor": INK,
     "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "axes.grid": True,
     "grid.color": GRID, "grid.linewidth": 0.6, "axes.axisbelow": True, "axes.spines.top": False,
-    "axes.spines.right": False, "legend.frameon": False, "legend.fontsize": 8, "svg.fonttype": "none",
-    "svg.hashsalt": "eta-simd", "figure.facecolor": "none", "axes.facecolor": "none",
+    "axes.spines.right": False, "legend.frameon": False, "legend.fontsize": 8,
+    "svg.fonttype": "none", "svg.hashsalt": "eta-simd", "figure.facecolor": "none",
+    "axes.facecolor": "none",
     "lines.linewidth": 1.6, "lines.markersize": 6,
 }
 

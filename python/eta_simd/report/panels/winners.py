@@ -8,6 +8,7 @@ from eta_simd.report.panels.style import NoData, Panel, look, new_figure
 
 
 def winners(results):
+    """A panel for each data set and cache mode."""
     parts = {}
     for choice in results.choices:
         parts.setdefault((choice["data"], choice["cache"]), []).append(choice)
@@ -18,6 +19,7 @@ def winners(results):
 
 
 def draw_winners(data, cache, choices, families):
+    """A grid of history lengths and recalls with the fastest family in each cell."""
     lengths = sorted({c["l"] for c in choices})
     recalls = sorted({c["target"] for c in choices}, reverse=True)
     figure, axes = new_figure(1.3 + 0.55 * len(recalls))
@@ -32,7 +34,8 @@ def draw_winners(data, cache, choices, families):
         setting = choice["method"].removeprefix("eta_gather:").removeprefix("eta:")
         setting = "" if setting == choice["family"] else re.sub(r"\+rerank(_i8)?:", "+r", setting)
         value = choice["ns_per_candidate"]
-        lines = [choice["family"], setting, f"{value:,.0f} ns" if value >= 10 else f"{value:.2g} ns"]
+        time = f"{value:,.0f} ns" if value >= 10 else f"{value:.2g} ns"
+        lines = [choice["family"], setting, time]
         axes.text(x, y, "\n".join(line for line in lines if line), ha="center", va="center",
                   fontsize=6.5 if len(lengths) <= 6 else 5, linespacing=1.15)
     axes.set_xlim(-0.5, len(lengths) - 0.5)
@@ -44,5 +47,5 @@ def draw_winners(data, cache, choices, families):
     axes.set_ylabel("recall reached (share)")
     name = re.sub(r"[^\w.-]", "_", f"winners_{data}_{cache}")[:100]
     return Panel(name, f"Winners at equal recall: {data}, {cache}",
-                 "The fastest family in each cell, its bits (+r: oversampling of the rescoring) and "
-                 "its time per candidate.", figure, is_dense=True)
+                 "The fastest family in each cell, its bits (+r: oversampling of the rescoring) "
+                 "and its time per candidate.", figure, is_dense=True)
