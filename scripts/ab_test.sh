@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# How often scripts/compare.py is wrong: kernel_bench against itself (A/A) and against itself with a
-# planted slowdown (A/B). Installs what is missing and builds.
+# Measures how often scripts/compare.py is wrong: compares kernel_bench with itself (A/A) and with
+# itself under a planted slowdown (A/B). Installs what is missing and builds.
 #
 #   scripts/ab_test.sh [--aa N] [--ab N] [--bench PATH] [ARGUMENT...]
 #
@@ -10,7 +10,7 @@
 #   --bench PATH   a kernel_bench to use instead of building one
 #   ARGUMENT...    given to scripts/ab_test.py, such as --rounds N; its --help lists them
 #
-# The exit code is 0 if both hold, 1 if not. docs/measurement.md says what was found.
+# Exit code: 0 if both hold, 1 if not. docs/measurement.md has the results.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 bench=

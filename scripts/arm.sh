@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing, cross-builds the kernel tests for aarch64 and runs them under qemu-user:
-# all of them on a CPU that has NEON only, those of the SVE targets at several vector lengths.
-# docs/arm.md says more.
+# Cross-builds the kernel tests for aarch64 and runs them under qemu-user: all of them on a CPU with
+# NEON only, those of the SVE targets at several vector lengths. Installs what is missing. See
+# docs/arm.md.
 #
 #   scripts/arm.sh [--build-only] [--quick] [-DNAME=VALUE...]
 #
-#   --build-only    no tests
-#   --quick         every SIMD target once: SVE and SVE2 at one vector length each, and of the portable
-#                   target, which x86 tests too, only the comparisons between targets
+#   --build-only    runs no tests
+#   --quick         runs every SIMD target once: SVE and SVE2 at one vector length each. The
+#                   portable target, tested on x86 too, only takes part in comparisons of targets
 #   -DNAME=VALUE    given to CMake, such as -DETA_WERROR=ON
 #
-# Exit code 77: the arm64 packages are not there and cannot be installed.
+# Exit code 77: the arm64 packages are missing and cannot be installed.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 build_only=
@@ -41,9 +41,10 @@ build arm64 kernel_tests
 reports="$(mktemp -d)"
 trap 'rm -rf "$reports"' EXIT
 
-# run_tests NAME CPU TARGETS [TARGET...]: runs the kernel tests on an emulated CPU, which has to
-# support exactly TARGETS; with TARGET... only those on these targets, the golden file and the
-# comparisons between targets. Each program that runs on every target must have run each of them.
+# run_tests NAME CPU TARGETS [TARGET...]: runs the kernel tests on an emulated CPU, which must
+# support exactly TARGETS. TARGET... limits the tests to these targets, the golden file and the
+# comparisons of targets. Dies if a program that has tests for every target has not run each of
+# them.
 run_tests() {
   local name=$1 cpu=$2 has=$3 filter="*${quick:+-*/EMU128}" start=$SECONDS total=0
   local targets target program report count
@@ -80,9 +81,11 @@ run_tests() {
 
 cd "$ROOT"
 run_tests "NEON" cortex-a72 "NEON EMU128"
-# The targets of a fixed vector length, and those of any length at two lengths each, if not quick.
+# Targets with a fixed vector length run at that. SVE and SVE2 run at two lengths each, or one if
+# quick.
 more=(SVE SVE2)
 [[ -z $quick ]] || more=()
-run_tests "SVE of 128 bits" max,sve-max-vq=1 "SVE2_128 SVE2 SVE NEON EMU128" SVE2_128 "${more[@]:0:1}"
+run_tests "SVE of 128 bits" max,sve-max-vq=1 "SVE2_128 SVE2 SVE NEON EMU128" SVE2_128 \
+  "${more[@]:0:1}"
 run_tests "SVE of 256 bits" max,sve-max-vq=2 "SVE_256 SVE2 SVE NEON EMU128" SVE_256 "${more[@]:1:1}"
 run_tests "SVE of 512 bits" max,sve-max-vq=4 "SVE2 SVE NEON EMU128" SVE2 SVE

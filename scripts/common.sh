@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Sourced by the other scripts: where the project is, how it is built, how messages look.
+# Sourced by the other scripts: paths, options, messages, and how to configure and build.
 set -euo pipefail
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -8,7 +8,7 @@ JOBS="$(nproc 2>/dev/null || echo 2)"
 # shellcheck disable=SC2034 # used by those that source this file
 PYTHON=/usr/bin/python3 # not the first in PATH: a private build there cannot see apt's modules
 
-# One line on stderr and exit code 2: the caller or the input is at fault.
+# Ends with one line on stderr and exit code 2, for bad options or input.
 die() {
   printf '%s: %s\n' "$(basename "$0")" "$*" >&2
   exit 2
@@ -19,9 +19,10 @@ say() { printf '%s\n' "$*" >&2; }
 # The comment block at the head of a script is its --help.
 print_help() { awk 'NR > 2 && /^#/ { sub(/^# ?/, ""); print; next } NR > 2 { exit }' "$0"; }
 
-# parse_options "NAME..." ARGUMENT...: sets the options of a script. `name=` stands for --name VALUE,
-# `name` for a flag that is set to 1; a dash in a name is an underscore in its variable. What is
-# neither goes into the array `rest`, in its order. -h and --help print the help and exit.
+# parse_options "NAME..." ARGUMENT...: sets variables from the arguments of a script. The NAME
+# `name=` takes --name VALUE and `name` the flag --name, which sets 1; a dash becomes an underscore
+# in the variable. All other arguments go to the array `rest`, in order. -h and --help print the
+# help.
 parse_options() {
   local names=" $1 " name
   shift
@@ -52,7 +53,7 @@ refuse() { [[ $# -eq 0 ]] || die "unknown argument '$1'; --help lists the option
 # check_program OPTION PATH: dies unless PATH is empty or can be run.
 check_program() { [[ -z $2 || -x $2 ]] || die "$1 $2: there is no such program"; }
 
-# configure PRESET [CMAKE ARGUMENT...]: shows the output of CMake only when it fails.
+# configure PRESET [CMAKE ARGUMENT...]: configures; shows the output of CMake only if it fails.
 configure() {
   local preset=$1 log="$ROOT/build/$1/configure.log"
   mkdir -p "$(dirname "$log")"
@@ -63,7 +64,7 @@ configure() {
   }
 }
 
-# build PRESET [TARGET...]: Ninja's progress line on a terminal, nothing but warnings in a pipe.
+# build PRESET [TARGET...]: builds; shows progress on a terminal, only warnings in a pipe.
 build() {
   local preset=$1 quiet=()
   shift

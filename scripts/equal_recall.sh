@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Latency per candidate at equal recall, for history lengths from 256 to 65,536, warm and cold: a
-# table, a CSV, a JSON and a picture. Installs what is missing and builds.
+# Measures the latency per candidate at equal recall, for history lengths from 256 to 65,536, warm
+# and cold. Writes a table, a CSV, a JSON and a picture. Installs what is missing and builds.
 #
 #   scripts/equal_recall.sh [--output DIR] [--movielens DIR] [--bench PATH] [ARGUMENT...]
 #
-#   --output DIR      where the results go, default results/equal-recall; runs that are finished
-#                     there are kept and not run again
+#   --output DIR      folder for the results, default results/equal-recall; a run that is finished
+#                     there is not repeated
 #   --movielens DIR   an unpacked MovieLens data set (ratings and movies, .csv or .dat) beside the
 #                     generator; imported once, into the output folder
 #   --bench PATH      a retrieval_bench to use instead of building one

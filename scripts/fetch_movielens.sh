@@ -8,9 +8,9 @@
 #   --output DIR        the bundle to make, default data/movielens-<set>; must not exist
 #   --bundle-tool PATH  used instead of building bundle_tool
 #
-# The data may not be used commercially without permission, and most sets may not be passed on: read
-# the terms that are shown. ETA_MOVIELENS_URL names another folder to download from, such as a
-# mirror or file:///path. On failure nothing is left behind and the exit code is 2.
+# Commercial use of the data needs permission, and most sets must not be redistributed: read the
+# terms that are shown. ETA_MOVIELENS_URL names another folder to download from, such as a mirror or
+# file:///path. A failure leaves nothing behind; the exit code is 2.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 output=

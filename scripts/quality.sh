@@ -4,11 +4,11 @@
 #
 #   scripts/quality.sh [RESULTS] [ARGUMENT OF quality.py ...]
 #
-# RESULTS (default: results/quality) keeps data, cells, models, tables and pictures; what is there is
-# not made again. MovieLens is read from $MOVIELENS (default: data/ml-latest-small, which
-# scripts/fetch_movielens.sh makes); without it the planted data are used alone.
-# Needs scripts/setup.sh train, and for MovieLens a built bundle_tool. Where ctr_bench is built in
-# build/release the models of the first seed are timed too, after the training.
+# RESULTS (default: results/quality) keeps data, cells, models, tables and pictures; finished parts
+# are not repeated. MOVIELENS in the environment names an unpacked MovieLens folder (default:
+# data/ml-latest-small); without that folder only planted data are used. Needs scripts/setup.sh
+# train, and for MovieLens a built bundle_tool. Where ctr_bench is built in build/release the models
+# of the first seed are timed too, after the training.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then

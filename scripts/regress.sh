@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Has a change made a kernel slower, or retrieval return something else? Builds another commit beside
-# this source tree, runs both interleaved on this machine and compares them.
+# Finds out whether a change makes a kernel slower or retrieval return something else. Builds
+# another commit beside this source tree, runs both interleaved on this machine and compares them.
 #
 #   scripts/regress.sh BASE_REV [--filter REGEX] [--rounds N] [--threshold SHARE] [--markdown]
 #                      [--allow-changed]
 #
 #   BASE_REV           commit to compare with, such as origin/main
-#   --filter REGEX     rows of kernel_bench, default a handful at 64 bits and L = 1,024; only those of
-#                      the best SIMD target are run
+#   --filter REGEX     rows of kernel_bench, default a few at 64 and 256 bits and L = 1,024; only
+#                      the best SIMD target is run
 #   --rounds N         runs of each side, alternating A B, B A, ..., default 16
-#   --threshold SHARE  slowdown from which a row fails, default 0.15
+#   --threshold SHARE  a row fails if it is slower by more, default 0.15
 #   --markdown         tables for a pull request
-#   --allow-changed    a change of what is returned is meant: show it, and do not fail
+#   --allow-changed    show a change of what is returned, but do not fail because of it
 #
-# A slowdown beyond the threshold fails only if two more series of rounds confirm it. What
-# retrieval_bench returns on generated data is compared exactly. Exit code: 0 fine, 1 a regression, 2
-# bad input. The other commit is built in a temporary folder, which is removed at the end.
+# A slowdown beyond the threshold fails only if two more series of rounds confirm it. The results of
+# retrieval_bench on generated data are compared exactly. Exit code: 0 fine, 1 a regression, 2 bad
+# input. The other commit is built in a temporary folder, which is removed at the end.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 filter='^hamming_(distances|topk_any)/bits:(64|256)/L:1024/|^dot_topk_any/L:1024/dim:64/B:256/'
@@ -49,8 +49,8 @@ trap 'exit 143' TERM
 
 git -C "$ROOT" worktree add --quiet --detach "$scratch/source" "$revision"
 say "Building $base (${revision:0:12}) ..."
-# As configured here, launcher and compiler included, so that only the sources differ. In a folder
-# of the same name, so that a compiler cache finds what both commits share.
+# Configured as this tree, launcher and compiler included, so that only the sources differ. The
+# build folder has the same name, so that a compiler cache finds the files that both commits share.
 configure release
 cached() { sed -n "s/^$1:[A-Z]*=//p" "$ROOT/build/release/CMakeCache.txt"; }
 (cmake -S "$scratch/source" -B "$scratch/source/build/release" -G Ninja -DCMAKE_BUILD_TYPE=Release \
@@ -120,7 +120,7 @@ code=0
 compare "$scratch/first/base" "$scratch/first/new" ${markdown:+--markdown} || code=$?
 [[ $code -ne 2 ]] || exit 2
 if [[ $code -eq 1 ]]; then
-  # A check against the scalar twin is not the speed: once is enough.
+  # A check against the scalar twin gives the same result every time, so one series is enough.
   compare "$scratch/first/base" "$scratch/first/new" --returned >/dev/null || failed=1
   slow="$(slow_rows first || true)"
   for name in second third; do

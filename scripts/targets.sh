@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Measures what the kernels promise, in one run, and holds it against the targets.
+# Measures the kernels and checks them against their speed targets.
 #
 #   scripts/targets.sh [--quick] [--keep DIR]
 #
-#   --quick      a tenth of the time: for trying the script out, not for its numbers
-#   --keep DIR   also leave what was measured there
+#   --quick      takes a tenth of the time, to try the script out; its numbers are noisy
+#   --keep DIR   copies the measurements to DIR
 #
-# A line for each target: name, target, measured, reached or not. Exit code 1 if any is not. Most
-# targets are those of AVX-512 with VPOPCNTDQ: on another machine their lines show what its best
-# instruction set does, and decide nothing. Every ratio has both its sides in one process, run in
-# turn, the least of many times of each; a quiet machine is still needed.
+# Prints a line for each target: name, target, measured, reached or not. Exit code 1 if one is not.
+# Most targets are defined for AVX-512 with VPOPCNTDQ: on another machine their lines show its best
+# instruction set, and decide nothing. Both sides of a ratio run in turn in one process, and the
+# fastest of many times counts; a quiet machine is still needed.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 quick=
@@ -41,9 +41,14 @@ awk -v load="$load" 'BEGIN { exit !(load > 0.5) }' &&
 target="$("$bench/kernel_bench" --benchmark_filter='limit_fma' --benchmark_min_time=0.01 \
   --benchmark_format=json 2>/dev/null | sed -n 's/.*"simd_target": "\(.*\)".*/\1/p')"
 shapes='bits:(64/L:(1024|16384)|256/L:(1024|16384)|128/L:2048|1024/L:100000)'
+rows="(hamming_distances|hamming_topk_(any|sorted))/$shapes(/K:[0-9]+)?"
+rows+="|hamming_topk_batch/.*|simhash_encode/rows:1024/.*"
+rows+="|hadamard_encode/rows:1024/dim:128/bits:256|gather_code_blocks/table:4194304/.*"
+rows+="|dot(_i8)?_scores/L:1024/dim:64/B:256"
+sorted_rows="hamming_topk_sorted/bits:(64|256)/L:1024/K:64/AVX2"
 say "Kernels ($target) ..."
 "$bench/kernel_bench" --benchmark_min_time="$min_time" --benchmark_format=json \
-  --benchmark_filter="^((hamming_distances|hamming_topk_(any|sorted))/$shapes(/K:[0-9]+)?|hamming_topk_batch/.*|simhash_encode/rows:1024/.*|hadamard_encode/rows:1024/dim:128/bits:256|gather_code_blocks/table:4194304/.*|dot(_i8)?_scores/L:1024/dim:64/B:256)/$target\$|^hamming_topk_sorted/bits:(64|256)/L:1024/K:64/AVX2\$" \
+  --benchmark_filter="^($rows)/$target\$|^$sorted_rows\$" \
   >"$results/kernels.json"
 
 say "Recall of hyperplanes ..."

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# How much more N threads answer than one: for batches of users, and for one request whose 1,000
-# candidates are split.
+# Measures the throughput of N threads over one: for batches of users, and for one request whose
+# 1,000 candidates are split.
 #
 #   scripts/thread_scaling.sh [--threads N] [--pairs N] [--bench PATH] [--csv FILE] [ARGUMENT...]
 #
@@ -11,8 +11,8 @@
 #   --csv FILE     file for the ratios too, which scripts/report.py draws
 #   ARGUMENT...    given to retrieval_bench, such as --methods exact,eta:64 or --k 100
 #
-# Runs alternate, so that a machine that becomes slower or busier does so for both sides alike; a
-# spread (least and largest ratio) that is wide says that it was not quiet enough.
+# Runs alternate, so that a drift of the machine hits both sides alike. A wide spread (least and
+# largest ratio) means that the machine was not quiet enough.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 threads=2
@@ -22,7 +22,8 @@ csv=
 parse_options "threads= pairs= bench= csv=" "$@"
 [[ $threads =~ ^[1-9][0-9]{0,3}$ ]] || die "--threads $threads: not a whole number below 10000"
 [[ $pairs =~ ^[1-9][0-9]{0,3}$ ]] || die "--pairs $pairs: not a whole number below 10000"
-[[ -z $csv || -w $csv || (! -e $csv && -w $(dirname "$csv")) ]] || die "--csv $csv: cannot be written"
+[[ -z $csv || -w $csv || (! -e $csv && -w $(dirname "$csv")) ]] ||
+  die "--csv $csv: cannot be written"
 check_program --bench "$bench"
 if [[ -z $bench ]]; then
   "$ROOT/scripts/setup.sh" build
