@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of what train_ctr.py, make_planted.py and torch_latency.py refuse, and of planted data. Exit
+"""Tests of planted data and of what train_ctr.py, make_planted.py and torch_latency.py refuse. Exit
 code 77: PyTorch or NumPy is missing."""
 import json
 import unittest

@@ -19,8 +19,8 @@ class Export(TrainedTest):
         for name in MODELS:
             with self.subTest(name):
                 out = self.folder / f"export-{name}"
-                done = support.call("train_ctr.py", "--bundle", self.bundle, "--model", name, "--out",
-                              out, "--epochs", 1, *TINY)
+                done = support.call("train_ctr.py", "--bundle", self.bundle, "--model", name,
+                                    "--out", out, "--epochs", 1, *TINY)
                 self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
                 self.check_logits(out, name)
 
@@ -117,8 +117,8 @@ class Export(TrainedTest):
 
     def test_snapshots(self):
         out = self.folder / "snapshots"
-        done = support.call("train_ctr.py", "--bundle", self.bundle, "--model", "eta", "--out", out,
-                      "--epochs", 1, "--export-every", 2, *TINY)
+        done = support.call("train_ctr.py", "--bundle", self.bundle, "--model", "eta", "--out",
+                            out, "--epochs", 1, "--export-every", 2, *TINY)
         self.assertEqual(done.returncode, 0, done.stderr)
         first, second = (export.load(out / "snapshots" / f"step_{step:06}")[1]["item_codes"]
                          for step in (0, 2))

@@ -101,8 +101,9 @@ class Parity(unittest.TestCase):
             report = self.folder / f"retrieval-{model}.json"
             done = subprocess.run(
                 [pathlib.Path(BENCH).with_name("retrieval_bench"), "--data",
-                 self.folder / model / "bundle", "--methods", "exact,eta:21", "--k", "6", "--repeats",
-                 "1", "--quiet", "--json", report], text=True, capture_output=True, check=False)
+                 self.folder / model / "bundle", "--methods", "exact,eta:21", "--k", "6",
+                 "--repeats", "1", "--quiet", "--json", report], text=True,
+                capture_output=True, check=False)
             self.assertEqual(done.returncode, 0, done.stderr)
             rows = json.loads(report.read_text())["rows"]
             self.assertEqual([row["method"] for row in rows], ["exact", "eta:21"])
@@ -125,8 +126,8 @@ class Parity(unittest.TestCase):
         report.write_text(json.dumps(good))
         python("freshness.py", "--json", report, "--out", picture)
         self.assertTrue(picture.exists())
-        for change in ({"step": "7"}, {"step": 10**400}, {"auc": [1]}, {"auc": "x"}, {"method": "$"},
-                       {"method": [1]}, {"recall_ties": float("nan")}):
+        for change in ({"step": "7"}, {"step": 10**400}, {"auc": [1]}, {"auc": "x"},
+                       {"method": "$"}, {"method": [1]}, {"recall_ties": float("nan")}):
             report, picture = self.folder / "bad.json", self.folder / "bad.png"
             report.write_text(json.dumps({**good, "rows": [{**row, **change}]}))
             done = support.call("freshness.py", "--json", report, "--out", picture)

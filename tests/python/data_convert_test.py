@@ -72,7 +72,8 @@ class Convert(DataTest):
         bundle = self.make("convert.py", "--input", path)
         self.assertEqual(bundle["candidates_items"].tolist(), [4, 5, 6])
         made = self.folder / "made.hdf5"
-        support.call("convert.py", "--input", self.output, "--output", made, "--metric", "euclidean")
+        support.call("convert.py", "--input", self.output, "--output", made, "--metric",
+                     "euclidean")
         with h5py.File(made) as file:
             np.testing.assert_array_equal(file["train"], self.BASE)
             np.testing.assert_array_equal(file["test"], self.QUERIES)

@@ -12,9 +12,9 @@ TAOBAO_BEFORE_1970 = "3,2333346,2520772,pv,-2134949234"
 TAOBAO = ["1,2268318,2520377,pv,1511544070", "1,2333346,2520771,pv,1511561733",
           "1,2576651,149192,cart,1511572885", "2,2333346,2520772,pv,1511561700",
           "2,2268318,2520377,buy,1511572000", "2,2576651,149192,pv,1511561700"]
-KUAIRAND = ("user_id,video_id,date,hourmin,time_ms,is_click,is_like,is_follow,is_comment,is_forward,"
-            "is_hate,long_view,play_time_ms,duration_ms,profile_stay_time,comment_stay_time,"
-            "is_profile_enter,is_rand,tab")
+KUAIRAND = ("user_id,video_id,date,hourmin,time_ms,is_click,is_like,is_follow,is_comment,"
+            "is_forward,is_hate,long_view,play_time_ms,duration_ms,profile_stay_time,"
+            "comment_stay_time,is_profile_enter,is_rand,tab")
 KUAIRAND_ROWS = ["0,3784,20220410,700,1649545620867,1,0,0,0,0,0,1,11130,10867,0,0,0,0,1",
                  "0,4201,20220410,700,1649545610050,1,0,0,0,0,0,1,10000,10867,0,0,0,0,1",
                  "7,3784,20220411,0,1649649000111,0,0,0,0,0,0,0,0,16333,0,0,0,0,1",

@@ -17,8 +17,11 @@ class Reading(DataTest):
 
     def read(self, bundle):
         chunks = list(eta_log.read_chunks(bundle, self.COLUMNS))
-        return len(chunks), [(int(a), texts[code].decode()) for chunk in chunks for a, texts, code in
-                             zip(chunk["a"], [chunk["c"][0]] * len(chunk["a"]), chunk["c"][1])]
+        rows = []
+        for chunk in chunks:
+            texts, codes = chunk["c"]
+            rows += [(int(a), texts[code].decode()) for a, code in zip(chunk["a"], codes)]
+        return len(chunks), rows
 
     def test_cuts_chunks_anywhere(self):
         rows = [(n**3, "xyz"[:n % 4]) for n in range(300)]

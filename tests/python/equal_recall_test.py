@@ -94,7 +94,8 @@ class EqualRecall(support.FolderTest):
     def test_prints_a_table(self):
         text = tables.markdown(self.choices(ROWS, [0.8, 0.99]), ["a note"])
         self.assertIn("| L | recall | winner | eta | eta+rerank | eta+rerank_i8 | eta_asym |", text)
-        self.assertIn("| 0.8 | eta+rerank | 125 `eta:512` 4x | **75** `eta:64+rerank:4` 6.67x |", text)
+        self.assertIn("| 0.8 | eta+rerank | 125 `eta:512` 4x | **75** `eta:64+rerank:4` 6.67x |",
+                      text)
         self.assertIn("| - (at most 0.96) |", text)
         self.assertIn("- a note", text)
 

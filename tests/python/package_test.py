@@ -13,8 +13,8 @@ class Package(support.FolderTest):
                 "eta_simd.report, eta_simd.ctr, eta_simd.experiments, eta_simd.command; "
                 "print(eta_simd.__version__, *(m for m in ('numpy', 'torch', 'matplotlib') "
                 "if m in sys.modules))")
-        done = subprocess.run(["/usr/bin/python3", "-c", code], cwd=support.ROOT / "python", text=True,
-                              capture_output=True, check=False)
+        done = subprocess.run(["/usr/bin/python3", "-c", code], cwd=support.ROOT / "python",
+                              text=True, capture_output=True, check=False)
         self.assertEqual(done.stderr, "")
         self.assertRegex(done.stdout, r"^\d+\.\d+\.\d+\n$")
         self.assertIn(f"VERSION {done.stdout.strip()}",

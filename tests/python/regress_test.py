@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What scripts/regress.sh does with what the benchmarks say. These, CMake and setup.sh are stand-ins;
-git, compare.py and the shell are real."""
+"""Tests of how scripts/regress.sh judges benchmark results. The benchmarks, CMake and setup.sh are
+stand-ins; git, compare.py and the shell are real."""
 import os
 import pathlib
 import shutil

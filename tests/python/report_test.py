@@ -58,7 +58,8 @@ CHOICES = {"format": "eta-simd equal_recall 1", "choices": [
     for length in (256, 1024) for target in (0.8, 0.9) for family in ("eta", "scan_i8")]}
 THREADS = 'case,method,threads,median,least,largest\n"(a) users, B = 256",exact,2,1.9,1.8,2.0\n'
 ALL = {"recall_latency", "recall_histogram", "recall_bits", "oversampling", "recall_length",
-       "recall_candidates", "latency_length", "latency_candidates", "winners_made_warm", "hardware_limits", "threads"}
+       "recall_candidates", "latency_length", "latency_candidates", "winners_made_warm",
+       "hardware_limits", "threads"}
 
 
 class Report(support.FolderTest):
@@ -139,9 +140,9 @@ class Report(support.FolderTest):
         made = run(ROWS)
         made["data"]["digest"] = "0123456789abcdef"
         self.write("results.json", made)
+        recalls = (("eta:64", 0.4), ("eta:64+rerank:2", 0.6))
         cells = [({"L": length}, [row(method, recall * 512 / length, 10.0, l_mean=float(length))
-                                  for method, recall in (("eta:64", 0.4), ("eta:64+rerank:2", 0.6))])
-                 for length in (512, 2048)]
+                                  for method, recall in recalls]) for length in (512, 2048)]
         cells += [({"b": b}, [row("eta:64", 0.3, 9.0, b=b), row("exact", 1.0, 90.0, b=b)])
                   for b in (16, 64)]
         swept = sweep(cells, "0123456789abcdef")
@@ -255,7 +256,8 @@ class Report(support.FolderTest):
         self.assertEqual(front, ["eta:64", "eta:256", "eta:64+rerank:4", "scan_i8", "exact"])
 
     def test_refuses_bad_input(self):
-        for name, content in {"cut.json": "{", "rows.json": {"format": "eta-simd retrieval_bench 1"},
+        for name, content in {"cut.json": "{",
+                              "rows.json": {"format": "eta-simd retrieval_bench 1"},
                               "other.json": {"a": 1}, "list.json": [],
                               "nan.json": run([row("exact", 1.0, float("nan"))]),
                               "word.json": run([{**ROWS[0], "p50_us": "fast"}]),

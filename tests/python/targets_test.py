@@ -53,7 +53,8 @@ class TargetsTest(support.FolderTest):
         result = self.run_script(good_kernels("AVX3_DL"))
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         self.assertIn("0 not reached, 0 undecided", result.stdout)
-        self.assertEqual(len(re.findall(r"(?m)  reached\b", result.stdout)), 18 + 2 + 2 + 5 + 1 + 2 + 1)
+        self.assertEqual(len(re.findall(r"(?m)  reached\b", result.stdout)),
+                         18 + 2 + 2 + 5 + 1 + 2 + 1)
 
     def test_each_shortfall_is_told(self):
         for name, counter, bad in (
@@ -102,8 +103,9 @@ class TargetsTest(support.FolderTest):
         self.assertEqual(self.run_script(rows, target="AVX2").returncode, 1)
 
     def test_unreadable_input(self):
-        self.refused(support.call("targets.py", "--kernels", "/nowhere", "--threads", "x", "--recall",
-                                  "x", "--hyperplanes", "gaussian=x", "hadamard=x"), "nowhere")
+        done = support.call("targets.py", "--kernels", "/nowhere", "--threads", "x", "--recall",
+                            "x", "--hyperplanes", "gaussian=x", "hadamard=x")
+        self.refused(done, "nowhere")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import json
 import numpy as np
 
 from eta_simd.command import BadInput
+from eta_simd.data.bundle import check_ids, read_array, read_lists
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 USER, END, ITEM, LABEL, SPLIT = range(5)
@@ -39,49 +40,17 @@ class Bundle:
         return len(self.embeddings)
 
 
-def load_array(folder, name, dtype, shape, optional=False):
-    """The array of `folder/name`, of exactly this type; -1 in `shape` stands for any length."""
-    path = folder / name
-    if optional and not path.exists():
-        return None
-    try:
-        with open(path, "rb") as file:  # np.load would open archives too
-            array = np.lib.format.read_array(file, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise BadInput(f"{path}: not there") from error
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:  # NumPy parses the header as Python, and fails in as many ways
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BadInput(f"{path}: not a NumPy array file: {reason}") from error
-    if array.dtype != np.dtype(dtype):
-        raise BadInput(f"{path}: type {array.dtype} (expected {np.dtype(dtype)})")
-    fits = array.ndim == len(shape) and all(w in (-1, n) for n, w in zip(array.shape, shape))
-    if not fits:
-        raise BadInput(f"{path}: shape {list(array.shape)} (expected {list(shape)}, -1 is any)")
-    return array
-
-
-def check_ids(path, array, count, what):
-    """Raises BadInput unless all ids of `array` are from 0 to count - 1."""
-    if len(array) and (array.min() < 0 or array.max() >= count):
-        raise BadInput(f"{path}: {what} outside 0 to {count - 1}")
-
-
 def load_bundle(folder, seed, negatives=1):
     """Reads a bundle; samples from its ctr_samples.npy, else derived with `seed`."""
     if not folder.is_dir():
         raise BadInput(f"{folder}: not a folder")
-    embeddings = load_array(folder, "item_embeddings.npy", np.float32, (-1, -1))
+    embeddings = read_array(folder, "item_embeddings.npy", np.float32, (-1, -1))
     count = len(embeddings)
-    categories = load_array(folder, "item_categories.npy", np.int32, (count,), optional=True)
-    offsets = load_array(folder, "history_offsets.npy", np.int64, (-1,))
-    items = load_array(folder, "history_items.npy", np.int32, (-1,))
-    times = load_array(folder, "history_times.npy", np.int64, (len(items),), optional=True)
-    if len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != len(items) or (
-            np.diff(offsets) < 0).any():
-        raise BadInput(f"{folder / 'history_offsets.npy'}: does not rise from 0 to {len(items)}")
-    check_ids(folder / "history_items.npy", items, count, "item")
+    categories = read_array(folder, "item_categories.npy", np.int32, (count,), optional=True)
+    offsets, items = read_lists(folder, "history", count)
+    times = read_array(folder, "history_times.npy", np.int64, (len(items),), optional=True)
+    if len(offsets) < 2:
+        raise BadInput(f"{folder / 'history_offsets.npy'}: there are no users")
     if categories is not None:
         check_ids(folder / "item_categories.npy", categories, 2**31, "category")
     if times is not None:
@@ -115,7 +84,7 @@ def load_bundle(folder, seed, negatives=1):
 def load_samples(folder, bundle):
     """The samples of the bundle's ctr_samples.npy, every value checked; None without the file."""
     path = folder / SAMPLES_FILE
-    samples = load_array(folder, SAMPLES_FILE, np.int32, (-1, 5), optional=True)
+    samples = read_array(folder, SAMPLES_FILE, np.int32, (-1, 5), optional=True)
     if samples is None:
         return None
     check_ids(path, samples[:, USER], bundle.num_users, "user")

@@ -10,6 +10,7 @@ import torch
 from eta_simd.command import BadInput
 from eta_simd.ctr import data, train
 from eta_simd.ctr.metrics import quality
+from eta_simd.data.bundle import read_array
 from eta_simd.files import write_json
 
 FORMAT, VERSION = "eta-ctr", 1
@@ -138,7 +139,7 @@ def load(folder):
         raise BadInput(f"{folder / 'manifest.json'}: weights or test are not as described: "
                        f"{error}") from error
     for part, name, dtype, shape in entries:
-        arrays[name] = data.load_array(folder / part, f"{name}.npy", dtype, shape)
+        arrays[name] = read_array(folder / part, f"{name}.npy", dtype, shape)
     users = len(arrays.get("user_embeddings", ()))
     if not users or manifest.get("users") != users or not isinstance(manifest.get("settings"),
                                                                      dict):

@@ -52,7 +52,8 @@ def main(arguments):
     set_threads(options.threads)  # before PyTorch and NumPy are imported
     import numpy as np
     import torch
-    from eta_simd.ctr import data, export
+    from eta_simd.ctr import export
+    from eta_simd.data.bundle import read_array
 
     torch.set_num_threads(options.threads)
     manifest, _ = export.load(options.model)
@@ -61,7 +62,7 @@ def main(arguments):
         model = torch.jit.load(str(path)).eval()
     except (RuntimeError, ValueError) as error:
         raise BadInput(f"{path}: not TorchScript: {str(error).splitlines()[0]}") from error
-    behaviours = data.load_array(options.model / "bundle", "history_items.npy", np.int32, (-1,))
+    behaviours = read_array(options.model / "bundle", "history_items.npy", np.int32, (-1,))
     if not len(behaviours):
         raise BadInput(f"{options.model / 'bundle'}: the histories are empty")
     times = []

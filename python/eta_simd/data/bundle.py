@@ -32,30 +32,46 @@ def write_log_bundle(output, log, embeddings, description):
     return write_bundle(output, arrays, description)
 
 
-def read_array(folder, name, dtype, dimensions):
-    """An array of a bundle, memory-mapped; None if the file is missing."""
-    path = folder / f"{name}.npy"
-    if not path.exists():
+def read_array(folder, name, dtype, shape, optional=False, mapped=False):
+    """The array of the file `folder/name`, of exactly this type; -1 in `shape` is any length.
+
+    None where the file is missing and `optional`. With `mapped` the array stays on disk."""
+    path = folder / name
+    if optional and not path.exists():
         return None
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
-        raise BadInput(f"{path}: not a NumPy file: {error}") from None
-    if array.dtype != np.dtype(dtype) or array.ndim != dimensions:
-        raise BadInput(f"{path}: wrong type or shape (expected {np.dtype(dtype)} of {dimensions} "
-                       f"dimensions, found {array.dtype} of shape {array.shape})")
+    try:  # not np.load, which opens archives too
+        if mapped:
+            array = np.lib.format.open_memmap(path, mode="r")
+        else:
+            with open(path, "rb") as file:
+                array = np.lib.format.read_array(file, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise BadInput(f"{path}: there is no such file") from error
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # NumPy parses the header as Python, which fails in many ways
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BadInput(f"{path}: not a NumPy array file: {reason}") from error
+    if array.dtype != np.dtype(dtype):
+        raise BadInput(f"{path}: type {array.dtype} (expected {np.dtype(dtype)})")
+    fits = array.ndim == len(shape) and all(w in (-1, n) for n, w in zip(array.shape, shape))
+    if not fits:
+        raise BadInput(f"{path}: shape {list(array.shape)} (expected {list(shape)}, -1 is any)")
     return array
 
 
-def read_lists(folder, name, num_items):
-    """Offsets and items of the lists `name`_offsets, `name`_items; None if a file is missing."""
-    offsets = read_array(folder, f"{name}_offsets", "<i8", 1)
-    items = read_array(folder, f"{name}_items", "<i4", 1)
-    if offsets is None or items is None:
-        return None
+def check_ids(path, array, count, what):
+    """Raises BadInput unless all ids of `array` are from 0 to count - 1."""
+    if len(array) and (array.min() < 0 or array.max() >= count):
+        raise BadInput(f"{path}: {what} outside 0 to {count - 1}")
+
+
+def read_lists(folder, name, num_items, mapped=False):
+    """Offsets and items of the lists `name`_offsets.npy, `name`_items.npy."""
+    offsets = read_array(folder, f"{name}_offsets.npy", np.int64, (-1,), mapped=mapped)
+    items = read_array(folder, f"{name}_items.npy", np.int32, (-1,), mapped=mapped)
     if (len(offsets) < 1 or offsets[0] != 0 or offsets[-1] != len(items)
             or (np.diff(offsets) < 0).any()):
-        raise BadInput(f"{folder}/{name}_offsets.npy: not rising from 0 to {len(items)}")
-    if len(items) and not (0 <= items.min() and items.max() < num_items):
-        raise BadInput(f"{folder}/{name}_items.npy: an item is not from 0 to {num_items - 1}")
+        raise BadInput(f"{folder}/{name}_offsets.npy: does not rise from 0 to {len(items)}")
+    check_ids(folder / f"{name}_items.npy", items, num_items, "item")
     return offsets, items

@@ -121,17 +121,24 @@ def read_embeddings(folder):
     """The item table of a bundle, mapped."""
     from eta_simd.data.bundle import read_array
 
-    table = read_array(folder, "item_embeddings", "<f4", 2)
+    table = read_array(folder, "item_embeddings.npy", "<f4", (-1, -1), optional=True, mapped=True)
     if table is None:
         raise BadInput(f"{folder}: not a data bundle (there is no item_embeddings.npy in it)")
     return table
 
 
 def lists_of(folder, name, num_items):
-    """Offsets and items of `name` (history or candidates). Raises BadInput where there are none."""
+    """Offsets and items of `name` (history or candidates); None where the bundle has none."""
     from eta_simd.data.bundle import read_lists
 
-    lists = read_lists(folder, name, num_items)
+    if not all((folder / f"{name}_{part}.npy").exists() for part in ("offsets", "items")):
+        return None
+    return read_lists(folder, name, num_items, mapped=True)
+
+
+def need_lists(folder, name, num_items):
+    """The same. Raises BadInput where the bundle has none."""
+    lists = lists_of(folder, name, num_items)
     if lists is None:
         raise BadInput(f"{folder}: there are no {name} in it")
     return lists
@@ -141,26 +148,25 @@ def write_file(options, path):
     """Writes what --part and the ending of --output ask for to `path`."""
     import numpy as np
     from eta_simd.data import vectors
-    from eta_simd.data.bundle import read_lists
 
     table = read_embeddings(options.input)
     suffix, part = options.output.suffix, options.part
     if suffix in vectors.HDF5:
-        candidates = read_lists(options.input, "candidates", len(table))
+        candidates = lists_of(options.input, "candidates", len(table))
         if candidates is None:
             return vectors.write_hdf5(path, np.asarray(table), None, options.metric)
         is_train = np.ones(len(table), bool)
         is_train[candidates[1]] = False
-        is_train[lists_of(options.input, "history", len(table))[1]] = True
+        is_train[need_lists(options.input, "history", len(table))[1]] = True
         if not is_train.any() or len(candidates[1]) == 0:
             raise BadInput(f"{options.input}: no items or no candidates for {options.output}")
         return vectors.write_hdf5(path, table[is_train], table[candidates[1]], options.metric)
     if part == "histories":
         if suffix != ".ivecs":
             raise BadInput(f"{options.output}: cannot hold histories (expected .ivecs)")
-        return vectors.write_ragged(path, *lists_of(options.input, "history", len(table)))
+        return vectors.write_ragged(path, *need_lists(options.input, "history", len(table)))
     if part == "candidates":
-        table = table[lists_of(options.input, "candidates", len(table))[1]]
+        table = table[need_lists(options.input, "candidates", len(table))[1]]
     return vectors.write_matrix(path, table, options.output)
 
 
