@@ -8,14 +8,8 @@
 # enumerators need none of their own: the comment of the struct or enum speaks of them.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-case ${1:-} in
-  "") ;;
-  -h | --help)
-    print_help
-    exit
-    ;;
-  *) die "unknown argument '$1'" ;;
-esac
+parse_options "" "$@"
+refuse "${rest[@]}"
 "$ROOT/scripts/setup.sh" docs
 command -v doxygen >/dev/null || die "Doxygen is missing; scripts/setup.sh docs installs it"
 
