@@ -198,8 +198,8 @@ class Report(support.FolderTest):
             rows=[{**r, "data": "made", "file": "f"} for r in ROWS]))
         self.assertIn("for a recall of 0.8 to 0.9 eta:64+rerank:4 is the fastest (200 us", text)
         self.assertIn("for a recall of 0.95 to 0.99 scan_i8 is the fastest (300 us", text)
-        self.assertIn("in 50 us eta:64 finds most (0.340)", text)
-        self.assertIn("in 200 us eta:64+rerank:4 finds most (0.910)", text)
+        self.assertIn("within 50 us eta:64 has the highest recall (0.340)", text)
+        self.assertIn("within 200 us eta:64+rerank:4 has the highest recall (0.910)", text)
         (text,) = words.summary(inputs.Results(
             rows=[{**ROWS[2], "data": "made", "file": "f"}]))
         self.assertIn("no method reaches a recall of 0.8", text)

@@ -108,7 +108,7 @@ def page(results, drawn, missing, title):
         "</figure>" for panel in drawn)
     notes = []
     if missing:
-        notes.append("Not drawn, for want of data: " + "; ".join(missing) + ".")
+        notes.append("Not drawn, for lack of data: " + "; ".join(missing) + ".")
     if results.machines:
         notes.append("Measured on: " + "; ".join(results.machines) + ".")
     notes.append("Made by scripts/report.py of eta-simd; docs/measurement.md says how to read it.")

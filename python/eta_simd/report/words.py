@@ -54,7 +54,8 @@ def winners_by_latency(rows):
     for budget in budgets(rows):
         best = max((row for row in rows if row["p50_us"] <= budget),
                    key=lambda row: (row["recall_ties"], -row["p50_us"]))
-        yield f"in {microseconds(budget)} {best['method']} finds most ({best['recall_ties']:.3f})"
+        yield (f"within {microseconds(budget)} {best['method']} has the highest recall "
+               f"({best['recall_ties']:.3f})")
 
 
 def winners_at_equal_recall(choices):
@@ -65,8 +66,8 @@ def winners_at_equal_recall(choices):
             wins[choice["family"]] = wins.get(choice["family"], 0) + 1
             total += 1
     ranked = sorted(wins.items(), key=lambda item: -item[1])
-    parts = [f"{family} in {count}" for family, count in ranked]
-    return f"At equal recall, of {total} cells of length, recall and cache, won {joined(parts)}."
+    parts = [f"{family} wins {count}" for family, count in ranked]
+    return f"At equal recall, of {total} cells of length, recall and cache {joined(parts)}."
 
 
 def summary(results):
@@ -77,7 +78,7 @@ def summary(results):
         by_recall, by_latency = list(winners_by_recall(rows)), list(winners_by_latency(rows))
         text = f"On {setting_text(rows[0])}: {'; '.join(by_recall)}."
         if by_latency:
-            text += f" By time per request (median): {'; '.join(by_latency)}."
+            text += f" By the median time of a request: {'; '.join(by_latency)}."
         text += " Recall is that of the exact top K, ties forgiven."
         paragraphs.append(text)
     if any(choice["is_winner"] for choice in results.choices):

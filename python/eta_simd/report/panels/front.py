@@ -33,8 +33,8 @@ def recall_latency(results):
     legend_below(figure, axes)
     label_front(figure, axes, front)
     return Panel("recall_latency", "Recall against latency",
-                 f"{words.setting_text(rows[0])}. Up and left is better; what is off the grey line "
-                 "is beaten in both by something on it.", figure)
+                 f"{words.setting_text(rows[0])}. Up and left is better. For every method off "
+                 "the grey line one on it is at least as good in both.", figure)
 
 
 def label_front(figure, axes, front):
@@ -78,4 +78,4 @@ def recall_histogram(results):
     axes.set_ylabel("requests (%)")
     legend_below(figure, axes, 2)
     return Panel("recall_histogram", "Recall by user",
-                 f"{words.setting_text(rows[0])}. A mean hides the users to the left.", figure)
+                 f"{words.setting_text(rows[0])}. The mean hides users with a low recall.", figure)

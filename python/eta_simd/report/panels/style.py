@@ -78,7 +78,11 @@ def log_ticks(axis, low, high):
 
 
 def value_ticks(axis, values):
-    """A logarithmic scale with a tick at each of `values`, or at every second of many."""
+    """A logarithmic scale with ticks at `values`, rising, where there is room for the numbers."""
+    shown, room = [], (values[-1] / values[0]) ** 0.1
+    for value in values:
+        if not shown or value >= room * shown[-1]:
+            shown.append(value)
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})
-    plain_ticks(axis, values if len(values) <= 6 else values[::2])
+    plain_ticks(axis, shown)
     axis.set_minor_locator(ticker.NullLocator())
