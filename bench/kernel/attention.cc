@@ -194,7 +194,7 @@ void Exponentials(benchmark::State& state, size_t n) {
 void RegisterAttention() {
   for (const auto& [in, out] : {std::pair<size_t, size_t>{320, 200}, {200, 80}, {64, 64}}) {
     RegisterPerTarget(Cat("linear/rows:", kRows, "/in:", in, "/out:", out),
-                      [=](benchmark::State& state) { Layer(state, in, out); });
+                      [in = in, out = out](benchmark::State& state) { Layer(state, in, out); });
   }
   for (const size_t k : {16, 64, 256}) {
     RegisterPerTarget(Cat("attend_rows/queries:", kRows, "/heads:4/dim:64/K:", k),
