@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "common.h"
+#include "tests/copy/common.h"
 #include "simd/dot_i8.h"
 
 namespace {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "common.h"
+#include "tests/copy/common.h"
 #include "simd/dot.h"
 
 namespace {

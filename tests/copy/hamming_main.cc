@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "common.h"
+#include "tests/copy/common.h"
 #include "simd/code_blocks.h"
 #include "simd/hamming.h"
 

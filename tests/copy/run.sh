@@ -33,7 +33,8 @@ copy() {
       cp "$root/$file" "$folder/$file"
     done < <("$here/copy_files.py" --list "$function")
   done
-  cp "$here/common.h" "$folder/"
+  mkdir -p "$folder/tests/copy"
+  cp "$here/common.h" "$folder/tests/copy/"
   cp "$here/$program" "$folder/main.cc"
 }
 copy hamming hamming_main.cc HammingTopK PackCodeBlocks
