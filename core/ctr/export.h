@@ -31,27 +31,35 @@ enum class CtrUnit {
   kTwin,
 };
 
-const char* CtrUnitName(CtrUnit unit);  // "none", "avg_pool", ...
+inline constexpr CtrUnit kCtrUnits[] = {
+    CtrUnit::kNone,        CtrUnit::kAvgPool, CtrUnit::kFullAttention, CtrUnit::kSimHard,
+    CtrUnit::kSimSoft,     CtrUnit::kEta,     CtrUnit::kMimn,          CtrUnit::kSdim,
+    CtrUnit::kReformerLsh, CtrUnit::kTwin};
 
-// Numbers that a unit does not have are 0.
+const char* CtrUnitName(CtrUnit unit);  // as in manifest.json: "none", "avg_pool", ...
+
+// "settings" of the manifest. Numbers that a unit does not have are 0.
 struct CtrSettings {
   size_t dim = 0;
   size_t heads = 0;         // a divisor of dim
   size_t short_length = 0;  // behaviours of the short-term attention
   size_t max_history = 0;   // behaviours of the longest window
-  size_t k = 0;
-  size_t bits = 0;
-  size_t hashes = 0;
-  size_t hash_width = 0;  // bits of a hash
-  size_t rounds = 0;
-  size_t buckets = 0;
-  size_t slots = 0;
+  size_t k = 0;             // behaviours that a unit retrieves
+  size_t bits = 0;          // of a code: eta, sdim
+  size_t hashes = 0;        // that the bits of sdim make
+  size_t hash_width = 0;    // bits of a hash
+  size_t rounds = 0;        // of reformer_lsh
+  size_t buckets = 0;       // of a round
+  size_t slots = 0;         // of mimn's memory
 };
 
+// Target attention, one matrix for all heads; head h has columns [h * dim / heads, ...) of the
+// first three and the same rows of `output`.
 struct AttentionWeights {
   Matrix<float> query, key, value, output;  // dim x dim each; empty where a model has none
 };
 
+// Formulas: docs/models.md.
 struct MimnWeights {
   Matrix<float> memory;  // slots x dim
   Matrix<float> usage;   // slots x slots
@@ -62,6 +70,7 @@ struct MimnWeights {
   Matrix<float> induce;           // 2 dim x dim
 };
 
+// A test sample: would `user`, with this window as the history, click `item`?
 struct CtrSample {
   int32_t user;
   int32_t history_begin;  // the window is behaviours [begin, end) of the user's history
@@ -71,6 +80,7 @@ struct CtrSample {
   bool operator==(const CtrSample&) const = default;
 };
 
+// A whole exported model.
 struct CtrExport {
   CtrUnit unit = CtrUnit::kNone;
   CtrSettings settings;
@@ -96,7 +106,8 @@ struct CtrExport {
   size_t users() const { return user_embeddings.rows; }
   size_t items() const { return bundle.items.size(); }
   bool has_unit() const { return unit != CtrUnit::kNone; }
-  // The window of a test sample: item ids, oldest first.
+  // The window of a test sample: item ids, oldest first. Valid while this lives. `sample` must be
+  // one of this model's, or in range like them.
   std::span<const int32_t> Window(const CtrSample& sample) const;
 };
 

@@ -5,7 +5,7 @@
 #include <optional>
 #include <utility>
 
-#include "core/ctr/sim_hard_retriever.h"
+#include "core/ctr/internal/sim_hard_retriever.h"
 #include "core/ctr/unit.h"
 #include "core/retrieval/eta.h"
 #include "core/retrieval/refillable.h"

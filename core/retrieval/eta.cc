@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/retrieval/code_retriever.h"
+#include "core/retrieval/internal/code_retriever.h"
 
 namespace eta {
 namespace {

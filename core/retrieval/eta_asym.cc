@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/retrieval/code_retriever.h"
+#include "core/retrieval/internal/code_retriever.h"
 #include "simd/asym.h"
 
 namespace eta {

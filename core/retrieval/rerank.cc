@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "core/base/check.h"
-#include "core/retrieval/code_retriever.h"
 #include "core/retrieval/i8_items.h"
+#include "core/retrieval/internal/code_retriever.h"
 #include "simd/rerank.h"
 #include "simd/rerank_i8.h"
 

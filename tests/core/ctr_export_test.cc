@@ -65,7 +65,7 @@ struct Exported {
 };
 
 TEST(CtrExport, ReadsEveryModelAndAgreesWithItsLogits) {
-  for (const CtrUnit unit : kAllUnits) {
+  for (const CtrUnit unit : kCtrUnits) {
     const Exported exported(unit);
     const CtrExport read = ReadCtrExport(exported.path());
     EXPECT_EQ(read.unit, unit);

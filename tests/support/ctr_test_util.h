@@ -19,11 +19,6 @@
 
 namespace eta::test {
 
-inline constexpr CtrUnit kAllUnits[] = {
-    CtrUnit::kNone,        CtrUnit::kAvgPool, CtrUnit::kFullAttention, CtrUnit::kSimHard,
-    CtrUnit::kSimSoft,     CtrUnit::kEta,     CtrUnit::kMimn,          CtrUnit::kSdim,
-    CtrUnit::kReformerLsh, CtrUnit::kTwin};
-
 // Makes the parts of a model; large weights, so that a slip shows in the logits.
 class ModelMaker {
  public:

@@ -12,8 +12,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A sum of float32 products may be off by this share of the sum of their magnitudes: 2^-24 a term,
-// up to 1,024 of them, gives 6e-5 at the very worst and far less in practice.
+// By which share of the sum of the magnitudes two sums of float32 products may differ: another
+// order of summation moves a sum by a few 2^-24 = 6e-8 of it.
 constexpr double kRounding = 1e-5;
 
 // True where the projection of an item on a hyperplane is 0 up to rounding.

@@ -72,8 +72,7 @@ Json ReadJson(const fs::path& file) {
 void CheckFinite(std::span<const float> values, const fs::path& file) {
   const auto bad = std::ranges::find_if(values, [](float value) { return !std::isfinite(value); });
   if (bad == values.end()) return;
-  ThrowDataError(file, "value ", bad - values.begin(), " is ", *bad,
-                 " (expected a finite number)");
+  ThrowDataError(file, "value ", bad - values.begin(), " is ", *bad, " (expected a finite number)");
 }
 
 CtrManifest::CtrManifest(const fs::path& folder)

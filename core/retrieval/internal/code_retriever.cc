@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/retrieval/code_retriever.h"
+#include "core/retrieval/internal/code_retriever.h"
 
 #include <utility>
 

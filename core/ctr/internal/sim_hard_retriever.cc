@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/ctr/sim_hard_retriever.h"
+#include "core/ctr/internal/sim_hard_retriever.h"
 
 #include <algorithm>
 #include <utility>
