@@ -2,37 +2,9 @@
 // core/ctr/model.h against the scalar forward pass, for every unit on every target.
 #include "core/ctr/model.h"
 
-#include <cstdlib>
-#include <new>
-
 #include "core/reference/ctr.h"
+#include "tests/support/allocation_counter.h"
 #include "tests/support/ctr_test_util.h"
-
-namespace {
-
-// Counts what the program allocates: Prepare and Score must not.
-size_t allocations = 0;
-
-[[maybe_unused]] void* Allocate(size_t size, size_t alignment) {
-  ++allocations;
-  void* p = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-  if (p == nullptr) throw std::bad_alloc();
-  return p;
-}
-
-}  // namespace
-
-// Sanitizers have their own; under them nothing is counted, which the other builds do.
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-void* operator new(size_t size) { return Allocate(size, alignof(std::max_align_t)); }
-void* operator new(size_t size, std::align_val_t alignment) {
-  return Allocate(size, static_cast<size_t>(alignment));
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, size_t, std::align_val_t) noexcept { std::free(p); }
-#endif
 
 namespace eta::test {
 namespace {
@@ -82,7 +54,7 @@ class CtrModelTest : public TargetTest {};
 ETA_FOR_EVERY_TARGET(CtrModelTest);
 
 TEST_P(CtrModelTest, EveryUnitScoresAsTheReference) {
-  for (const CtrUnit unit : kAllUnits) {
+  for (const CtrUnit unit : kCtrUnits) {
     for (const auto& [dim, heads] : {std::pair<size_t, size_t>{20, 5}, {6, 1}, {32, 2}}) {
       const CtrExport data = ModelMaker(unit, SomeSettings(dim, heads), kItems, dim).Make();
       for (const ItemTables tables : kBoth) ExpectAsReference(data, tables);
@@ -91,7 +63,7 @@ TEST_P(CtrModelTest, EveryUnitScoresAsTheReference) {
 }
 
 TEST(CtrModel, ScoresEveryUnitAsTheReferenceWithTheUsualSettings) {
-  for (const CtrUnit unit : kAllUnits) {
+  for (const CtrUnit unit : kCtrUnits) {
     CtrSettings settings = SomeSettings(64, 4);
     settings.k = 64;
     settings.bits = unit == CtrUnit::kSdim ? 48 : 128;
@@ -148,7 +120,7 @@ TEST(CtrModel, RefusesWhatAnotherModelMade) {
 // A unit that were ignored, or given the wrong behaviours, would pass the tests above if its share
 // of a logit were small.
 TEST(CtrModel, LogitsDependOnTheLongPast) {
-  for (const CtrUnit unit : kAllUnits) {
+  for (const CtrUnit unit : kCtrUnits) {
     const CtrExport data = ModelMaker(unit, SomeSettings(20, 5), kItems, 1).Make();
     const CtrModel model(data);
     CtrUser user = model.NewUser();

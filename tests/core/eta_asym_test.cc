@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // ETA with asymmetric penalties as a Retriever, and the projections that it is made of.
-#include <gtest/gtest.h>
-
 #include <algorithm>
-#include <memory>
 #include <numeric>
-#include <span>
-#include <stdexcept>
-#include <vector>
 
-#include "core/data/generator.h"
 #include "core/reference/asym.h"
 #include "core/reference/hadamard.h"
 #include "core/reference/simhash.h"
@@ -17,41 +10,14 @@
 #include "core/retrieval/eta_asym.h"
 #include "core/retrieval/exact.h"
 #include "core/retrieval/hyperplanes.h"
-#include "tests/support/target_test_util.h"
+#include "tests/support/retrieval_test_util.h"
 
-namespace eta {
+namespace eta::test {
 namespace {
 
 constexpr uint64_t kSeed = 7;
 
-Bundle MakeBundle() {
-  GeneratorOptions options;
-  options.users = 1;
-  options.items = 500;
-  options.dim = 24;
-  options.categories = 5;
-  options.fixed_length = 1000;
-  return GenerateBundle(options);
-}
-
-using Sets = std::vector<std::vector<int32_t>>;
-
-Sets Retrieve(const Retriever& retriever, Scratch& scratch, std::span<const int32_t> history,
-              std::span<const int32_t> candidates, size_t k) {
-  const auto prepared = retriever.Prepare(history);
-  std::vector<int32_t> positions(candidates.size() * k);
-  std::vector<int32_t> counts(candidates.size());
-  retriever.Retrieve(*prepared, candidates, k, scratch, {positions, counts});
-  Sets sets;
-  for (size_t b = 0; b < candidates.size(); ++b) {
-    const auto row = positions.begin() + static_cast<ptrdiff_t>(b * k);
-    sets.emplace_back(row, row + counts[b]);
-    std::ranges::sort(sets.back());
-  }
-  return sets;
-}
-
-class EtaAsym : public test::TargetTest {
+class EtaAsym : public TargetTest {
  protected:
   std::span<const float> row(int32_t item) const {
     return {items_.embeddings.row(static_cast<size_t>(item)), items_.dim()};
@@ -76,23 +42,23 @@ class EtaAsym : public test::TargetTest {
     return reference::SimHashRows(rows, planes.dim(), planes.matrix().values, planes.bits());
   }
 
-  Sets Reference(const Hyperplanes& planes, std::span<const int32_t> history,
-                 std::span<const int32_t> candidates, size_t k) const {
+  Lists Reference(const Hyperplanes& planes, std::span<const int32_t> history,
+                  std::span<const int32_t> candidates, size_t k) const {
     const auto codes = Codes(planes, history);
-    Sets sets;
+    Lists lists;
     for (const int32_t candidate : candidates) {
       const auto weights = reference::QuantizeProjections(Projections(planes, candidate));
-      sets.emplace_back();
+      lists.emplace_back();
       for (const auto& neighbor :
            reference::AsymTopK(codes, weights, k, simd::TieOrder::kNewestFirst)) {
-        sets.back().push_back(neighbor.position);
+        lists.back().push_back(neighbor.position);
       }
-      std::ranges::sort(sets.back());
+      std::ranges::sort(lists.back());
     }
-    return sets;
+    return lists;
   }
 
-  const Bundle bundle_ = MakeBundle();
+  const Bundle bundle_ = OneUserBundle();
   const ItemTable& items_ = bundle_.items;
 };
 
@@ -113,7 +79,7 @@ TEST_P(EtaAsym, AsReference) {
     for (const size_t n : {1000, 0, 1, 63, 64, 65, 200}) {
       const std::span<const int32_t> history = std::span(bundle_.histories.items).last(n);
       for (const size_t k : {1, 64, 300}) {
-        EXPECT_EQ(Retrieve(*asym, *scratch, history, candidates, k),
+        EXPECT_EQ(RetrieveSets(*asym, history, candidates, k, *scratch),
                   Reference(planes, history, candidates, k))
             << HyperplaneKindName(kind) << " " << bits << " bits, n = " << n << ", k = " << k;
       }
@@ -129,9 +95,8 @@ TEST_P(EtaAsym, ProjectsInOneOrderOnEveryTarget) {
       std::vector<float> projections(rows * stride);
       planes.Project({items_.embeddings.row(0), rows * items_.dim()}, projections);
       for (size_t r = 0; r < rows; ++r) {
-        EXPECT_TRUE(
-            test::SameValues<float>(std::span<const float>(projections).subspan(r * stride, bits),
-                                    Projections(planes, static_cast<int32_t>(r))))
+        EXPECT_TRUE(SameValues<float>(std::span<const float>(projections).subspan(r * stride, bits),
+                                      Projections(planes, static_cast<int32_t>(r))))
             << HyperplaneKindName(kind) << " " << bits << " bits, row " << r;
       }
       projections.pop_back();
@@ -146,8 +111,8 @@ TEST_P(EtaAsym, ProjectsInOneOrderOnEveryTarget) {
 // Share of the K largest inner products that a method returns, averaged over candidates.
 double Recall(const Retriever& exact, const Retriever& retriever, std::span<const int32_t> history,
               std::span<const int32_t> candidates, size_t k) {
-  const Sets wanted = Retrieve(exact, *exact.NewScratch(), history, candidates, k);
-  const Sets found = Retrieve(retriever, *retriever.NewScratch(), history, candidates, k);
+  const Lists wanted = RetrieveSets(exact, history, candidates, k);
+  const Lists found = RetrieveSets(retriever, history, candidates, k);
   size_t both = 0;
   for (size_t b = 0; b < candidates.size(); ++b) {
     std::vector<int32_t> common;
@@ -195,4 +160,4 @@ TEST_P(EtaAsym, SaysWhatItIs) {
 }
 
 }  // namespace
-}  // namespace eta
+}  // namespace eta::test

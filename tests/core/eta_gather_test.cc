@@ -1,55 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // ETA that gathers codes for each request returns the sets that ETA on packed blocks returns.
-#include <gtest/gtest.h>
-
 #include <algorithm>
-#include <memory>
 #include <numeric>
-#include <span>
-#include <stdexcept>
-#include <vector>
 
-#include "core/data/generator.h"
 #include "core/retrieval/eta.h"
 #include "core/retrieval/eta_gather.h"
 #include "core/retrieval/hyperplanes.h"
-#include "tests/support/target_test_util.h"
+#include "tests/support/retrieval_test_util.h"
 
-namespace eta {
+namespace eta::test {
 namespace {
 
 constexpr uint64_t kSeed = 7;
 
-Bundle MakeBundle() {
-  GeneratorOptions options;
-  options.users = 1;
-  options.items = 500;
-  options.dim = 24;
-  options.categories = 5;
-  options.fixed_length = 1000;
-  return GenerateBundle(options);
-}
-
-using Sets = std::vector<std::vector<int32_t>>;
-
-Sets Retrieve(const Retriever& retriever, Scratch& scratch, std::span<const int32_t> history,
-              std::span<const int32_t> candidates, size_t k) {
-  const auto prepared = retriever.Prepare(history);
-  std::vector<int32_t> positions(candidates.size() * k);
-  std::vector<int32_t> counts(candidates.size());
-  retriever.Retrieve(*prepared, candidates, k, scratch, {positions, counts});
-  Sets sets;
-  for (size_t b = 0; b < candidates.size(); ++b) {
-    const auto row = positions.begin() + static_cast<ptrdiff_t>(b * k);
-    sets.emplace_back(row, row + counts[b]);
-    std::ranges::sort(sets.back());
-  }
-  return sets;
-}
-
-class EtaGather : public test::TargetTest {
+class EtaGather : public TargetTest {
  protected:
-  const Bundle bundle_ = MakeBundle();
+  const Bundle bundle_ = OneUserBundle();
   const ItemTable& items_ = bundle_.items;
 };
 
@@ -69,8 +35,8 @@ TEST_P(EtaGather, ReturnsTheSetsOfEta) {
     for (const size_t n : {1000, 0, 1, 63, 64, 65, 200}) {
       const std::span<const int32_t> history = std::span(bundle_.histories.items).last(n);
       for (const size_t k : {1, 64, 300}) {
-        EXPECT_EQ(Retrieve(*gather, *scratch, history, candidates, k),
-                  Retrieve(*packed, *packed_scratch, history, candidates, k))
+        EXPECT_EQ(RetrieveSets(*gather, history, candidates, k, *scratch),
+                  RetrieveSets(*packed, history, candidates, k, *packed_scratch))
             << bits << " bits, n = " << n << ", k = " << k;
       }
     }
@@ -90,4 +56,4 @@ TEST_P(EtaGather, HoldsNothingButItemIds) {
 }
 
 }  // namespace
-}  // namespace eta
+}  // namespace eta::test

@@ -2,8 +2,6 @@
 // The int8 scan as a Retriever: exact where quantisation is, near the exact scan elsewhere.
 #include "core/retrieval/scan_i8.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <iterator>
 #include <stdexcept>
@@ -12,6 +10,7 @@
 
 #include "core/base/random.h"
 #include "core/retrieval/exact.h"
+#include "tests/support/retrieval_test_util.h"
 
 namespace eta::test {
 namespace {
@@ -31,25 +30,6 @@ std::vector<int32_t> DrawItems(size_t n, size_t items, uint64_t seed) {
   return list;
 }
 
-struct Lists {
-  std::vector<int32_t> positions, counts;
-};
-
-// Rows are sorted, because retrievers return positions in any order.
-Lists Retrieve(const Retriever& retriever, const std::vector<int32_t>& history,
-               const std::vector<int32_t>& candidates, size_t k) {
-  const auto prepared = retriever.Prepare(history);
-  const auto scratch = retriever.NewScratch();
-  Lists lists{std::vector<int32_t>(candidates.size() * k, 12345),
-              std::vector<int32_t>(candidates.size(), 12345)};
-  retriever.Retrieve(*prepared, candidates, k, *scratch, {lists.positions, lists.counts});
-  for (size_t b = 0; b < candidates.size(); ++b) {
-    const auto row = lists.positions.begin() + static_cast<ptrdiff_t>(b * k);
-    std::sort(row, row + static_cast<ptrdiff_t>(k));
-  }
-  return lists;
-}
-
 TEST(ScanI8RetrieverTest, FindsMostOfTheExactTopK) {
   constexpr size_t kK = 64;
   const ItemTable items = GaussianItems(3000, 64, 1);
@@ -57,18 +37,14 @@ TEST(ScanI8RetrieverTest, FindsMostOfTheExactTopK) {
   // An item in a history twice would make equal scores, and either may be returned.
   std::vector<int32_t> history(1024);
   for (size_t i = 0; i < history.size(); ++i) history[i] = static_cast<int32_t>(2 * i);
-  const Lists exact = Retrieve(*MakeExactRetriever("exact", items), history, candidates, kK);
-  const Lists i8 = Retrieve(*MakeScanI8Retriever("scan_i8", items), history, candidates, kK);
-  EXPECT_EQ(i8.counts, exact.counts);
+  const Lists exact = RetrieveSets(*MakeExactRetriever("exact", items), history, candidates, kK);
+  const Lists i8 = RetrieveSets(*MakeScanI8Retriever("scan_i8", items), history, candidates, kK);
   std::vector<int32_t> both;
   for (size_t b = 0; b < candidates.size(); ++b) {
-    const auto at = static_cast<ptrdiff_t>(b * kK), end = at + static_cast<ptrdiff_t>(kK);
-    std::set_intersection(exact.positions.begin() + at, exact.positions.begin() + end,
-                          i8.positions.begin() + at, i8.positions.begin() + end,
-                          std::back_inserter(both));
+    std::ranges::set_intersection(exact[b], i8[b], std::back_inserter(both));
   }
   const double recall =
-      static_cast<double>(both.size()) / static_cast<double>(exact.positions.size());
+      static_cast<double>(both.size()) / static_cast<double>(candidates.size() * kK);
   RecordProperty("recall", std::to_string(recall));
   EXPECT_GE(recall, 0.95);
   EXPECT_LT(recall, 1.0);  // else it is not int8
@@ -86,10 +62,9 @@ TEST(ScanI8RetrieverTest, IsExactWhereQuantisationIs) {
   for (const size_t n : {size_t{0}, size_t{1}, size_t{63}, size_t{64}, size_t{500}}) {
     const auto history = DrawItems(n, items.size(), n);
     for (const size_t k : {size_t{1}, size_t{64}, size_t{100}}) {
-      const Lists expected = Retrieve(*exact, history, candidates, k);
-      const Lists actual = Retrieve(*i8, history, candidates, k);
-      EXPECT_EQ(actual.positions, expected.positions) << "n " << n << " k " << k;
-      EXPECT_EQ(actual.counts, expected.counts) << "n " << n << " k " << k;
+      EXPECT_EQ(RetrieveSets(*i8, history, candidates, k),
+                RetrieveSets(*exact, history, candidates, k))
+          << "n " << n << " k " << k;
     }
   }
 }
