@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page of a report: one HTML file that needs nothing else, and the single pictures."""
+"""Writes a report: one HTML file that needs no other, and each picture by itself."""
 import html
 import io
 import re
 
+from eta_simd.files import write_text
 from eta_simd.report import words
 from eta_simd.report.panels import style
 from eta_simd.report.selection import main_group
@@ -133,7 +134,5 @@ def write(results, drawn, missing, title, folder):
     pictures.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         (pictures / name).write_bytes(data.getvalue())
-    temporary = folder / ".report.html.tmp"
-    temporary.write_text(text, encoding="utf-8")
-    temporary.rename(folder / "report.html")
+    write_text(folder / "report.html", text)
     return folder / "report.html"

@@ -18,8 +18,9 @@ def is_swept(row):
 
 
 def setting_key(row):
-    # Two cells of a sweep have the same mean length where it cuts longer histories than there are.
     """What rows of one table have in common."""
+    # sweep_L, because two cells of a sweep have the same mean length where both limits exceed the
+    # histories.
     return tuple(row[key] for key in ("file", "data", "dim", "l_mean", "b", "k", "threads",
                                       "cache")) + (row.get("sweep_L"),)
 
@@ -34,10 +35,13 @@ def groups(rows):
 
 
 def main_group(rows):
-    """The setting with most methods, warm before cold and the cells of equal_recall.sh, which leave
-    rivals out, last; None without rows."""
+    """The rows of the setting that a reader looks at first; None without rows.
+
+    It is the one with most methods, warm before cold. Sweeps and the cells of equal_recall.sh come
+    last, because they leave rivals out."""
     return max(groups(rows).values(), default=None, key=lambda part: (
-        Path(part[0]["file"]).parent.name != "cells", len(part), part[0]["cache"] == "warm"))
+        Path(part[0]["file"]).parent.name != "cells", not is_swept(part[0]), len(part),
+        part[0]["cache"] == "warm"))
 
 
 def family_of(method):
@@ -47,7 +51,7 @@ def family_of(method):
 
 
 def pareto(rows):
-    """Rows that no other beats in both, fastest first."""
+    """The rows with more recall than every faster one, fastest first."""
     front, best = [], -1
     for row in sorted(rows, key=lambda r: (r["p50_us"], -r["recall_ties"])):
         if row["recall_ties"] > best:

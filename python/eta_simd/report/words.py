@@ -19,7 +19,7 @@ def microseconds(value):
 
 
 def budgets(rows):
-    """The three largest round latencies in which not all can be found."""
+    """The three largest round latencies that are too short for the highest recall of all."""
     low = min(row["p50_us"] for row in rows)
     most = max(row["recall_ties"] for row in rows)
     high = min(row["p50_us"] for row in rows if row["recall_ties"] == most)
