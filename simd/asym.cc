@@ -7,6 +7,7 @@
 
 #include "simd/internal/block_topk_layout.h"
 #include "simd/internal/highway_config.h"
+#include "simd/internal/topk_preamble.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/asym.cc"
@@ -23,14 +24,9 @@ inline constexpr size_t kTableBytes = 32;
 inline constexpr size_t kMaxAsymCodeBytes = 512;
 
 // Queries whose tables are made together: those that share a pass over the history.
-inline constexpr size_t kAsymTile = HammingTopKLayout::kMaxTile;
+inline constexpr size_t kAsymTile = BlockTopKLayout::kMaxTile;
 
-struct AsymTopKArguments {
-  const int8_t* weights;
-  size_t weight_stride;
-};
-
-inline HammingTopKLayout AsymLayout(size_t n, size_t code_bytes, size_t k) {
+inline BlockTopKLayout AsymLayout(size_t n, size_t code_bytes, size_t k) {
   return {n, code_bytes, k, code_bytes <= kMaxBytePenaltyCodeBytes ? size_t{1} : size_t{2},
           MaxPenalty(code_bytes)};
 }
@@ -40,6 +36,7 @@ inline HammingTopKLayout AsymLayout(size_t n, size_t code_bytes, size_t k) {
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
+namespace {
 
 // The tables of a query. Entry m of a table: each of four bits adds its weight's magnitude if the
 // weight asks for the other value. Of all weights w the positive ones, less each w whose bit is 1.
@@ -171,7 +168,7 @@ inline void BlockPenalties(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks
   }
 }
 
-// What HammingTopKRun scans with: tables in place of query codes.
+// What BlockTopK scans with: tables in place of query codes.
 struct AsymScan {
   static constexpr bool kMaySaturate = false;
   static size_t MaxDistance(size_t code_bytes) { return MaxPenalty(code_bytes); }
@@ -183,55 +180,53 @@ struct AsymScan {
 };
 
 template <typename T>
-HWY_INLINE void PenaltiesOf(const uint8_t* blocks, size_t n, size_t code_bytes,
-                            const int8_t* weights, T* penalties) {
+HWY_INLINE void PenaltiesOf(const CodeBlocksView& rows, const int8_t* weights, T* penalties) {
   HWY_ALIGN uint8_t tables[kMaxAsymCodeBytes * kTableBytes];
-  MakeTables(weights, code_bytes, tables);
-  BlockPenalties(blocks, NumBlocks(n), code_bytes, tables, penalties);
+  MakeTables(weights, rows.code_bytes, tables);
+  BlockPenalties(rows.data, NumBlocks(rows.n), rows.code_bytes, tables, penalties);
 }
 
-void Penalties8(const uint8_t* blocks, size_t n, size_t code_bytes, const int8_t* weights,
-                uint8_t* penalties) {
-  PenaltiesOf(blocks, n, code_bytes, weights, penalties);
+void AsymPenalties8OnTarget(const CodeBlocksView& rows, const int8_t* weights, uint8_t* penalties) {
+  PenaltiesOf(rows, weights, penalties);
 }
 
-void Penalties16(const uint8_t* blocks, size_t n, size_t code_bytes, const int8_t* weights,
-                 uint16_t* penalties) {
-  PenaltiesOf(blocks, n, code_bytes, weights, penalties);
+void AsymPenalties16OnTarget(const CodeBlocksView& rows, const int8_t* weights,
+                             uint16_t* penalties) {
+  PenaltiesOf(rows, weights, penalties);
 }
 
-// `args` but for the queries, whose tables are made here, a tile at a time.
-void TopKByPenalty(HammingTopKArguments args, const AsymTopKArguments& asym) {
-  const size_t num_queries = args.num_queries;
-  auto* tables = static_cast<uint8_t*>(args.scratch);
-  args.query_stride = args.code_bytes * kTableBytes;
-  args.queries = tables;
-  args.scratch = tables + kAsymTile * args.query_stride;
-  for (size_t q = 0; q < num_queries; q += kAsymTile) {
-    args.num_queries = HWY_MIN(kAsymTile, num_queries - q);
-    for (size_t i = 0; i < args.num_queries; ++i) {
-      MakeTables(asym.weights + (q + i) * asym.weight_stride, args.code_bytes,
-                 tables + i * args.query_stride);
+// Queries are taken a tile at a time, so that the scratch for their tables is bounded.
+void AsymTopKOnTarget(const CodeBlocksView& rows, const Queries<int8_t>& weights,
+                      const TopKOptions& options, void* scratch,
+                      const TopKResult<uint16_t>& result) {
+  auto* tables = static_cast<uint8_t*>(scratch);
+  const size_t stride = rows.code_bytes * kTableBytes;
+  void* rest = tables + kAsymTile * stride;
+  for (size_t q = 0; q < weights.count; q += kAsymTile) {
+    const size_t count = HWY_MIN(kAsymTile, weights.count - q);
+    for (size_t i = 0; i < count; ++i) {
+      MakeTables(weights.query(q + i), rows.code_bytes, tables + i * stride);
     }
-    if (args.code_bytes <= kMaxBytePenaltyCodeBytes) {
-      HammingTopKRun<uint8_t, AsymScan>(args).Run();
+    const Queries<uint8_t> queries = {tables, count, stride};
+    const TopKResult<uint16_t> results = result.from(q, options.k);
+    if (rows.code_bytes <= kMaxBytePenaltyCodeBytes) {
+      BlockTopK<uint8_t, AsymScan>(rows, queries, options, rest, results).Run();
     } else {
-      HammingTopKRun<uint16_t, AsymScan>(args).Run();
+      BlockTopK<uint16_t, AsymScan>(rows, queries, options, rest, results).Run();
     }
-    args.result.positions += args.num_queries * args.k;
-    if (args.result.distances != nullptr) args.result.distances += args.num_queries * args.k;
   }
 }
 
+}  // namespace
 }  // namespace eta::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace eta::simd {
 
-HWY_EXPORT(Penalties8);
-HWY_EXPORT(Penalties16);
-HWY_EXPORT(TopKByPenalty);
+HWY_EXPORT(AsymPenalties8OnTarget);
+HWY_EXPORT(AsymPenalties16OnTarget);
+HWY_EXPORT(AsymTopKOnTarget);
 
 void QuantizeProjections(const float* projections, size_t bits, int8_t* weights) {
   HWY_DASSERT(bits >= 1 && bits <= 8 * kMaxAsymCodeBytes);
@@ -258,37 +253,29 @@ void QuantizeProjections(const float* projections, size_t bits, int8_t* weights)
   }
 }
 
-void AsymPenalties(const uint8_t* blocks, size_t n, size_t code_bytes, const int8_t* weights,
-                   uint8_t* penalties) {
-  HWY_DASSERT(code_bytes >= 1 && code_bytes <= kMaxBytePenaltyCodeBytes);
-  HWY_DYNAMIC_DISPATCH(Penalties8)(blocks, n, code_bytes, weights, penalties);
+void AsymPenalties(const CodeBlocksView& rows, const int8_t* weights, uint8_t* penalties) {
+  HWY_DASSERT(rows.code_bytes >= 1 && rows.code_bytes <= kMaxBytePenaltyCodeBytes);
+  HWY_DYNAMIC_DISPATCH(AsymPenalties8OnTarget)(rows, weights, penalties);
 }
 
-void AsymPenalties(const uint8_t* blocks, size_t n, size_t code_bytes, const int8_t* weights,
-                   uint16_t* penalties) {
-  HWY_DASSERT(code_bytes > kMaxBytePenaltyCodeBytes && code_bytes <= kMaxAsymCodeBytes);
-  HWY_DYNAMIC_DISPATCH(Penalties16)(blocks, n, code_bytes, weights, penalties);
+void AsymPenalties(const CodeBlocksView& rows, const int8_t* weights, uint16_t* penalties) {
+  HWY_DASSERT(rows.code_bytes > kMaxBytePenaltyCodeBytes && rows.code_bytes <= kMaxAsymCodeBytes);
+  HWY_DYNAMIC_DISPATCH(AsymPenalties16OnTarget)(rows, weights, penalties);
 }
 
 size_t AsymTopKScratchBytes(size_t n, size_t code_bytes, size_t k) {
   return kAsymTile * code_bytes * kTableBytes + AsymLayout(n, code_bytes, k).bytes();
 }
 
-size_t AsymTopK(const uint8_t* blocks, size_t n, size_t code_bytes, const int8_t* weights,
-                size_t num_queries, size_t weight_stride, size_t k, TieOrder ties,
-                ResultOrder order, void* scratch, HammingTopKResult result) {
-  HWY_DASSERT(code_bytes >= 1 && code_bytes <= kMaxAsymCodeBytes && k >= 1);
-  HWY_DASSERT(weight_stride >= WeightBytes(code_bytes));
-  HWY_DASSERT(n <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
-  const size_t count = std::min(k, n);
-  if (count == 0 || num_queries == 0) return count;
-  if (WroteAllPositions(n, num_queries, k, order, result.distances != nullptr, result.positions)) {
-    return count;
+size_t AsymTopK(const CodeBlocksView& rows, const Queries<int8_t>& weights,
+                const TopKOptions& options, void* scratch, const TopKResult<uint16_t>& result) {
+  HWY_DASSERT(rows.code_bytes >= 1 && rows.code_bytes <= kMaxAsymCodeBytes && options.k >= 1);
+  HWY_DASSERT(weights.stride >= WeightBytes(rows.code_bytes));
+  HWY_DASSERT(rows.n <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
+  if (!AnsweredWithoutScan(rows.n, weights.count, options, result)) {
+    HWY_DYNAMIC_DISPATCH(AsymTopKOnTarget)(rows, weights, options, scratch, result);
   }
-  HWY_DYNAMIC_DISPATCH(TopKByPenalty)
-  ({blocks, n, code_bytes, nullptr, num_queries, 0, k, ties, order, scratch, result},
-   {weights, weight_stride});
-  return count;
+  return std::min(options.k, rows.n);
 }
 
 }  // namespace eta::simd

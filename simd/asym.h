@@ -14,8 +14,8 @@
 #include <cstdint>
 
 #include "simd/code_blocks.h"
-#include "simd/hamming.h"
 #include "simd/topk.h"
+#include "simd/views.h"
 
 namespace eta::simd {
 
@@ -39,22 +39,22 @@ constexpr size_t WeightBytes(size_t code_bytes) { return code_bytes * 8; }
 void QuantizeProjections(const float* projections, size_t bits, int8_t* weights);
 
 // penalties[i] = sum of |weights[j]| over the bits j of code i that are not (weights[j] > 0).
-// Writes PaddedRows(n) values, of which the first n mean something. The byte form needs code_bytes
-// <= kMaxBytePenaltyCodeBytes, the other code_bytes in [17, 512]. Preconditions: |weights[j]| <=
-// 15; in the byte form their magnitudes add up to at most 254.
-void AsymPenalties(const uint8_t* blocks, size_t n, size_t code_bytes, const int8_t* weights,
-                   uint8_t* penalties);
-void AsymPenalties(const uint8_t* blocks, size_t n, size_t code_bytes, const int8_t* weights,
-                   uint16_t* penalties);
+// Writes PaddedRows(rows.n) values: the first rows.n are valid, the rest unspecified. The byte form
+// needs code_bytes <= kMaxBytePenaltyCodeBytes, the other code_bytes in [17, 512]. Preconditions:
+// WeightBytes(code_bytes) weights; |weights[j]| <= 15; in the byte form their magnitudes add up to
+// at most 254. Any alignment.
+void AsymPenalties(const CodeBlocksView& rows, const int8_t* weights, uint8_t* penalties);
+void AsymPenalties(const CodeBlocksView& rows, const int8_t* weights, uint16_t* penalties);
 
-// Bytes of scratch that AsymTopK needs, whatever the number of queries. Any alignment; 64 bytes is
-// faster.
+// Bytes of scratch that AsymTopK needs, for any number of queries. Any alignment; 64 bytes is
+// fastest. The contents need not be initialised and are unspecified afterwards.
 size_t AsymTopKScratchBytes(size_t n, size_t code_bytes, size_t k);
 
-// For each query (weights at weights + q * weight_stride) the min(k, n) positions of smallest
-// penalty: everything as with HammingTopK, penalties for distances, and the weights as above.
-size_t AsymTopK(const uint8_t* blocks, size_t n, size_t code_bytes, const int8_t* weights,
-                size_t num_queries, size_t weight_stride, size_t k, TieOrder ties,
-                ResultOrder order, void* scratch, HammingTopKResult result);
+// For each query (WeightBytes(rows.code_bytes) weights) the min(options.k, rows.n) positions of
+// smallest penalty, with the order, ties, results and preconditions of HammingTopK; the values are
+// penalties, and the weights meet the preconditions of AsymPenalties. `scratch` has
+// AsymTopKScratchBytes(n, code_bytes, k) bytes and is not kept.
+size_t AsymTopK(const CodeBlocksView& rows, const Queries<int8_t>& weights,
+                const TopKOptions& options, void* scratch, const TopKResult<uint16_t>& result);
 
 }  // namespace eta::simd

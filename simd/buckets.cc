@@ -10,17 +10,18 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
+namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
-void CountShared(const uint16_t* planes, size_t n, size_t rounds, const uint16_t* query,
-                 uint16_t* counts) {
+void CountSharedBucketsOnTarget(const BucketPlanesView& planes, const uint16_t* query,
+                                uint16_t* counts) {
   const hn::CappedTag<uint16_t, 32> d;  // so that two vectors fit a block
   const size_t N = hn::Lanes(d);
-  const size_t stride = PaddedRows(n);
+  const size_t stride = PaddedRows(planes.n);
   for (size_t i = 0; i < stride; i += 2 * N) {
     auto a = hn::Zero(d), b = a;
-    const uint16_t* plane = planes + i;
-    for (size_t r = 0; r < rounds; ++r, plane += stride) {
+    const uint16_t* plane = planes.data + i;
+    for (size_t r = 0; r < planes.rounds; ++r, plane += stride) {
       const auto q = hn::Set(d, query[r]);
       // A lane of a mask is -1 where buckets are equal.
       a = hn::Sub(a, hn::VecFromMask(d, hn::Eq(hn::LoadU(d, plane), q)));
@@ -31,18 +32,18 @@ void CountShared(const uint16_t* planes, size_t n, size_t rounds, const uint16_t
   }
 }
 
+}  // namespace
 }  // namespace eta::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace eta::simd {
 
-HWY_EXPORT(CountShared);
+HWY_EXPORT(CountSharedBucketsOnTarget);
 
-void CountSharedBuckets(const uint16_t* planes, size_t n, size_t rounds, const uint16_t* query,
-                        uint16_t* counts) {
-  HWY_DASSERT(rounds < size_t{1} << 16);
-  HWY_DYNAMIC_DISPATCH(CountShared)(planes, n, rounds, query, counts);
+void CountSharedBuckets(const BucketPlanesView& planes, const uint16_t* query, uint16_t* counts) {
+  HWY_DASSERT(planes.rounds < size_t{1} << 16);
+  HWY_DYNAMIC_DISPATCH(CountSharedBucketsOnTarget)(planes, query, counts);
 }
 
 }  // namespace eta::simd

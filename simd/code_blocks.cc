@@ -13,6 +13,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
+namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
 // Exactly one 16-byte vector on every target: the network below counts on 16 lanes.
@@ -56,7 +57,7 @@ HWY_INLINE hn::Vec<WideTag> LoadRows(const uint8_t* row, const uint8_t* /*row_pl
   return hn::LoadU(WideTag(), row);
 }
 #endif
-inline constexpr size_t kWideRows = HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2 ? 32 : 16;
+constexpr size_t kWideRows = HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2 ? 32 : 16;
 
 // Transposes 16 bytes of 64 rows into 16 planes; row_of(i) points to the bytes of row i. Rounds as
 // in Transpose16x8, of 8 bits of index.
@@ -133,35 +134,35 @@ HWY_INLINE void FillBlocks(size_t n, size_t code_bytes, uint8_t* blocks, CodeOf 
   }
 }
 
-void Pack(const uint8_t* codes, size_t n, size_t code_bytes, size_t stride, uint8_t* blocks) {
-  FillBlocks<false>(n, code_bytes, blocks, [=](size_t i) HWY_ATTR { return codes + i * stride; });
+void PackCodeBlocksOnTarget(const RowsView<uint8_t>& codes, uint8_t* blocks) {
+  FillBlocks<false>(codes.count, codes.width, blocks,
+                    [codes](size_t i) HWY_ATTR { return codes.row(i); });
 }
 
-void Gather(const uint8_t* table, size_t code_bytes, size_t stride, const int32_t* ids, size_t n,
-            uint8_t* blocks) {
-  FillBlocks<true>(n, code_bytes, blocks,
-                   [=](size_t i) HWY_ATTR { return table + static_cast<size_t>(ids[i]) * stride; });
+void GatherCodeBlocksOnTarget(const RowsView<uint8_t>& table, IdsView ids, uint8_t* blocks) {
+  FillBlocks<true>(ids.count, table.width, blocks, [table, ids](size_t i) HWY_ATTR {
+    return table.row(static_cast<size_t>(ids.data[i]));
+  });
 }
 
+}  // namespace
 }  // namespace eta::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace eta::simd {
 
-HWY_EXPORT(Pack);
-HWY_EXPORT(Gather);
+HWY_EXPORT(PackCodeBlocksOnTarget);
+HWY_EXPORT(GatherCodeBlocksOnTarget);
 
-void PackCodeBlocks(const uint8_t* codes, size_t n, size_t code_bytes, size_t stride,
-                    uint8_t* blocks) {
-  HWY_DASSERT(code_bytes >= 1 && stride >= code_bytes);
-  HWY_DYNAMIC_DISPATCH(Pack)(codes, n, code_bytes, stride, blocks);
+void PackCodeBlocks(const RowsView<uint8_t>& codes, uint8_t* blocks) {
+  HWY_DASSERT(codes.width >= 1 && codes.stride >= codes.width);
+  HWY_DYNAMIC_DISPATCH(PackCodeBlocksOnTarget)(codes, blocks);
 }
 
-void GatherCodeBlocks(const uint8_t* table, size_t code_bytes, size_t stride, const int32_t* ids,
-                      size_t n, uint8_t* blocks) {
-  HWY_DASSERT(code_bytes >= 1 && stride >= code_bytes);
-  HWY_DYNAMIC_DISPATCH(Gather)(table, code_bytes, stride, ids, n, blocks);
+void GatherCodeBlocks(const RowsView<uint8_t>& table, IdsView ids, uint8_t* blocks) {
+  HWY_DASSERT(table.width >= 1 && table.stride >= table.width);
+  HWY_DYNAMIC_DISPATCH(GatherCodeBlocksOnTarget)(table, ids, blocks);
 }
 
 }  // namespace eta::simd

@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "simd/views.h"
+
 namespace eta::simd {
 
 inline constexpr size_t kBlockRows = 64;
@@ -15,15 +17,22 @@ constexpr size_t NumBlocks(size_t n) { return (n + kBlockRows - 1) / kBlockRows;
 constexpr size_t PaddedRows(size_t n) { return NumBlocks(n) * kBlockRows; }
 constexpr size_t CodeBlocksBytes(size_t n, size_t code_bytes) { return PaddedRows(n) * code_bytes; }
 
-// Lays out n codes (code i at codes + i * stride) as CodeBlocksBytes(n, code_bytes) bytes at
-// `blocks`. The unused rows of the last block are written as 0; no kernel depends on them.
-void PackCodeBlocks(const uint8_t* codes, size_t n, size_t code_bytes, size_t stride,
-                    uint8_t* blocks);
+// n codes of code_bytes bytes each, oldest first, in CodeBlocksBytes(n, code_bytes) bytes of any
+// alignment (64 bytes is fastest).
+struct CodeBlocksView {
+  const uint8_t* data;
+  size_t n;
+  size_t code_bytes;
+};
 
-// The same for the codes of a list of item ids: code i is table + ids[i] * stride. Reads exactly
-// code_bytes bytes per id. Precondition: every id names a row of the table.
-void GatherCodeBlocks(const uint8_t* table, size_t code_bytes, size_t stride, const int32_t* ids,
-                      size_t n, uint8_t* blocks);
+// Lays out codes.count codes of codes.width >= 1 bytes as code blocks. Writes
+// CodeBlocksBytes(codes.count, codes.width) bytes at `blocks`, which must not overlap the codes.
+// The unused rows of the last block become 0; no kernel depends on them.
+void PackCodeBlocks(const RowsView<uint8_t>& codes, uint8_t* blocks);
+
+// The same for the codes of a list of items: code i is row ids.data[i] of `table`. Reads exactly
+// table.width bytes per id.
+void GatherCodeBlocks(const RowsView<uint8_t>& table, IdsView ids, uint8_t* blocks);
 
 // Writes the code of row `i` in place: an append when i is the next row, a re-hash otherwise.
 inline void SetBlockCode(uint8_t* blocks, size_t code_bytes, size_t i, const uint8_t* code) {

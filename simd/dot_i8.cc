@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "simd/internal/highway_config.h"
+#include "simd/internal/topk_preamble.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/dot_i8.cc"
@@ -196,14 +197,10 @@ size_t DotI8TopK(const I8BlocksView& rows, const I8Queries& queries, const TopKO
   HWY_DASSERT(rows.dim >= 1 && rows.dim <= kI8MaxDim && queries.stride >= rows.dim);
   HWY_DASSERT(options.k >= 1);
   HWY_DASSERT(rows.n <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
-  const size_t count = std::min(options.k, rows.n);
-  if (count == 0 || queries.count == 0) return count;
-  if (WroteAllPositions(rows.n, queries.count, options.k, options.order, result.values != nullptr,
-                        result.positions)) {
-    return count;
+  if (!AnsweredWithoutScan(rows.n, queries.count, options, result)) {
+    HWY_DYNAMIC_DISPATCH(I8BlockTopK)(rows, queries, options, scratch, result);
   }
-  HWY_DYNAMIC_DISPATCH(I8BlockTopK)(rows, queries, options, scratch, result);
-  return count;
+  return std::min(options.k, rows.n);
 }
 
 }  // namespace eta::simd

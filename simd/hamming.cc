@@ -7,6 +7,7 @@
 
 #include "simd/internal/block_topk_layout.h"
 #include "simd/internal/highway_config.h"
+#include "simd/internal/topk_preamble.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/hamming.cc"
@@ -18,64 +19,61 @@
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
 
-void Distances8(const uint8_t* blocks, size_t n, size_t code_bytes, const uint8_t* query,
-                uint8_t* distances) {
-  BlockDistances(blocks, NumBlocks(n), code_bytes, query, distances);
+namespace {
+
+void HammingDistances8OnTarget(const CodeBlocksView& rows, const uint8_t* query,
+                               uint8_t* distances) {
+  BlockDistances(rows.data, NumBlocks(rows.n), rows.code_bytes, query, distances);
 }
 
-void Distances16(const uint8_t* blocks, size_t n, size_t code_bytes, const uint8_t* query,
-                 uint16_t* distances) {
-  BlockDistances(blocks, NumBlocks(n), code_bytes, query, distances);
+void HammingDistances16OnTarget(const CodeBlocksView& rows, const uint8_t* query,
+                                uint16_t* distances) {
+  BlockDistances(rows.data, NumBlocks(rows.n), rows.code_bytes, query, distances);
 }
 
-void TopK(const HammingTopKArguments& args) {
-  if (args.code_bytes <= kMaxSaturatedCodeBytes) {
-    HammingTopKRun<uint8_t>(args).Run();
+void HammingTopKOnTarget(const CodeBlocksView& rows, const Queries<uint8_t>& queries,
+                         const TopKOptions& options, void* scratch,
+                         const TopKResult<uint16_t>& result) {
+  if (rows.code_bytes <= kMaxSaturatedCodeBytes) {
+    BlockTopK<uint8_t, HammingScan>(rows, queries, options, scratch, result).Run();
   } else {
-    HammingTopKRun<uint16_t>(args).Run();
+    BlockTopK<uint16_t, HammingScan>(rows, queries, options, scratch, result).Run();
   }
 }
 
+}  // namespace
 }  // namespace eta::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace eta::simd {
 
-HWY_EXPORT(Distances8);
-HWY_EXPORT(Distances16);
-HWY_EXPORT(TopK);
+HWY_EXPORT(HammingDistances8OnTarget);
+HWY_EXPORT(HammingDistances16OnTarget);
+HWY_EXPORT(HammingTopKOnTarget);
 
-void HammingDistances(const uint8_t* blocks, size_t n, size_t code_bytes, const uint8_t* query,
-                      uint8_t* distances) {
-  HWY_DASSERT(code_bytes >= 1 && code_bytes <= kMaxByteDistanceCodeBytes);
-  HWY_DYNAMIC_DISPATCH(Distances8)(blocks, n, code_bytes, query, distances);
+void HammingDistances(const CodeBlocksView& rows, const uint8_t* query, uint8_t* distances) {
+  HWY_DASSERT(rows.code_bytes >= 1 && rows.code_bytes <= kMaxByteDistanceCodeBytes);
+  HWY_DYNAMIC_DISPATCH(HammingDistances8OnTarget)(rows, query, distances);
 }
 
-void HammingDistances(const uint8_t* blocks, size_t n, size_t code_bytes, const uint8_t* query,
-                      uint16_t* distances) {
-  HWY_DASSERT(code_bytes >= 1 && code_bytes <= 8191);
-  HWY_DYNAMIC_DISPATCH(Distances16)(blocks, n, code_bytes, query, distances);
+void HammingDistances(const CodeBlocksView& rows, const uint8_t* query, uint16_t* distances) {
+  HWY_DASSERT(rows.code_bytes >= 1 && rows.code_bytes <= 8191);
+  HWY_DYNAMIC_DISPATCH(HammingDistances16OnTarget)(rows, query, distances);
 }
 
 size_t HammingTopKScratchBytes(size_t n, size_t code_bytes, size_t k) {
-  return HammingTopKLayout(n, code_bytes, k).bytes();
+  return BlockTopKLayout(n, code_bytes, k).bytes();
 }
 
-size_t HammingTopK(const uint8_t* blocks, size_t n, size_t code_bytes, const uint8_t* queries,
-                   size_t num_queries, size_t query_stride, size_t k, TieOrder ties,
-                   ResultOrder order, void* scratch, HammingTopKResult result) {
-  HWY_DASSERT(code_bytes >= 1 && code_bytes <= 512 && k >= 1);
-  HWY_DASSERT(n <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
-  const size_t count = std::min(k, n);
-  if (count == 0 || num_queries == 0) return count;
-  if (WroteAllPositions(n, num_queries, k, order, result.distances != nullptr, result.positions)) {
-    return count;
+size_t HammingTopK(const CodeBlocksView& rows, const Queries<uint8_t>& queries,
+                   const TopKOptions& options, void* scratch, const TopKResult<uint16_t>& result) {
+  HWY_DASSERT(rows.code_bytes >= 1 && rows.code_bytes <= 512 && options.k >= 1);
+  HWY_DASSERT(rows.n <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
+  if (!AnsweredWithoutScan(rows.n, queries.count, options, result)) {
+    HWY_DYNAMIC_DISPATCH(HammingTopKOnTarget)(rows, queries, options, scratch, result);
   }
-  const HammingTopKArguments args = {blocks, n,    code_bytes, queries, num_queries, query_stride,
-                                     k,      ties, order,      scratch, result};
-  HWY_DYNAMIC_DISPATCH(TopK)(args);
-  return count;
+  return std::min(options.k, rows.n);
 }
 
 }  // namespace eta::simd

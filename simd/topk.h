@@ -26,18 +26,11 @@ template <typename Value>
 struct TopKResult {
   int32_t* positions;       // queries x k
   Value* values = nullptr;  // queries x k distances, penalties or scores; null when not wanted
-};
 
-// True where nothing needs to be compared: all n positions are wanted, in any order, without their
-// distances or scores. Fills the result rows (k apart) with 0 to n - 1 then. Histories of up to K
-// behaviours are common: on MovieLens more than half.
-inline bool WroteAllPositions(size_t n, size_t num_queries, size_t k, ResultOrder order,
-                              bool values_wanted, int32_t* positions) {
-  if (n > k || order != ResultOrder::kAny || values_wanted) return false;
-  for (size_t q = 0; q < num_queries; ++q) {
-    for (size_t i = 0; i < n; ++i) positions[q * k + i] = static_cast<int32_t>(i);
+  // Where the answers of query `first` and those after it go.
+  TopKResult from(size_t first, size_t k) const {
+    return {positions + first * k, values == nullptr ? nullptr : values + first * k};
   }
-  return true;
-}
+};
 
 }  // namespace eta::simd

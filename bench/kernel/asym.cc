@@ -9,11 +9,12 @@
 #include "core/base/check.h"
 #include "core/reference/asym.h"
 #include "simd/asym.h"
+#include "simd/hamming.h"
 
 namespace eta::bench {
 namespace {
 
-// Some of the shapes of kernel_bench_hamming.cc.
+// Some of the shapes of hamming.cc.
 const Shape kShapes[] = {{64, 1024, 64, 256},
                          {64, 16384, 64, 64},
                          {128, 2048, 48, 128},
@@ -34,21 +35,22 @@ struct Fixture {
         values16(simd::PaddedRows(s.length)),
         positions(s.queries * s.k),
         row_penalties(s.queries * s.k) {
-    simd::PackCodeBlocks(codes.data(), s.length, s.code_bytes(), s.code_bytes(), blocks.data());
+    simd::PackCodeBlocks(simd::DenseRows(codes.data(), s.length, s.code_bytes()), blocks.data());
     for (size_t q = 0; q < s.queries; ++q) {
       simd::QuantizeProjections(projections.data() + q * s.bits, s.bits, query(q));
     }
   }
 
+  simd::CodeBlocksView rows() const { return {blocks.data(), s.length, s.code_bytes()}; }
   size_t stride() const { return simd::WeightBytes(s.code_bytes()); }
   int8_t* query(size_t q) { return weights.data() + q * stride(); }
   bool in_bytes() const { return s.code_bytes() <= simd::kMaxBytePenaltyCodeBytes; }
 
   void Penalties(size_t q) {
     if (in_bytes()) {
-      simd::AsymPenalties(blocks.data(), s.length, s.code_bytes(), query(q), values8.data());
+      simd::AsymPenalties(rows(), query(q), values8.data());
     } else {
-      simd::AsymPenalties(blocks.data(), s.length, s.code_bytes(), query(q), values16.data());
+      simd::AsymPenalties(rows(), query(q), values16.data());
     }
   }
 
@@ -60,24 +62,23 @@ struct Fixture {
     for (size_t q = 0; q < s.queries; ++q) {
       const uint8_t* code = query_codes.data() + q * s.code_bytes();
       if (s.code_bytes() <= simd::kMaxByteDistanceCodeBytes) {
-        simd::HammingDistances(blocks.data(), s.length, s.code_bytes(), code, values8.data());
+        simd::HammingDistances(rows(), code, values8.data());
       } else {
-        simd::HammingDistances(blocks.data(), s.length, s.code_bytes(), code, values16.data());
+        simd::HammingDistances(rows(), code, values16.data());
       }
     }
   }
 
   void TopK(simd::ResultOrder order) {
     simd::AsymTopK(
-        blocks.data(), s.length, s.code_bytes(), weights.data(), s.queries, stride(), s.k,
-        simd::TieOrder::kNewestFirst, order, scratch.data(),
+        rows(), {weights.data(), s.queries, stride()}, {.k = s.k, .order = order}, scratch.data(),
         {positions.data(), order == simd::ResultOrder::kSorted ? row_penalties.data() : nullptr});
   }
 
   void HammingTopK(simd::ResultOrder order) {
     simd::HammingTopK(
-        blocks.data(), s.length, s.code_bytes(), query_codes.data(), s.queries, s.code_bytes(), s.k,
-        simd::TieOrder::kNewestFirst, order, scratch.data(),
+        rows(), {query_codes.data(), s.queries, s.code_bytes()}, {.k = s.k, .order = order},
+        scratch.data(),
         {positions.data(), order == simd::ResultOrder::kSorted ? row_penalties.data() : nullptr});
   }
 

@@ -90,9 +90,11 @@ struct Fixture {
         distances16(simd::PaddedRows(shape.length)),
         positions(shape.queries * shape.k),
         row_distances(shape.queries * shape.k) {
-    simd::PackCodeBlocks(codes.data(), shape.length, shape.code_bytes(), shape.code_bytes(),
+    simd::PackCodeBlocks(simd::DenseRows(codes.data(), shape.length, shape.code_bytes()),
                          blocks.data());
   }
+
+  simd::CodeBlocksView rows() const { return {blocks.data(), shape.length, shape.code_bytes()}; }
 
   std::span<const uint8_t> query(size_t q) const {
     return {queries.data() + q * shape.code_bytes(), shape.code_bytes()};
@@ -101,11 +103,9 @@ struct Fixture {
   // Narrow codes give byte distances, as the top-K uses them.
   void Distances(size_t q) {
     if (shape.code_bytes() <= simd::kMaxByteDistanceCodeBytes) {
-      simd::HammingDistances(blocks.data(), shape.length, shape.code_bytes(), query(q).data(),
-                             distances8.data());
+      simd::HammingDistances(rows(), query(q).data(), distances8.data());
     } else {
-      simd::HammingDistances(blocks.data(), shape.length, shape.code_bytes(), query(q).data(),
-                             distances16.data());
+      simd::HammingDistances(rows(), query(q).data(), distances16.data());
     }
   }
 
@@ -125,9 +125,8 @@ struct Fixture {
   void TopK(simd::ResultOrder order, size_t first, size_t count) {
     const bool sorted = order == simd::ResultOrder::kSorted;
     const size_t row = first * shape.k;
-    simd::HammingTopK(blocks.data(), shape.length, shape.code_bytes(), query(first).data(), count,
-                      shape.code_bytes(), shape.k, simd::TieOrder::kNewestFirst, order,
-                      scratch.data(),
+    simd::HammingTopK(rows(), {query(first).data(), count, shape.code_bytes()},
+                      {.k = shape.k, .order = order}, scratch.data(),
                       {positions.data() + row, sorted ? row_distances.data() + row : nullptr});
   }
 

@@ -71,7 +71,7 @@ void Pack(benchmark::State& state, size_t n, size_t code_bytes) {
   const auto codes = RandomBytes(n * code_bytes, 1);
   AlignedVector<uint8_t> blocks(simd::CodeBlocksBytes(n, code_bytes));
   const auto pack = [&] {
-    simd::PackCodeBlocks(codes.data(), n, code_bytes, code_bytes, blocks.data());
+    simd::PackCodeBlocks(simd::DenseRows(codes.data(), n, code_bytes), blocks.data());
   };
   pack();
   const auto expected = reference::PackCodeBlocks(codes, code_bytes);
@@ -95,8 +95,8 @@ void Gather(benchmark::State& state, size_t table_rows, size_t n, size_t code_by
     id = static_cast<int32_t>(random.Below(static_cast<uint32_t>(table_rows)));
   AlignedVector<uint8_t> blocks(simd::CodeBlocksBytes(n, code_bytes));
   const auto gather = [&](size_t h) {
-    simd::GatherCodeBlocks(table.data(), code_bytes, code_bytes, ids.data() + h * n, n,
-                           blocks.data());
+    simd::GatherCodeBlocks(simd::DenseRows(table.data(), table_rows, code_bytes),
+                           {ids.data() + h * n, n}, blocks.data());
   };
   gather(0);
   const auto expected = reference::GatherCodeBlocks(table, code_bytes, {ids.data(), n});

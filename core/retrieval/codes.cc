@@ -48,8 +48,7 @@ CodeBlocks::CodeBlocks(const CodeTable& table, std::span<const int32_t> items)
   }
   size_ = items.size();
   blocks_.resize(simd::CodeBlocksBytes(size_, code_bytes_));
-  simd::GatherCodeBlocks(table.data(), code_bytes_, code_bytes_, items.data(), size_,
-                         blocks_.data());
+  simd::GatherCodeBlocks(table.rows(), {items.data(), size_}, blocks_.data());
 }
 
 void CodeBlocks::Append(std::span<const uint8_t> code) {

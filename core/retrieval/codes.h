@@ -9,6 +9,8 @@
 #include "core/base/aligned.h"
 #include "core/data/items.h"
 #include "core/retrieval/hyperplanes.h"
+#include "simd/code_blocks.h"
+#include "simd/views.h"
 
 namespace eta {
 
@@ -27,6 +29,9 @@ class CodeTable {
     return {codes_.data() + item * code_bytes_, code_bytes_};
   }
   const uint8_t* data() const { return codes_.data(); }
+  simd::RowsView<uint8_t> rows() const {
+    return simd::DenseRows(codes_.data(), size_, code_bytes_);
+  }
 
   // Re-hashes one item after its embedding changed. Throws std::invalid_argument when the id is out
   // of range or the code has another width.
@@ -51,6 +56,7 @@ class CodeBlocks {
   size_t code_bytes() const { return code_bytes_; }
   size_t bytes() const { return blocks_.size(); }
   const uint8_t* data() const { return blocks_.data(); }
+  simd::CodeBlocksView view() const { return {blocks_.data(), size_, code_bytes_}; }
 
   // Adds the newest behaviour: writes code_bytes bytes, plus a new block every 64.
   void Append(std::span<const uint8_t> code);

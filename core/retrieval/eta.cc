@@ -17,7 +17,7 @@ class EtaRetriever final : public CodeRetriever {
   void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
                   Scratch& scratch, RetrievedView out) const override {
     const auto& prepared = dynamic_cast<const CodeHistory&>(history);
-    const size_t count = HammingTopK(prepared.blocks.data(), prepared.length(), candidates, k,
+    const size_t count = HammingTopK(prepared.view(), candidates, k,
                                      dynamic_cast<KernelScratch&>(scratch), out.positions.data());
     std::ranges::fill(out.counts, static_cast<int32_t>(count));
   }

@@ -55,9 +55,7 @@ class EtaAsymRetriever final : public CodeRetriever {
     const auto queries = GatherQueries(weights_.view(), candidates, buffers.queries);
     void* work = buffers.kernel.Get<uint8_t>(simd::AsymTopKScratchBytes(n, code_bytes(), k));
     const size_t count =
-        simd::AsymTopK(prepared.blocks.data(), n, code_bytes(), queries.data, queries.count,
-                       queries.stride, k, simd::TieOrder::kNewestFirst, simd::ResultOrder::kAny,
-                       work, {out.positions.data(), nullptr});
+        simd::AsymTopK(prepared.view(), queries, {.k = k}, work, {out.positions.data()});
     std::ranges::fill(out.counts, static_cast<int32_t>(count));
   }
 

@@ -36,7 +36,8 @@ class EtaGatherRetriever final : public CodeRetriever {
     const size_t n = prepared.length();
     auto* blocks = buffers.blocks.Get<uint8_t>(simd::CodeBlocksBytes(n, code_bytes()));
     GatherBlocks({prepared.ids.data(), n}, blocks);
-    const size_t count = HammingTopK(blocks, n, candidates, k, buffers, out.positions.data());
+    const size_t count =
+        HammingTopK({blocks, n, code_bytes()}, candidates, k, buffers, out.positions.data());
     std::ranges::fill(out.counts, static_cast<int32_t>(count));
   }
 };

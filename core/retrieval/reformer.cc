@@ -74,7 +74,7 @@ class ReformerRetriever final : public RefillableRetriever {
     auto* shared = buffers.shared.Get<uint16_t>(simd::PaddedRows(n));
     const std::span histogram(buffers.histogram.Get<uint32_t>(rounds() + 1), rounds() + 1);
     for (size_t b = 0; b < candidates.size(); ++b) {
-      simd::CountSharedBuckets(prepared.planes.data(), n, rounds(), row(candidates[b]), shared);
+      simd::CountSharedBuckets({prepared.planes.data(), n, rounds()}, row(candidates[b]), shared);
       out.counts[b] =
           static_cast<int32_t>(Select({shared, n}, k, histogram, out.positions.data() + b * k));
     }

@@ -75,7 +75,7 @@ class RerankRetriever : public CodeRetriever {
     auto* scores = buffers.scores.Get<float>(entries + kMaxChunk * simd::kBlockRows);
     auto* ids = buffers.ids.Get<int32_t>(shortlist);
     buffers.queries.Get<uint8_t>(kMaxChunk * code_bytes());
-    HammingTopK(history.blocks.data(), history.length(), candidates, shortlist, buffers, positions);
+    HammingTopK(history.view(), candidates, shortlist, buffers, positions);
 
     const size_t score_stride = simd::PaddedRows(shortlist);
     for (size_t b = 0; b < candidates.size(); ++b) {

@@ -38,7 +38,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
 
-// What a run scans with.
+// What BlockTopK scans with.
 struct HammingScan {
   // A distance too large for a byte may become the largest byte.
   static constexpr bool kMaySaturate = true;
@@ -50,22 +50,27 @@ struct HammingScan {
   }
 };
 
-// T holds a distance, and its largest value is none.
-template <typename T, class Scan = HammingScan>
-class HammingTopKRun {
+// Queries are what Scan::Distances takes. T holds a distance; T's maximum is reserved for "no row".
+template <typename T, class Scan>
+class BlockTopK {
  public:
-  explicit HammingTopKRun(const HammingTopKArguments& args)
-      : args_(args),
-        layout_(args.n, args.code_bytes, args.k, sizeof(T), Scan::MaxDistance(args.code_bytes)),
+  BlockTopK(const CodeBlocksView& rows, const Queries<uint8_t>& queries, const TopKOptions& options,
+            void* scratch, const TopKResult<uint16_t>& result)
+      : rows_(rows),
+        queries_(queries),
+        options_(options),
+        scratch_(scratch),
+        result_(result),
+        layout_(rows.n, rows.code_bytes, options.k, sizeof(T), Scan::MaxDistance(rows.code_bytes)),
         k_(layout_.k()),
-        max_distance_(std::min<size_t>(Scan::MaxDistance(args.code_bytes),
+        max_distance_(std::min<size_t>(Scan::MaxDistance(rows.code_bytes),
                                        std::numeric_limits<T>::max() - 1)),
         search_width_(SearchWidth(max_distance_)),
         last_limit_(max_distance_ * 3 / 8) {}
 
   void Run() {
-    for (size_t q = 0; q < args_.num_queries; q += layout_.tile()) {
-      const size_t queries = std::min(layout_.tile(), args_.num_queries - q);
+    for (size_t q = 0; q < queries_.count; q += layout_.tile()) {
+      const size_t queries = std::min(layout_.tile(), queries_.count - q);
       if (!layout_.one_chunk()) {
         RunTile(q, queries);
       } else if (kHasByteCompress) {
@@ -80,24 +85,21 @@ class HammingTopKRun {
   }
 
  private:
-  static constexpr size_t kGroup = HammingTopKLayout::kGroup;
+  static constexpr size_t kGroup = BlockTopKLayout::kGroup;
   static constexpr bool kHasByteCompress = HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL;
 
   // One query again, for which fewer than K rows have a distance that T can tell from the largest.
   HWY_NOINLINE void RunWide(size_t q) const {
-    HammingTopKArguments args = args_;
-    args.queries += q * args.query_stride;
-    args.num_queries = 1;
-    args.result.positions += q * args.k;
-    if (args.result.distances != nullptr) args.result.distances += q * args.k;
-    HammingTopKRun<uint16_t, Scan>(args).Run();
+    BlockTopK<uint16_t, Scan>(rows_, queries_.part(q, 1), options_, scratch_,
+                              result_.from(q, options_.k))
+        .Run();
   }
 
-  T* chunk(size_t i) const { return reinterpret_cast<T*>(layout_.chunk(args_.scratch, i)); }
+  T* chunk(size_t i) const { return reinterpret_cast<T*>(layout_.chunk(scratch_, i)); }
 
   NearestList<T> EmptyList(size_t i) const {
-    return {reinterpret_cast<T*>(layout_.list_distances(args_.scratch, i)),
-            reinterpret_cast<int32_t*>(layout_.list_positions(args_.scratch, i)), 0};
+    return {reinterpret_cast<T*>(layout_.list_distances(scratch_, i)),
+            reinterpret_cast<int32_t*>(layout_.list_positions(scratch_, i)), 0};
   }
 
   // Computes the distances of a history of one chunk for up to kGroup queries; those that are not
@@ -113,14 +115,14 @@ class HammingTopKRun {
     const T* chunks[kGroup];
     ComputeGroup(first_query, queries, chunks);
     size_t kth[kGroup];
-    SearchSamples(chunks, PaddedRows(args_.n), k_, kth);
+    SearchSamples(chunks, PaddedRows(rows_.n), k_, kth);
     for (size_t i = 0; i < queries; ++i) {
       if (HWY_UNLIKELY(kth[i] > max_distance_)) {
         saturated_[num_saturated_++] = first_query + i;
         continue;
       }
       NearestList<T> list = EmptyList(i);
-      ListNearest(chunks[i], args_.n, k_, kth[i], args_.ties, list);
+      ListNearest(chunks[i], rows_.n, k_, kth[i], options_.ties, list);
       Write(first_query + i, list, kth[i]);
     }
   }
@@ -130,14 +132,14 @@ class HammingTopKRun {
     const T* chunks[kGroup];
     ComputeGroup(first_query, queries, chunks);
     size_t limits[kGroup];
-    FirstLimits(chunks, args_.n, limits);
+    FirstLimits(chunks, rows_.n, limits);
     NearestList<T> lists[kGroup] = {};
     const T* list_distances[kGroup];
     size_t padded = 0;
     for (size_t i = 0; i < queries; ++i) {
       lists[i] = EmptyList(i);
       limits[i] = std::min(limits[i], max_distance_);
-      AppendNear(chunks[i], PaddedRows(args_.n), 0, limits[i], lists[i]);
+      AppendNear(chunks[i], PaddedRows(rows_.n), 0, limits[i], lists[i]);
       if (HWY_UNLIKELY(lists[i].count < k_)) {
         lists[i].count = 0;
         limits[i] = AppendAll(chunks[i], lists[i]);
@@ -162,7 +164,7 @@ class HammingTopKRun {
   // Appends the rows of a one-chunk history that are as near as the K-th nearest; returns its
   // distance.
   HWY_NOINLINE size_t AppendAll(const T* distances, NearestList<T>& list) const {
-    const size_t padded = PaddedRows(args_.n);
+    const size_t padded = PaddedRows(rows_.n);
     const size_t kth = std::min(FindKth(distances, padded, k_, max_distance_), max_distance_);
     AppendNear(distances, padded, 0, kth, list);
     return kth;
@@ -170,10 +172,10 @@ class HammingTopKRun {
 
   // Up to a tile of queries over a history of many chunks.
   void RunTile(size_t first_query, size_t queries) {
-    NearestList<T> lists[HammingTopKLayout::kMaxTile];
-    size_t limits[HammingTopKLayout::kMaxTile];
+    NearestList<T> lists[BlockTopKLayout::kMaxTile];
+    size_t limits[BlockTopKLayout::kMaxTile];
     for (size_t i = 0; i < queries; ++i) lists[i] = EmptyList(i);
-    for (size_t row = 0; row < args_.n; row += layout_.chunk_rows()) {
+    for (size_t row = 0; row < rows_.n; row += layout_.chunk_rows()) {
       for (size_t i = 0; i < queries; ++i) {
         const size_t rows = ComputeChunk(first_query + i, row, chunk(0));
         if (row == 0) {
@@ -194,9 +196,9 @@ class HammingTopKRun {
 
   // Computes the distances of the chunk that starts at `row`; returns how many rows it has.
   size_t ComputeChunk(size_t q, size_t row, T* distances) const {
-    const size_t rows = std::min(layout_.chunk_rows(), args_.n - row);
-    Scan::Distances(args_.blocks + row * args_.code_bytes, NumBlocks(rows), args_.code_bytes,
-                    args_.queries + q * args_.query_stride, distances);
+    const size_t rows = std::min(layout_.chunk_rows(), rows_.n - row);
+    Scan::Distances(rows_.data + row * rows_.code_bytes, NumBlocks(rows), rows_.code_bytes,
+                    queries_.query(q), distances);
     // Rows that are not there get a distance above any limit.
     std::fill(distances + rows, distances + PaddedRows(rows), std::numeric_limits<T>::max());
     return rows;
@@ -209,11 +211,11 @@ class HammingTopKRun {
   void FirstLimits(const T* const (&chunks)[kSets], size_t rows, size_t (&limits)[kSets]) {
     const size_t blocks = NumBlocks(rows), sample_blocks = layout_.sample_rows() / kBlockRows;
     if (sample_blocks >= blocks) {
-      const size_t rank = rows == args_.n ? k_ : std::min(SampleRank(rows), rows);
+      const size_t rank = rows == rows_.n ? k_ : std::min(SampleRank(rows), rows);
       SearchSamples(chunks, PaddedRows(rows), rank, limits);
       return;
     }
-    HWY_ALIGN T samples[kSets][HammingTopKLayout::kSampleRows];
+    HWY_ALIGN T samples[kSets][BlockTopKLayout::kSampleRows];
     const T* sets[kSets];
     for (size_t s = 0; s < kSets; ++s) {
       for (size_t b = 0; b < sample_blocks; ++b) {
@@ -241,7 +243,7 @@ class HammingTopKRun {
   // expected rank plus a margin for the scatter of a count (it is Poisson-like).
   size_t SampleRank(size_t n) const {
     const float expected =
-        static_cast<float>(k_) * static_cast<float>(n) / static_cast<float>(args_.n);
+        static_cast<float>(k_) * static_cast<float>(n) / static_cast<float>(rows_.n);
     return std::min(static_cast<size_t>(expected + 1.5f * std::sqrt(expected) + 2.0f), k_);
   }
 
@@ -251,7 +253,7 @@ class HammingTopKRun {
     if (list.count > layout_.prune_above()) {
       PadList(list, 0);
       limit = Kth(list);
-      KeepNearest(list, k_, limit, args_.ties);
+      KeepNearest(list, k_, limit, options_.ties);
     }
   }
 
@@ -259,7 +261,7 @@ class HammingTopKRun {
   HWY_NOINLINE void Rescan(size_t q, NearestList<T>& list) const {
     list.count = 0;
     size_t limit = max_distance_;
-    for (size_t row = 0; row < args_.n; row += layout_.chunk_rows()) {
+    for (size_t row = 0; row < rows_.n; row += layout_.chunk_rows()) {
       const size_t rows = ComputeChunk(q, row, chunk(0));
       if (row == 0 && rows >= k_) {
         limit = std::min(FindKth(chunk(0), PaddedRows(rows), k_, max_distance_), max_distance_);
@@ -279,16 +281,14 @@ class HammingTopKRun {
       saturated_[num_saturated_++] = q;
       return;
     }
-    KeepNearest(list, k_, kth, args_.ties);
+    KeepNearest(list, k_, kth, options_.ties);
     Write(q, list, kth);
   }
 
   // Writes the result row of query q from the list of its K nearest, oldest first.
   void Write(size_t q, NearestList<T>& list, size_t kth) const {
-    int32_t* positions = args_.result.positions + q * args_.k;
-    uint16_t* distances =
-        args_.result.distances == nullptr ? nullptr : args_.result.distances + q * args_.k;
-    if (args_.order == ResultOrder::kSorted) {
+    const auto [positions, distances] = result_.from(q, options_.k);
+    if (options_.order == ResultOrder::kSorted) {
       PadList(list, 0);
       WriteSorted(list, kth, positions, distances);
       return;
@@ -305,7 +305,7 @@ class HammingTopKRun {
       return;
     }
     HWY_ALIGN T ranks[kMaxRanked];
-    RankNearest(list.distances, k_, args_.ties, ranks);
+    RankNearest(list.distances, k_, options_.ties, ranks);
     for (size_t i = 0; i < k_; ++i) positions[ranks[i]] = list.positions[i];
     if (distances == nullptr) return;
     for (size_t i = 0; i < k_; ++i) distances[ranks[i]] = list.distances[i];
@@ -314,11 +314,11 @@ class HammingTopKRun {
   HWY_NOINLINE void SortByCounting(const NearestList<T>& list, size_t farthest, int32_t* positions,
                                    uint16_t* distances) const {
     const size_t nearest = *std::min_element(list.distances, list.distances + k_);
-    auto* next = reinterpret_cast<uint32_t*>(layout_.counters(args_.scratch));
+    auto* next = reinterpret_cast<uint32_t*>(layout_.counters(scratch_));
     std::fill(next, next + (farthest - nearest) + 2, 0u);
     for (size_t i = 0; i < k_; ++i) ++next[list.distances[i] - nearest + 1];
     for (size_t d = 1; d <= farthest - nearest; ++d) next[d] += next[d - 1];
-    const bool newest = args_.ties == TieOrder::kNewestFirst;
+    const bool newest = options_.ties == TieOrder::kNewestFirst;
     for (size_t i = 0; i < k_; ++i) {
       const size_t entry = newest ? k_ - 1 - i : i;
       const size_t to = next[list.distances[entry] - nearest]++;
@@ -327,14 +327,18 @@ class HammingTopKRun {
     }
   }
 
-  const HammingTopKArguments& args_;
-  const HammingTopKLayout layout_;
+  const CodeBlocksView rows_;
+  const Queries<uint8_t> queries_;
+  const TopKOptions options_;
+  void* const scratch_;
+  const TopKResult<uint16_t> result_;
+  const BlockTopKLayout layout_;
   const size_t k_;
   const size_t max_distance_;
   const size_t search_width_;
   size_t last_limit_;
   // Queries of the group or tile that need wider distances.
-  size_t saturated_[HammingTopKLayout::kMaxTile];
+  size_t saturated_[BlockTopKLayout::kMaxTile];
   size_t num_saturated_ = 0;
 };
 

@@ -17,22 +17,7 @@ inline constexpr size_t kListSlack = 64;
 // Codes of up to this many bytes (384 bits) are ranked by distances of one byte that saturates.
 inline constexpr size_t kMaxSaturatedCodeBytes = 48;
 
-// The arguments of HammingTopK, n and k at least 1.
-struct HammingTopKArguments {
-  const uint8_t* blocks;
-  size_t n;
-  size_t code_bytes;
-  const uint8_t* queries;
-  size_t num_queries;
-  size_t query_stride;
-  size_t k;
-  TieOrder ties;
-  ResultOrder order;
-  void* scratch;
-  HammingTopKResult result;
-};
-
-class HammingTopKLayout {
+class BlockTopKLayout {
  public:
   // A chunk of codes stays in the L1 cache (32 to 48 KiB) while all queries of a tile read it, so
   // that a history larger than the caches is read once per tile.
@@ -44,13 +29,12 @@ class HammingTopKLayout {
   // Rows of the first chunk by which the limit is judged.
   static constexpr size_t kSampleRows = 1024;
 
-  HammingTopKLayout(size_t n, size_t code_bytes, size_t k)
-      : HammingTopKLayout(n, code_bytes, k, code_bytes <= kMaxByteDistanceCodeBytes ? 1 : 2,
-                          code_bytes * 8) {}
+  BlockTopKLayout(size_t n, size_t code_bytes, size_t k)
+      : BlockTopKLayout(n, code_bytes, k, code_bytes <= kMaxByteDistanceCodeBytes ? 1 : 2,
+                        code_bytes * 8) {}
 
   // For distances of `distance_bytes` bytes up to max_distance.
-  HammingTopKLayout(size_t n, size_t code_bytes, size_t k, size_t distance_bytes,
-                    size_t max_distance)
+  BlockTopKLayout(size_t n, size_t code_bytes, size_t k, size_t distance_bytes, size_t max_distance)
       : k_(std::min(k, n)), distance_bytes_(distance_bytes), counters_(max_distance + 2) {
     constexpr size_t kFourBlocks = 4 * kBlockRows;  // what the distance kernel takes at once
     const size_t fit = kChunkBytes / code_bytes / kFourBlocks * kFourBlocks;

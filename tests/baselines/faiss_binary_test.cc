@@ -35,7 +35,7 @@ struct Codes {
     for (const int32_t id : problem.history) append(id, rows);
     for (const int32_t id : problem.candidates) append(id, queries);
     blocks.resize(simd::CodeBlocksBytes(problem.history.size(), code_bytes));
-    simd::PackCodeBlocks(rows.data(), problem.history.size(), code_bytes, code_bytes,
+    simd::PackCodeBlocks(simd::DenseRows(rows.data(), problem.history.size(), code_bytes),
                          blocks.data());
   }
 };
@@ -61,7 +61,7 @@ void ExpectDistancesOfFaiss(const Codes& codes, size_t n, size_t num_queries) {
   const FaissAnswer faiss = AskFaiss(codes, num_queries, n, true);
   std::vector<Distance> distances(simd::PaddedRows(n));
   for (size_t q = 0; q < num_queries; ++q) {
-    simd::HammingDistances(codes.blocks.data(), n, codes.code_bytes,
+    simd::HammingDistances({codes.blocks.data(), n, codes.code_bytes},
                            codes.queries.data() + q * codes.code_bytes, distances.data());
     for (size_t i = q * n; i < (q + 1) * n; ++i) {
       ASSERT_EQ(distances[static_cast<size_t>(faiss.labels[i])], faiss.distances[i])
@@ -92,10 +92,10 @@ TEST(FaissOracle, SortedTopKOldestFirst) {
       std::vector<int32_t> positions(kQueries * k);
       std::vector<uint16_t> distances(kQueries * k);
       std::vector<uint8_t> scratch(simd::HammingTopKScratchBytes(kRows, codes.code_bytes, k));
-      simd::HammingTopK(codes.blocks.data(), kRows, codes.code_bytes, codes.queries.data(),
-                        kQueries, codes.code_bytes, k, simd::TieOrder::kOldestFirst,
-                        simd::ResultOrder::kSorted, scratch.data(),
-                        {positions.data(), distances.data()});
+      simd::HammingTopK({codes.blocks.data(), kRows, codes.code_bytes},
+                        {codes.queries.data(), kQueries, codes.code_bytes},
+                        {k, simd::TieOrder::kOldestFirst, simd::ResultOrder::kSorted},
+                        scratch.data(), {positions.data(), distances.data()});
       for (const bool use_heap : {true, false}) {
         const FaissAnswer faiss = AskFaiss(codes, kQueries, k, use_heap);
         ASSERT_TRUE(std::ranges::equal(positions, faiss.labels))

@@ -10,9 +10,9 @@
 int main() {
   const uint8_t codes[] = {0, 1, 3};
   std::vector<uint8_t> blocks(eta::simd::CodeBlocksBytes(3, 1));
-  eta::simd::PackCodeBlocks(codes, 3, 1, 1, blocks.data());
+  eta::simd::PackCodeBlocks(eta::simd::DenseRows(codes, 3, 1), blocks.data());
   std::vector<uint8_t> distances(eta::simd::PaddedRows(3));
-  eta::simd::HammingDistances(blocks.data(), 3, 1, codes, distances.data());
+  eta::simd::HammingDistances({blocks.data(), 3, 1}, codes, distances.data());
   std::printf("distances %d %d %d on %s\n", distances[0], distances[1], distances[2],
               eta::simd::TargetName(eta::simd::ActiveTarget()));
   return distances[0] == 0 && distances[1] == 1 && distances[2] == 2 ? 0 : 1;

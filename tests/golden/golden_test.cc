@@ -84,15 +84,16 @@ void AddCodesAndTopK(HyperplaneKind kind, size_t bits, std::ostream& out) {
 
   const std::vector<int32_t> history = History();
   std::vector<uint8_t> blocks(simd::CodeBlocksBytes(kBehaviours, code_bytes));
-  simd::GatherCodeBlocks(codes.data(), code_bytes, code_bytes, history.data(), kBehaviours,
-                         blocks.data());
+  simd::GatherCodeBlocks(simd::DenseRows(codes.data(), kItems, code_bytes),
+                         {history.data(), history.size()}, blocks.data());
   std::vector<uint8_t> scratch(simd::HammingTopKScratchBytes(kBehaviours, code_bytes, kK));
   for (const auto& [ties, ties_name] : kTies) {
     std::vector<int32_t> positions(kQueries * kK);
     std::vector<uint16_t> distances(kQueries * kK);
-    ASSERT_EQ(simd::HammingTopK(blocks.data(), kBehaviours, code_bytes, queries.data(), kQueries,
-                                code_bytes, kK, ties, simd::ResultOrder::kSorted, scratch.data(),
-                                {positions.data(), distances.data()}),
+    ASSERT_EQ(simd::HammingTopK({blocks.data(), kBehaviours, code_bytes},
+                                {queries.data(), kQueries, code_bytes},
+                                {.k = kK, .ties = ties, .order = simd::ResultOrder::kSorted},
+                                scratch.data(), {positions.data(), distances.data()}),
               kK);
     for (size_t q = 0; q < kQueries; ++q) {
       out << "topk " << name << ties_name << " " << q << ":";
@@ -161,16 +162,17 @@ void AddAsymTopK(size_t bits, std::ostream& out) {
 
   const std::vector<int32_t> history = History();
   std::vector<uint8_t> blocks(simd::CodeBlocksBytes(kBehaviours, code_bytes));
-  simd::GatherCodeBlocks(codes.data(), code_bytes, code_bytes, history.data(), kBehaviours,
-                         blocks.data());
+  simd::GatherCodeBlocks(simd::DenseRows(codes.data(), kItems, code_bytes),
+                         {history.data(), history.size()}, blocks.data());
   std::vector<uint8_t> scratch(simd::AsymTopKScratchBytes(kBehaviours, code_bytes, kK));
   for (const auto& [ties, ties_name] : kTies) {
     std::vector<int32_t> positions(kQueries * kK);
     std::vector<uint16_t> penalties(kQueries * kK);
-    ASSERT_EQ(simd::AsymTopK(blocks.data(), kBehaviours, code_bytes, weights.data(), kQueries,
-                             stride, kK, ties, simd::ResultOrder::kSorted, scratch.data(),
-                             {positions.data(), penalties.data()}),
-              kK);
+    ASSERT_EQ(
+        simd::AsymTopK({blocks.data(), kBehaviours, code_bytes}, {weights.data(), kQueries, stride},
+                       {.k = kK, .ties = ties, .order = simd::ResultOrder::kSorted}, scratch.data(),
+                       {positions.data(), penalties.data()}),
+        kK);
     for (size_t q = 0; q < kQueries; ++q) {
       out << "topk " << name << ties_name << " " << q << ":";
       for (size_t i = q * kK; i < (q + 1) * kK; ++i)

@@ -150,7 +150,7 @@ void ExpectPenalties(const Case& c) {
   Buffer<uint8_t> blocks = MakeBlocks(c, data);
   Buffer<int8_t> weights(std::span<const int8_t>(data.weights), c.offset);
   Buffer<T> penalties(simd::PaddedRows(c.n), c.offset, c.seed % 2 * 64);
-  simd::AsymPenalties(blocks.data(), c.n, c.code_bytes, weights.data(), penalties.data());
+  simd::AsymPenalties({blocks.data(), c.n, c.code_bytes}, weights.data(), penalties.data());
   const auto wide = reference::AsymPenalties(data.codes, data.weights);
   const std::vector<T> expected(wide.begin(), wide.end());
   EXPECT_TRUE(SameValues<T>({penalties.data(), c.n}, expected));
@@ -193,8 +193,8 @@ void ExpectTopK(const Case& c, Buffer<uint8_t>& blocks, const std::vector<Weight
   Buffer<uint16_t> penalties(call.want_penalties ? positions.size() : 0, c.offset, 16);
   uint16_t* out = call.want_penalties ? penalties.data() : nullptr;
   const size_t count =
-      simd::AsymTopK(blocks.data(), c.n, c.code_bytes, weights.data(), queries.size(), stride,
-                     call.k, call.ties, call.order, scratch.data(), {positions.data(), out});
+      simd::AsymTopK({blocks.data(), c.n, c.code_bytes}, {weights.data(), queries.size(), stride},
+                     {call.k, call.ties, call.order}, scratch.data(), {positions.data(), out});
   ASSERT_EQ(count, std::min(call.k, c.n));
   for (size_t q = 0; q < queries.size(); ++q) {
     SortedList expected(sorted[q].begin(), sorted[q].begin() + count), actual;
@@ -269,9 +269,10 @@ TEST_P(AsymTest, NoBehavioursNeedNoMemory) {
   const Weights weights(64, 3);
   Buffer<uint8_t> scratch(simd::AsymTopKScratchBytes(0, 8, 5));
   Buffer<int32_t> positions(5, 0, 16);
-  EXPECT_EQ(simd::AsymTopK(nullptr, 0, 8, weights.data(), 1, 64, 5, TieOrder::kNewestFirst,
-                           ResultOrder::kSorted, scratch.data(), {positions.data(), nullptr}),
-            0u);
+  EXPECT_EQ(
+      simd::AsymTopK({nullptr, 0, 8}, {weights.data(), 1, 64},
+                     {.k = 5, .order = ResultOrder::kSorted}, scratch.data(), {positions.data()}),
+      0u);
   EXPECT_TRUE(positions.Untouched(0, 5));
 }
 
@@ -281,14 +282,14 @@ TEST_P(AsymTest, ByHand) {
   const std::vector<uint8_t> codes = {0x81, 0x83, 0x01, 0x00, 0xFD, 0x01};  // 0 3 2 7 0 2
   const auto blocks = reference::PackCodeBlocks(codes, 1);
   std::vector<uint8_t> penalties(64);
-  simd::AsymPenalties(blocks.data(), 6, 1, weights.data(), penalties.data());
+  simd::AsymPenalties({blocks.data(), 6, 1}, weights.data(), penalties.data());
   penalties.resize(6);
   EXPECT_EQ(penalties, (std::vector<uint8_t>{0, 3, 2, 7, 0, 2}));
   const auto top3 = [&](TieOrder ties) {
     Buffer<uint8_t> scratch(simd::AsymTopKScratchBytes(6, 1, 3));
     std::vector<int32_t> positions(3);
-    simd::AsymTopK(blocks.data(), 6, 1, weights.data(), 1, 8, 3, ties, ResultOrder::kSorted,
-                   scratch.data(), {positions.data(), nullptr});
+    simd::AsymTopK({blocks.data(), 6, 1}, {weights.data(), 1, 8}, {3, ties, ResultOrder::kSorted},
+                   scratch.data(), {positions.data()});
     return positions;
   };
   EXPECT_EQ(top3(TieOrder::kNewestFirst), (std::vector<int32_t>{4, 0, 5}));

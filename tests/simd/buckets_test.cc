@@ -22,7 +22,7 @@ TEST_P(BucketsTest, CountsEqualBuckets) {
       Buffer<uint16_t> query(rounds, n % 3);
       for (size_t r = 0; r < rounds; ++r) query[r] = static_cast<uint16_t>(Below(rng, 3) * 32767);
       Buffer<uint16_t> counts(padded, n % 5, 8);
-      simd::CountSharedBuckets(planes.data(), n, rounds, query.data(), counts.data());
+      simd::CountSharedBuckets({planes.data(), n, rounds}, query.data(), counts.data());
       for (size_t i = 0; i < n; ++i) {
         size_t expected = 0;
         for (size_t r = 0; r < rounds; ++r) expected += planes[r * padded + i] == query[r];

@@ -50,7 +50,7 @@ TEST_P(CodeBlocksTest, Pack) {
     const auto strided = WithStride<uint8_t>(dense, c.code_bytes, c.stride(), 0xA5);
     Buffer<uint8_t> codes(std::span<const uint8_t>(strided), c.offset);
     Buffer<uint8_t> blocks(simd::CodeBlocksBytes(c.n, c.code_bytes), c.offset, c.seed % 2 * 64);
-    simd::PackCodeBlocks(codes.data(), c.n, c.code_bytes, c.stride(), blocks.data());
+    simd::PackCodeBlocks({codes.data(), c.n, c.code_bytes, c.stride()}, blocks.data());
     EXPECT_TRUE(SameValues<uint8_t>(blocks.span(), reference::PackCodeBlocks(dense, c.code_bytes)));
   }
 }
@@ -70,7 +70,8 @@ TEST_P(CodeBlocksTest, Gather) {
     if (c.n > 2) list[c.n - 2] = kItems - 1;
     Buffer<int32_t> ids{std::span<const int32_t>(list)};
     Buffer<uint8_t> blocks(simd::CodeBlocksBytes(c.n, c.code_bytes), c.offset, c.seed % 2 * 64);
-    simd::GatherCodeBlocks(table.data(), c.code_bytes, c.stride(), ids.data(), c.n, blocks.data());
+    simd::GatherCodeBlocks({table.data(), kItems, c.code_bytes, c.stride()}, {ids.data(), c.n},
+                           blocks.data());
     EXPECT_TRUE(
         SameValues<uint8_t>(blocks.span(), reference::GatherCodeBlocks(dense, c.code_bytes, list)));
   }

@@ -221,9 +221,9 @@ void ExpectTopK(const Case& c, Buffer<uint8_t>& blocks, const std::vector<Code>&
   Buffer<int32_t> positions(queries.size() * call.k, c.offset, 16);
   Buffer<uint16_t> distances(call.want_distances ? positions.size() : 0, c.offset, 16);
   uint16_t* out = call.want_distances ? distances.data() : nullptr;
-  const size_t count =
-      simd::HammingTopK(blocks.data(), c.n, c.code_bytes(), query.data(), queries.size(), stride,
-                        call.k, call.ties, call.order, scratch.data(), {positions.data(), out});
+  const size_t count = simd::HammingTopK(
+      {blocks.data(), c.n, c.code_bytes()}, {query.data(), queries.size(), stride},
+      {call.k, call.ties, call.order}, scratch.data(), {positions.data(), out});
   ASSERT_EQ(count, std::min(call.k, c.n));
   for (size_t q = 0; q < queries.size(); ++q) {
     SCOPED_TRACE(::testing::Message() << "query " << q << " of " << queries.size());
@@ -262,7 +262,7 @@ void ExpectDistances(const Case& c) {
   Buffer<uint8_t> blocks = MakeBlocks(c, data);
   Buffer<uint8_t> query(std::span<const uint8_t>(data.query), c.offset);
   Buffer<T> distances(simd::PaddedRows(c.n), c.offset, c.seed % 2 * 64);
-  simd::HammingDistances(blocks.data(), c.n, c.code_bytes(), query.data(), distances.data());
+  simd::HammingDistances({blocks.data(), c.n, c.code_bytes()}, query.data(), distances.data());
   const auto wide = reference::HammingDistances(data.codes, data.query);
   const std::vector<T> expected(wide.begin(), wide.end());
   EXPECT_TRUE(SameValues<T>({distances.data(), c.n}, expected));
@@ -423,10 +423,10 @@ TEST_P(HammingTest, NoBehavioursNeedNoMemory) {
     Buffer<uint8_t> scratch(simd::HammingTopKScratchBytes(0, 8, k));
     Buffer<int32_t> positions(k, 0, 16);
     Buffer<uint16_t> distances(k, 0, 16);
-    EXPECT_EQ(simd::HammingTopK(nullptr, 0, 8, query, 1, 8, k, TieOrder::kNewestFirst,
-                                ResultOrder::kSorted, scratch.data(),
-                                {positions.data(), distances.data()}),
-              0u);
+    EXPECT_EQ(
+        simd::HammingTopK({nullptr, 0, 8}, {query, 1, 8}, {.k = k, .order = ResultOrder::kSorted},
+                          scratch.data(), {positions.data(), distances.data()}),
+        0u);
     EXPECT_TRUE(positions.Untouched(0, k));
     EXPECT_TRUE(distances.Untouched(0, k));
   }
@@ -440,8 +440,8 @@ TEST_P(HammingTest, TiesByHand) {
   const auto top3 = [&](TieOrder ties) {
     Buffer<uint8_t> scratch(simd::HammingTopKScratchBytes(5, 1, 3));
     std::vector<int32_t> positions(3);
-    simd::HammingTopK(blocks.data(), 5, 1, data.query.data(), 1, 1, 3, ties, ResultOrder::kSorted,
-                      scratch.data(), {positions.data(), nullptr});
+    simd::HammingTopK({blocks.data(), 5, 1}, {data.query.data(), 1, 1},
+                      {3, ties, ResultOrder::kSorted}, scratch.data(), {positions.data()});
     return positions;
   };
   EXPECT_EQ(top3(TieOrder::kNewestFirst), (std::vector<int32_t>{4, 1, 3}));

@@ -37,8 +37,8 @@ std::vector<uint8_t> Concatenated(const Codes& codes) {
 
 std::vector<uint8_t> Packed(const Codes& codes, size_t code_bytes) {
   std::vector<uint8_t> blocks(simd::CodeBlocksBytes(codes.size(), code_bytes));
-  simd::PackCodeBlocks(Concatenated(codes).data(), codes.size(), code_bytes, code_bytes,
-                       blocks.data());
+  const std::vector<uint8_t> rows = Concatenated(codes);
+  simd::PackCodeBlocks(simd::DenseRows(rows.data(), codes.size(), code_bytes), blocks.data());
   return blocks;
 }
 
@@ -51,8 +51,8 @@ std::vector<Neighbor> TopK(const Codes& codes, const std::vector<uint8_t>& query
   std::vector<int32_t> positions(k);
   std::vector<uint16_t> distances(k);
   const size_t count =
-      simd::HammingTopK(blocks.data(), codes.size(), code_bytes, query.data(), 1, code_bytes, k,
-                        ties, order, scratch.data(), {positions.data(), distances.data()});
+      simd::HammingTopK({blocks.data(), codes.size(), code_bytes}, {query.data(), 1, code_bytes},
+                        {k, ties, order}, scratch.data(), {positions.data(), distances.data()});
   std::vector<Neighbor> neighbors;
   for (size_t i = 0; i < count; ++i) neighbors.push_back({positions[i], distances[i]});
   return neighbors;
@@ -61,7 +61,8 @@ std::vector<Neighbor> TopK(const Codes& codes, const std::vector<uint8_t>& query
 std::vector<uint16_t> Distances(const Codes& codes, const std::vector<uint8_t>& query) {
   const std::vector<uint8_t> blocks = Packed(codes, query.size());
   std::vector<uint16_t> distances(simd::PaddedRows(codes.size()));
-  simd::HammingDistances(blocks.data(), codes.size(), query.size(), query.data(), distances.data());
+  simd::HammingDistances({blocks.data(), codes.size(), query.size()}, query.data(),
+                         distances.data());
   distances.resize(codes.size());
   return distances;
 }

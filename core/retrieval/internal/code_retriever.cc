@@ -13,7 +13,7 @@ CodeRetriever::CodeRetriever(std::string name, const ItemTable& items,
     : RefillableRetriever(std::move(name), items.size()),
       table_(std::in_place, items, hyperplanes, threads),
       bits_(table_->bits()),
-      codes_(simd::DenseRows(table_->data(), table_->size(), table_->code_bytes())) {}
+      codes_(table_->rows()) {}
 
 CodeRetriever::CodeRetriever(std::string name, size_t bits, const simd::RowsView<uint8_t>& codes)
     : RefillableRetriever(std::move(name), codes.count), bits_(bits), codes_(codes) {
@@ -29,18 +29,15 @@ void CodeRetriever::DoRefill(RefillableHistory& history, std::span<const int32_t
 }
 
 void CodeRetriever::GatherBlocks(std::span<const int32_t> items, uint8_t* blocks) const {
-  simd::GatherCodeBlocks(codes_.data, code_bytes(), codes_.stride, items.data(), items.size(),
-                         blocks);
+  simd::GatherCodeBlocks(codes_, {items.data(), items.size()}, blocks);
 }
 
-size_t CodeRetriever::HammingTopK(const uint8_t* blocks, size_t n,
+size_t CodeRetriever::HammingTopK(const simd::CodeBlocksView& rows,
                                   std::span<const int32_t> candidates, size_t k,
                                   KernelScratch& scratch, int32_t* positions) const {
   const auto queries = GatherQueries(codes_, candidates, scratch.queries);
-  void* work = scratch.kernel.Get<uint8_t>(simd::HammingTopKScratchBytes(n, code_bytes(), k));
-  return simd::HammingTopK(blocks, n, code_bytes(), queries.data, queries.count, queries.stride, k,
-                           simd::TieOrder::kNewestFirst, simd::ResultOrder::kAny, work,
-                           {positions, nullptr});
+  void* work = scratch.kernel.Get<uint8_t>(simd::HammingTopKScratchBytes(rows.n, code_bytes(), k));
+  return simd::HammingTopK(rows, queries, {.k = k}, work, {positions});
 }
 
 }  // namespace eta

@@ -23,6 +23,7 @@ struct CodeHistory : RefillableHistory {
         code_bytes(code_bytes),
         blocks(simd::CodeBlocksBytes(capacity, code_bytes)) {}
   size_t bytes() const override { return simd::CodeBlocksBytes(length(), code_bytes); }
+  simd::CodeBlocksView view() const { return {blocks.data(), length(), code_bytes}; }
 
   size_t code_bytes;
   AlignedVector<uint8_t> blocks;  // of behaviours in use, then unspecified
@@ -50,8 +51,8 @@ class CodeRetriever : public RefillableRetriever {
   void GatherBlocks(std::span<const int32_t> items, uint8_t* blocks) const;
   // Writes the min(k, n) nearest positions of each candidate to positions + b * k, in any order,
   // ties to the newest; returns min(k, n).
-  size_t HammingTopK(const uint8_t* blocks, size_t n, std::span<const int32_t> candidates, size_t k,
-                     KernelScratch& scratch, int32_t* positions) const;
+  size_t HammingTopK(const simd::CodeBlocksView& rows, std::span<const int32_t> candidates,
+                     size_t k, KernelScratch& scratch, int32_t* positions) const;
 
  private:
   std::optional<CodeTable> table_;  // where the codes are this retriever's own
