@@ -4,7 +4,8 @@
 #
 #   scripts/format.sh [--check]
 #
-#   --check   changes nothing; fails and shows the places when a file is not formatted
+#   --check   changes nothing; fails and shows the places when a file is not formatted, or when
+#             scripts/check_docs.py finds a fault in the texts: long lines, dead links, missing files
 #
 # The formatter is pinned to clang-format 14: every version lays code out a little differently.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -35,3 +36,4 @@ git ls-files -z --cached --others --exclude-standard -- '*.h' '*.cc' |
   [[ ${mode[0]} == -i ]] || say "scripts/format.sh puts this right."
   exit 1
 }
+[[ ${mode[0]} == -i ]] || "$PYTHON" scripts/check_docs.py || exit 1
