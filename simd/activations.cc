@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "simd/activations.h"
 
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
 #include "simd/internal/highway_config.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -11,12 +15,29 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
+namespace {
 
-void ExpInPlace(float* values, size_t n) {
+// Applies f to the vectors of values[0, n); the lanes past the end hold `fill`.
+template <class F>
+HWY_INLINE void TransformInPlace(float* values, size_t n, float fill, F f) {
+  constexpr size_t kMaxLanes = 16;
+  const hn::CappedTag<float, kMaxLanes> d;
+  const size_t N = hn::Lanes(d);
+  size_t i = 0;
+  for (; i + N <= n; i += N) hn::StoreU(f(d, hn::LoadU(d, values + i)), d, values + i);
+  if (i == n) return;
+  HWY_ALIGN float lanes[kMaxLanes];
+  std::fill_n(lanes, kMaxLanes, fill);
+  std::memcpy(lanes, values + i, (n - i) * sizeof(float));
+  hn::Store(f(d, hn::Load(d, lanes)), d, lanes);
+  std::memcpy(values + i, lanes, (n - i) * sizeof(float));
+}
+
+HWY_MAYBE_UNUSED void ExpInPlace(float* values, size_t n) {
   TransformInPlace(values, n, 0.0f, [](auto d, auto x) HWY_ATTR { return FastExp(d, x); });
 }
 
-void SoftmaxInPlace(float* values, size_t n) {
+HWY_MAYBE_UNUSED void SoftmaxInPlace(float* values, size_t n) {
   if (n == 0) return;
   float largest = values[0];
   TransformInPlace(values, n, values[0], [&largest](auto d, auto x) HWY_ATTR {
@@ -34,7 +55,7 @@ void SoftmaxInPlace(float* values, size_t n) {
                    [factor](auto d, auto x) HWY_ATTR { return hn::Mul(x, hn::Set(d, factor)); });
 }
 
-void SigmoidInPlace(float* values, size_t n) {
+HWY_MAYBE_UNUSED void SigmoidInPlace(float* values, size_t n) {
   TransformInPlace(values, n, 0.0f, [](auto d, auto x) HWY_ATTR {
     const auto one = hn::Set(d, 1.0f);
     const auto e = FastExp(d, hn::Neg(hn::Abs(x)));
@@ -43,7 +64,7 @@ void SigmoidInPlace(float* values, size_t n) {
   });
 }
 
-void TanhInPlace(float* values, size_t n) {
+HWY_MAYBE_UNUSED void TanhInPlace(float* values, size_t n) {
   TransformInPlace(values, n, 0.0f, [](auto d, auto x) HWY_ATTR {
     const auto one = hn::Set(d, 1.0f);
     const auto e = FastExp(d, hn::Mul(hn::Abs(x), hn::Set(d, -2.0f)));
@@ -51,6 +72,7 @@ void TanhInPlace(float* values, size_t n) {
   });
 }
 
+}  // namespace
 }  // namespace eta::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

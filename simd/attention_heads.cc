@@ -14,35 +14,44 @@
 #include "hwy/highway.h"
 #include "simd/internal/exp-inl.h"
 
-#ifndef ETA_SIMD_HEAD_ATTENTION_TYPES_
-#define ETA_SIMD_HEAD_ATTENTION_TYPES_
+#ifndef ETA_SIMD_ATTENTION_HEADS_TYPES_
+#define ETA_SIMD_ATTENTION_HEADS_TYPES_
 namespace eta::simd {
+namespace {
 
-inline constexpr size_t kHeadsTogether = 4;  // a block of lanes, the smallest vector there is
-inline constexpr size_t kRowsScored = 4;     // whose scores fill the largest vector
+constexpr size_t kHeadsTogether = 4;  // a block of lanes, the smallest vector there is
+constexpr size_t kRowsScored = 4;     // rows whose scores fill the largest vector
 
-struct AttendHeadsArguments {
-  ChosenRows rows;
-  size_t groups;  // of four heads
-  size_t width;   // floats of a group
-  const float* queries;
-  size_t num_queries;
-  size_t query_stride;
-  float* scratch;
-  float* out;
-  size_t out_stride;
+constexpr size_t RoundedRows(size_t n) { return (n + kRowsScored - 1) / kRowsScored * kRowsScored; }
+
+// The scratch of one query with n rows, on to a multiple of kRowsScored: rows past the end are the
+// last one again, with weight 0.
+struct AttendHeadsScratch {
+  AttendHeadsScratch(void* aligned, size_t n)
+      : count(n),
+        scores(static_cast<float*>(aligned)),
+        rows(static_cast<const float**>(
+            static_cast<void*>(static_cast<char*>(aligned) + ScoreBytes(n)))) {}
+  static size_t Bytes(size_t n) { return ScoreBytes(n) + RoundedRows(n) * sizeof(const float*); }
+
+  size_t count;        // n
+  float* scores;       // of kHeadsTogether heads for each row, later the weights
+  const float** rows;  // the chosen rows
+
+ private:
+  static size_t ScoreBytes(size_t n) { return RoundedRows(n) * kHeadsTogether * sizeof(float); }
 };
 
-inline size_t RoundedRows(size_t n) { return (n + kRowsScored - 1) / kRowsScored * kRowsScored; }
-
+}  // namespace
 }  // namespace eta::simd
-#endif  // ETA_SIMD_HEAD_ATTENTION_TYPES_
+#endif  // ETA_SIMD_ATTENTION_HEADS_TYPES_
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
+namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// SVE's vectors need a known number of lanes for what is done with blocks.
+// Operations on blocks need a fixed lane count, so SVE uses 4 lanes.
 #if HWY_HAVE_SCALABLE
 using HeadTag = hn::FixedTag<float, 4>;
 #else
@@ -50,9 +59,9 @@ using HeadTag = hn::CappedTag<float, 16>;
 #endif
 using HeadVector = hn::Vec<HeadTag>;
 
-// Combines the blocks of a vector with one another; each block of the result is the same.
+// Reduces the blocks of a vector by `op`; all blocks of the result are equal.
 template <class Op>
-HWY_INLINE HeadVector OverBlocks(HeadVector v, Op op) {
+HWY_INLINE HeadVector ReduceBlocks(HeadVector v, Op op) {
 #if !HWY_HAVE_SCALABLE && HWY_MAX_BYTES >= 32
   v = op(v, hn::SwapAdjacentBlocks(v));
 #if HWY_MAX_BYTES >= 64
@@ -85,58 +94,53 @@ HWY_INLINE void StoreSumsOfBlocks(HeadVector v0, HeadVector v1, HeadVector v2, H
 #endif
 }
 
-// scores[j * 4 + h] = query of head h . key of row j, for n rows and on to a multiple of 4.
-HWY_INLINE void ScoreHeads(const float* const* rows, size_t width, size_t n, size_t first,
-                           const float* query, float* scores) {
+// scores[j * 4 + h] = query of head h . key of row j, for the group of four heads that takes
+// columns [first, first + width).
+HWY_INLINE void ScoreHeads(const AttendHeadsScratch& scratch, size_t first, size_t width,
+                           const float* query) {
+  const float* const* rows = scratch.rows;
   const HeadTag d;
-  for (size_t j = 0; j < n; j += kRowsScored) {
+  for (size_t j = 0; j < scratch.count; j += kRowsScored) {
     const float *r0 = rows[j] + first, *r1 = rows[j + 1] + first;
     const float *r2 = rows[j + 2] + first, *r3 = rows[j + 3] + first;
     auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
     for (size_t i = 0; i < width; i += hn::Lanes(d)) {
-      const auto q = hn::LoadU(d, query + i);
+      const auto q = hn::LoadU(d, query + first + i);
       s0 = hn::MulAdd(q, hn::LoadU(d, r0 + i), s0);
       s1 = hn::MulAdd(q, hn::LoadU(d, r1 + i), s1);
       s2 = hn::MulAdd(q, hn::LoadU(d, r2 + i), s2);
       s3 = hn::MulAdd(q, hn::LoadU(d, r3 + i), s3);
     }
-    StoreSumsOfBlocks(s0, s1, s2, s3, scores + j * kHeadsTogether);
+    StoreSumsOfBlocks(s0, s1, s2, s3, scratch.scores + j * kHeadsTogether);
   }
 }
 
-// Scores of n rows become exp(score - the head's largest), and 0 on to a multiple of 4 rows. Each
-// block of the result is the four heads' 1 / sum.
-HWY_INLINE HeadVector WeighHeads(float* scores, size_t n) {
+// Turns the scores into the numerators of their head's softmax, and those on to a multiple of 4
+// rows into 0. Each block of the result holds 1 / sum of the four heads.
+HWY_INLINE HeadVector WeighHeads(const AttendHeadsScratch& scratch) {
   const HeadTag d;
-  const size_t end = (n + kRowsScored - 1) / kRowsScored * kRowsScored * kHeadsTogether;
-  std::fill(scores + n * kHeadsTogether, scores + end, -HUGE_VALF);
-  auto most = hn::LoadU(d, scores);
-  for (size_t i = hn::Lanes(d); i < end; i += hn::Lanes(d)) {
-    most = hn::Max(most, hn::LoadU(d, scores + i));
-  }
-  most = OverBlocks(most, [](auto a, auto b) HWY_ATTR { return hn::Max(a, b); });
-  auto sum = hn::Zero(d);
-  for (size_t i = 0; i < end; i += hn::Lanes(d)) {
-    const auto e = FastExp(d, hn::Sub(hn::LoadU(d, scores + i), most));
-    hn::StoreU(e, d, scores + i);
-    sum = hn::Add(sum, e);
-  }
-  sum = OverBlocks(sum, [](auto a, auto b) HWY_ATTR { return hn::Add(a, b); });
-  return hn::Div(hn::Set(d, 1.0f), sum);
+  float* scores = scratch.scores;
+  const size_t end = RoundedRows(scratch.count) * kHeadsTogether;
+  std::fill(scores + scratch.count * kHeadsTogether, scores + end, -HUGE_VALF);
+  const auto max = [](auto a, auto b) HWY_ATTR { return hn::Max(a, b); };
+  const auto add = [](auto a, auto b) HWY_ATTR { return hn::Add(a, b); };
+  const auto largest = ReduceBlocks(LaneMaxima(d, scores, end), max);
+  const auto sums = ReduceBlocks(ExpOfDifferences(d, scores, end, largest), add);
+  return hn::Div(hn::Set(d, 1.0f), sums);
 }
 
-// Columns [first, first + kVectors * lanes) of the weighted sum of the values.
+// The weighted sum of columns [first, first + kVectors * lanes) of the rows, times `factor`.
 template <size_t kVectors>
-HWY_INLINE void SumValues(const float* const* rows, size_t n, size_t first, const float* weights,
-                          HeadVector factor, float* out) {
+HWY_INLINE void SumValues(const AttendHeadsScratch& scratch, size_t first, HeadVector factor,
+                          float* out) {
   const HeadTag d;
   const size_t N = hn::Lanes(d);
   // Two sums of each column, of even and of odd rows: one would wait for itself.
   auto a0 = hn::Zero(d), a1 = a0, a2 = a0, a3 = a0;
   auto b0 = a0, b1 = a0, b2 = a0, b3 = a0;
-  for (size_t j = 0; j < n; j += 2, weights += 2 * kHeadsTogether) {
-    // Past the end the last row again, with weight 0.
-    const float *even = rows[j] + first, *odd = rows[j + 1] + first;
+  const float* weights = scratch.scores;
+  for (size_t j = 0; j < scratch.count; j += 2, weights += 2 * kHeadsTogether) {
+    const float *even = scratch.rows[j] + first, *odd = scratch.rows[j + 1] + first;
     const auto w0 = hn::LoadDup128(d, weights), w1 = hn::LoadDup128(d, weights + kHeadsTogether);
     a0 = hn::MulAdd(w0, hn::LoadU(d, even), a0);
     b0 = hn::MulAdd(w1, hn::LoadU(d, odd), b0);
@@ -157,82 +161,61 @@ HWY_INLINE void SumValues(const float* const* rows, size_t n, size_t first, cons
   }
 }
 
-void AttendToHeads(const AttendHeadsArguments& args) {
-  const size_t N = hn::Lanes(HeadTag()), width = args.width;
-  for (size_t b = 0; b < args.num_queries; ++b) {
-    const auto n = static_cast<size_t>(args.rows.counts[b]);
-    float* out = args.out + b * args.out_stride;
+// The group of heads whose columns start at `first`, for one query.
+HWY_INLINE void AttendToGroup(const AttendHeadsScratch& scratch, const HeadLayout& layout,
+                              size_t first, const float* query, float* out) {
+  const size_t N = hn::Lanes(HeadTag()), width = layout.group();
+  ScoreHeads(scratch, first, width, query);
+  const auto factor = WeighHeads(scratch);
+  const size_t values = layout.columns() + first;
+  size_t c = 0;
+  for (; c + 4 * N <= width; c += 4 * N) {
+    SumValues<4>(scratch, values + c, factor, out + first + c);
+  }
+  for (; c < width; c += N) SumValues<1>(scratch, values + c, factor, out + first + c);
+}
+
+HWY_MAYBE_UNUSED void AttendHeadsOfTarget(const ChosenRows& rows, const HeadLayout& layout,
+                                          const Queries<float>& queries, void* aligned_scratch,
+                                          const OutputRows<float>& out) {
+  for (size_t b = 0; b < queries.count; ++b) {
+    const auto n = static_cast<size_t>(rows.counts[b]);
     if (n == 0) {
-      std::fill_n(out, args.groups * width, 0.0f);
+      std::fill_n(out.row(b), layout.columns(), 0.0f);
       continue;
     }
-    const int32_t* ids = args.rows.ids + b * args.rows.ids_stride;
-    // Scores, then pointers to the rows.
-    float* scores = args.scratch;
-    const size_t padded = RoundedRows(n);
-    const auto rows = reinterpret_cast<const float**>(scores + padded * kHeadsTogether);
+    const AttendHeadsScratch scratch(aligned_scratch, n);
+    const int32_t* ids = rows.ids_of(b);
     // Without prefetches: with two a row 0.30 us a query became 0.39 where the rows are in the L2
     // cache, and 0.71 became 0.65 where they are in memory (AVX-512, K = 64).
     for (size_t j = 0; j < n; ++j) {
-      rows[j] = args.rows.table + static_cast<size_t>(ids[j]) * args.rows.stride;
+      scratch.rows[j] = rows.table.row(static_cast<size_t>(ids[j]));
     }
-    for (size_t j = n; j < padded; ++j) rows[j] = rows[n - 1];
-    for (size_t first = 0; first < args.groups * width; first += width) {
-      ScoreHeads(rows, width, n, first, args.queries + b * args.query_stride + first, scores);
-      const auto factor = WeighHeads(scores, n);
-      const size_t values = args.rows.dim / 2 + first;
-      size_t c = 0;
-      for (; c + 4 * N <= width; c += 4 * N) {
-        SumValues<4>(rows, n, values + c, scores, factor, out + first + c);
-      }
-      for (; c < width; c += N) {
-        SumValues<1>(rows, n, values + c, scores, factor, out + first + c);
-      }
+    for (size_t j = n; j < RoundedRows(n); ++j) scratch.rows[j] = scratch.rows[n - 1];
+    for (size_t first = 0; first < layout.columns(); first += layout.group()) {
+      AttendToGroup(scratch, layout, first, queries.query(b), out.row(b));
     }
   }
 }
 
+}  // namespace
 }  // namespace eta::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace eta::simd {
 
-HWY_EXPORT(AttendToHeads);
-
-namespace {
-
-// Floats of four heads: whole vectors of up to 16.
-size_t GroupWidth(size_t part) { return (part + 3) / 4 * 4 * kHeadsTogether; }
-
-}  // namespace
-
-size_t HeadColumns(size_t heads, size_t part) {
-  return (heads + kHeadsTogether - 1) / kHeadsTogether * GroupWidth(part);
-}
-
-size_t HeadColumn(size_t head, size_t i, size_t part) {
-  return head / kHeadsTogether * GroupWidth(part) + i * kHeadsTogether + head % kHeadsTogether;
-}
+HWY_EXPORT(AttendHeadsOfTarget);
 
 size_t AttendHeadsScratchBytes(size_t max_count) {
-  return 64 + RoundedRows(max_count) * (sizeof(float) * kHeadsTogether + sizeof(const float*));
+  return 64 + AttendHeadsScratch::Bytes(max_count);
 }
 
-void AttendHeads(const ChosenRows& rows, size_t heads, size_t part, const float* queries,
-                 size_t num_queries, size_t query_stride, void* scratch, float* out,
-                 size_t out_stride) {
-  HWY_DASSERT(heads >= 1 && part >= 1 && rows.dim == 2 * HeadColumns(heads, part));
-  const AttendHeadsArguments args = {rows,
-                                     (heads + kHeadsTogether - 1) / kHeadsTogether,
-                                     GroupWidth(part),
-                                     queries,
-                                     num_queries,
-                                     query_stride,
-                                     AlignedFloats(scratch),
-                                     out,
-                                     out_stride};
-  HWY_DYNAMIC_DISPATCH(AttendToHeads)(args);
+void AttendHeads(const ChosenRows& rows, const HeadLayout& layout, const Queries<float>& queries,
+                 void* scratch, const OutputRows<float>& out) {
+  HWY_DASSERT(layout.heads >= 1 && layout.part >= 1);
+  HWY_DASSERT(rows.table.width == 2 * layout.columns() && rows.table.stride >= rows.table.width);
+  HWY_DYNAMIC_DISPATCH(AttendHeadsOfTarget)(rows, layout, queries, AlignedFloats(scratch), out);
 }
 
 }  // namespace eta::simd

@@ -1,34 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
-// Multi-head target attention over chosen rows of a table of keys and values: where these depend on
-// the item alone, they are computed once for all requests, and a row costs 2 dim multiply-adds
-// instead of the 2 heads dim of AttendRows (simd/attention.h), which reads raw rows.
+// Multi-head target attention (ETA, arXiv 2108.04468, section 3.1) over rows chosen for each query
+// from a table of keys and values. Use it when keys and values depend on the item alone, so that a
+// table of them serves all requests: a row costs 2 * dim multiply-adds, where AttendRows
+// (simd/attention_rows.h), which needs no such table, takes 2 * heads * dim. Where all queries
+// attend to the same rows, use AttendAll (simd/attention_all.h).
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 
-#include "simd/attention.h"
+#include "simd/views.h"
 
 namespace eta::simd {
 
-// Keys, values, queries and results have the components of four heads side by side: component i of
-// head h is at HeadColumn(h, i, part), of HeadColumns(heads, part) floats. A vector times a vector
-// then holds products of all heads, and scores need no sums across lanes of different components
-// but those of whole blocks. Components that no head has must be 0 in keys and values.
-size_t HeadColumns(size_t heads, size_t part);
-size_t HeadColumn(size_t head, size_t i, size_t part);
+// Where the components of the heads lie in a row. Four heads are interleaved, component 0 of each,
+// then component 1 of each, and so on, so that one multiplication of vectors serves four heads and
+// a score is a sum of vectors, then of whole blocks of 4 lanes. Four heads of up to 4 components
+// fill at least 16 floats, the largest vector: heads are padded to a multiple of 4, and so are
+// components.
+struct HeadLayout {
+  size_t heads;
+  size_t part;  // components of a head
+
+  // Floats of four interleaved heads.
+  constexpr size_t group() const { return (part + 3) / 4 * 4 * 4; }
+  // Floats of a row.
+  constexpr size_t columns() const { return (heads + 3) / 4 * group(); }
+  // The column of component i of a head.
+  constexpr size_t column(size_t head, size_t i) const {
+    return head / 4 * group() + i * 4 + head % 4;
+  }
+};
 
 // Bytes of scratch for AttendHeads where no count is above max_count. Any alignment.
 size_t AttendHeadsScratchBytes(size_t max_count);
 
-// For query b and head h, with q = queries + b * query_stride and rows of `rows`, of which each has
-// HeadColumns keys and then as many values (rows.dim is twice HeadColumns):
-// out_b[HeadColumn(h, i)] = sum_j a_j value_j[HeadColumn(h, i)], a = softmax_j(q_h . key_jh). All 0
-// where counts[b] is 0. Writes HeadColumns floats of each query. Results agree across targets
-// within rounding. Values must be finite.
-// Preconditions: heads, part >= 1; counts >= 0; every id names a row; strides as wide as rows.
-void AttendHeads(const ChosenRows& rows, size_t heads, size_t part, const float* queries,
-                 size_t num_queries, size_t query_stride, void* scratch, float* out,
-                 size_t out_stride);
+// For each query b and head h, over the rows chosen for query b:
+//   out row b, column(h, i) = sum_j a_j value_j[column(h, i)], a = softmax_j(q_h . key_jh),
+// all 0 where rows.counts[b] is 0. Queries, and the rows of `out`, have layout.columns() floats; a
+// row of the table has as many keys and then as many values. Results agree across targets within
+// rounding.
+// Preconditions: layout.heads, layout.part >= 1; rows.table.width is 2 * layout.columns(); columns
+// that belong to no head are 0 in keys and values, and become 0 in `out`; counts >= 0; every id
+// names a row of the table; all values are finite; strides >= the widths; `out` overlaps nothing
+// that is read. Any alignment.
+void AttendHeads(const ChosenRows& rows, const HeadLayout& layout, const Queries<float>& queries,
+                 void* scratch, const OutputRows<float>& out);
 
 }  // namespace eta::simd

@@ -11,53 +11,34 @@
 #include "hwy/highway.h"
 #include "simd/internal/linear-inl.h"
 
-#ifndef ETA_SIMD_LINEAR_TYPES_
-#define ETA_SIMD_LINEAR_TYPES_
-namespace eta::simd {
-
-struct LinearArguments {
-  const float* x;
-  size_t rows;
-  size_t in;
-  size_t x_stride;
-  const float* packed;
-  const float* bias;
-  size_t bias_stride;
-  size_t out;
-  Activation activation;
-  float* y;
-  size_t y_stride;
-};
-
-}  // namespace eta::simd
-#endif  // ETA_SIMD_LINEAR_TYPES_
-
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
+namespace {
 
-// `count` values from `from` in lanes, 0 behind them.
+// Biases [column, column + lanes) of `out`; 0 past the end.
 template <class D>
-HWY_INLINE hn::Vec<D> LoadBias(D d, const float* from, size_t column, size_t out) {
-  HWY_ALIGN float lanes[16] = {0};
+HWY_INLINE hn::Vec<D> LoadBias(D d, const float* bias, size_t column, size_t out) {
+  HWY_ALIGN float lanes[kLinearColumns] = {0};
   if (column >= out) return hn::Zero(d);
-  std::memcpy(lanes, from + column, HWY_MIN(hn::Lanes(d), out - column) * sizeof(float));
+  std::memcpy(lanes, bias + column, HWY_MIN(hn::Lanes(d), out - column) * sizeof(float));
   return hn::Load(d, lanes);
 }
 
 template <bool kHasBias, bool kIsRelu>
-void Layer(const LinearArguments& args) {
-  ForEachProduct(args.x, args.rows, args.in, args.x_stride, args.packed, args.in * kLinearColumns,
-                 kLinearColumns, args.out,
-                 [&args](auto d, size_t row, size_t column, auto first, auto second) HWY_ATTR {
+void LinearLayerOf(const RowsView<float>& x, const LinearLayer& layer, float* y, size_t y_stride) {
+  const LinearPanels matrix = PackedLinearPanels(layer.packed, x.width, layer.out);
+  ForEachProduct(x, matrix,
+                 [=](auto d, size_t row, size_t column, auto first, auto second) HWY_ATTR {
+                   if (column >= layer.out) return;
                    const size_t N = hn::Lanes(d);
                    if constexpr (kHasBias) {
-                     const float* bias = args.bias + row * args.bias_stride;
-                     if (HWY_LIKELY(column + 2 * N <= args.out)) {
+                     const float* bias = layer.bias + row * layer.bias_stride;
+                     if (HWY_LIKELY(column + 2 * N <= layer.out)) {
                        first = hn::Add(first, hn::LoadU(d, bias + column));
                        second = hn::Add(second, hn::LoadU(d, bias + column + N));
                      } else {
-                       first = hn::Add(first, LoadBias(d, bias, column, args.out));
-                       second = hn::Add(second, LoadBias(d, bias, column + N, args.out));
+                       first = hn::Add(first, LoadBias(d, bias, column, layer.out));
+                       second = hn::Add(second, LoadBias(d, bias, column + N, layer.out));
                      }
                    }
                    if constexpr (kIsRelu) {
@@ -65,55 +46,55 @@ void Layer(const LinearArguments& args) {
                      first = hn::IfThenElseZero(hn::Gt(first, zero), first);
                      second = hn::IfThenElseZero(hn::Gt(second, zero), second);
                    }
-                   if (column < args.out) {
-                     StoreColumns(d, first, second, args.out - column,
-                                  args.y + row * args.y_stride + column);
-                   }
+                   StoreColumns(d, first, second, layer.out - column, y + row * y_stride + column);
                  });
 }
 
-void RunLinear(const LinearArguments& args) {
-  const bool is_relu = args.activation == Activation::kRelu;
-  if (args.bias == nullptr) {
-    is_relu ? Layer<false, true>(args) : Layer<false, false>(args);
+HWY_MAYBE_UNUSED void LinearOfTarget(const RowsView<float>& x, const LinearLayer& layer, float* y,
+                                     size_t y_stride) {
+  const bool is_relu = layer.activation == Activation::kRelu;
+  if (layer.bias == nullptr) {
+    is_relu ? LinearLayerOf<false, true>(x, layer, y, y_stride)
+            : LinearLayerOf<false, false>(x, layer, y, y_stride);
   } else {
-    is_relu ? Layer<true, true>(args) : Layer<true, false>(args);
+    is_relu ? LinearLayerOf<true, true>(x, layer, y, y_stride)
+            : LinearLayerOf<true, false>(x, layer, y, y_stride);
   }
 }
 
+}  // namespace
 }  // namespace eta::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace eta::simd {
 
-HWY_EXPORT(RunLinear);
+HWY_EXPORT(LinearOfTarget);
 
-void PackLinear(const float* weight, size_t in, size_t out, size_t row_stride, size_t column_stride,
-                float* packed) {
-  for (size_t j = 0; j < PaddedColumns(out); j += kLinearColumns) {
-    const size_t columns = HWY_MIN(kLinearColumns, out - j);
-    for (size_t i = 0; i < in; ++i, packed += kLinearColumns) {
-      const float* from = weight + i * row_stride + j * column_stride;
-      size_t c = 0;
-      if (column_stride == 1) {
-        std::memcpy(packed, from, columns * sizeof(float));
-        c = columns;
-      }
-      for (; c < columns; ++c) packed[c] = from[c * column_stride];
-      for (; c < kLinearColumns; ++c) packed[c] = 0.0f;
+void PackLinear(const RowsView<float>& weight, float* packed) {
+  for (size_t j = 0; j < PaddedColumns(weight.width); j += kLinearColumns) {
+    const size_t columns = HWY_MIN(kLinearColumns, weight.width - j);
+    for (size_t i = 0; i < weight.count; ++i, packed += kLinearColumns) {
+      std::memcpy(packed, weight.row(i) + j, columns * sizeof(float));
+      for (size_t c = columns; c < kLinearColumns; ++c) packed[c] = 0.0f;
     }
   }
 }
 
-void Linear(const float* x, size_t rows, size_t in, size_t x_stride, const float* packed,
-            const float* bias, size_t bias_stride, size_t out, Activation activation, float* y,
-            size_t y_stride) {
-  HWY_DASSERT(in >= 1 && out >= 1 && x_stride >= in && y_stride >= out);
-  HWY_DASSERT(bias_stride == 0 || bias_stride >= out);
-  const LinearArguments args = {x,           rows, in,         x_stride, packed,  bias,
-                                bias_stride, out,  activation, y,        y_stride};
-  HWY_DYNAMIC_DISPATCH(RunLinear)(args);
+void PackLinearTransposed(const RowsView<float>& weight, float* packed) {
+  for (size_t j = 0; j < PaddedColumns(weight.count); j += kLinearColumns) {
+    for (size_t i = 0; i < weight.width; ++i, packed += kLinearColumns) {
+      for (size_t c = 0; c < kLinearColumns; ++c) {
+        packed[c] = j + c < weight.count ? weight.row(j + c)[i] : 0.0f;
+      }
+    }
+  }
+}
+
+void Linear(const RowsView<float>& x, const LinearLayer& layer, float* y, size_t y_stride) {
+  HWY_DASSERT(x.width >= 1 && layer.out >= 1 && x.stride >= x.width && y_stride >= layer.out);
+  HWY_DASSERT(layer.bias_stride == 0 || layer.bias_stride >= layer.out);
+  HWY_DYNAMIC_DISPATCH(LinearOfTarget)(x, layer, y, y_stride);
 }
 
 }  // namespace eta::simd

@@ -45,4 +45,24 @@ struct Queries {
   Queries part(size_t first, size_t n) const { return {query(first), n, stride}; }
 };
 
+// Rows that a kernel writes: row i starts at data + i * stride.
+template <typename T>
+struct OutputRows {
+  T* data;
+  size_t stride;
+
+  T* row(size_t i) const { return data + i * stride; }
+};
+
+// Rows of a table, chosen for each query: those of query q are table rows ids_of(q)[j] for
+// j < counts[q]. Ids past a query's count are not read.
+struct ChosenRows {
+  RowsView<float> table;
+  const int32_t* ids;
+  const int32_t* counts;
+  size_t ids_stride;
+
+  const int32_t* ids_of(size_t q) const { return ids + q * ids_stride; }
+};
+
 }  // namespace eta::simd

@@ -9,8 +9,9 @@
 #include "core/base/random.h"
 #include "core/reference/attention.h"
 #include "simd/activations.h"
-#include "simd/attention.h"
+#include "simd/attention_all.h"
 #include "simd/attention_heads.h"
+#include "simd/attention_rows.h"
 #include "simd/linear.h"
 
 namespace eta::bench {
@@ -48,10 +49,9 @@ void Layer(benchmark::State& state, size_t in, size_t out) {
   auto weight = RandomNormals(in * out, 2);
   for (float& value : weight) value *= 0.1f;
   AlignedVector<float> packed(simd::PackedLinearSize(in, out)), y(kRows * out);
-  simd::PackLinear(weight.data(), in, out, out, 1, packed.data());
+  simd::PackLinear(simd::DenseRows(weight.data(), in, out), packed.data());
   const auto kernel = [&] {
-    simd::Linear(x.data(), kRows, in, in, packed.data(), nullptr, 0, out, simd::Activation::kNone,
-                 y.data(), out);
+    simd::Linear(simd::DenseRows(x.data(), kRows, in), {packed.data(), out}, y.data(), out);
   };
   kernel();
   const auto last = reference::Linear(VectorOf(x.data() + (kRows - 1) * in, in), {weight, out}, {});
@@ -88,8 +88,9 @@ void ChosenRows(benchmark::State& state, size_t items, size_t k) {
   AlignedVector<uint8_t> scratch(simd::AttendRowsScratchBytes(k, kDim, kHeads));
   AlignedVector<float> sums(kRows * kHeads * kDim);
   const auto kernel = [&] {
-    simd::AttendRows({table.data(), kDim, kDim, ids.data(), counts.data(), k}, queries.data(),
-                     kRows, kHeads, kDim, scratch.data(), sums.data(), kDim);
+    const auto rows = simd::DenseRows(table.data(), items, kDim);
+    simd::AttendRows({rows, ids.data(), counts.data(), k}, kHeads,
+                     {queries.data(), kRows * kHeads, kDim}, scratch.data(), {sums.data(), kDim});
   };
   kernel();
   std::vector<const float*> rows;
@@ -105,7 +106,8 @@ void ChosenRows(benchmark::State& state, size_t items, size_t k) {
 
 // Random keys, values and queries have no order: only the check must know their columns.
 void ChosenHeads(benchmark::State& state, size_t items, size_t k) {
-  static_assert(kHeads == 4);
+  constexpr simd::HeadLayout kLayout = {kHeads, kPart};
+  static_assert(kLayout.columns() == kDim);
   const auto table = RandomNormals(items * 2 * kDim, 1);
   auto queries = RandomNormals(kRows * kDim, 2);
   for (float& value : queries) value *= 0.2f;
@@ -115,15 +117,16 @@ void ChosenHeads(benchmark::State& state, size_t items, size_t k) {
   AlignedVector<uint8_t> scratch(simd::AttendHeadsScratchBytes(k));
   AlignedVector<float> out(kRows * kDim);
   const auto kernel = [&] {
-    simd::AttendHeads({table.data(), 2 * kDim, 2 * kDim, ids.data(), counts.data(), k}, kHeads,
-                      kPart, queries.data(), kRows, kDim, scratch.data(), out.data(), kDim);
+    const auto rows = simd::DenseRows(table.data(), items, 2 * kDim);
+    simd::AttendHeads({rows, ids.data(), counts.data(), k}, kLayout, {queries.data(), kRows, kDim},
+                      scratch.data(), {out.data(), kDim});
   };
   kernel();
   // The last query's last head.
   const size_t query = (kRows - 1) * kDim;
-  const auto head_of = [](const float* from) {
+  const auto head_of = [&](const float* from) {
     std::vector<float> head;
-    for (size_t i = 0; i < kPart; ++i) head.push_back(from[simd::HeadColumn(kHeads - 1, i, kPart)]);
+    for (size_t i = 0; i < kPart; ++i) head.push_back(from[kLayout.column(kHeads - 1, i)]);
     return head;
   };
   std::vector<std::vector<float>> keys, values;
@@ -148,13 +151,14 @@ void AllRows(benchmark::State& state, size_t n) {
   for (float& value : queries) value *= 0.2f;
   AlignedVector<float> packed_keys(kHeads * simd::PackedLinearSize(kPart, n));
   AlignedVector<float> packed_values(kHeads * simd::PackedLinearSize(n, kPart));
-  simd::PackProjectedRows(keys.data(), values.data(), n, kHeads, kPart, kDim, packed_keys.data(),
+  simd::PackProjectedRows(simd::DenseRows(keys.data(), n, kDim),
+                          simd::DenseRows(values.data(), n, kDim), kHeads, packed_keys.data(),
                           packed_values.data());
   AlignedVector<uint8_t> scratch(simd::AttendAllScratchBytes(n));
   AlignedVector<float> out(kRows * kDim);
   const auto kernel = [&] {
-    simd::AttendAll({packed_keys.data(), packed_values.data(), n, kHeads, kPart}, queries.data(),
-                    kRows, kDim, scratch.data(), out.data(), kDim);
+    simd::AttendAll({packed_keys.data(), packed_values.data(), n, kHeads, kPart},
+                    {queries.data(), kRows, kDim}, scratch.data(), {out.data(), kDim});
   };
   kernel();
   const size_t column = kDim - kPart, row = (kRows - 1) * kDim;

@@ -21,9 +21,9 @@ void Encode(benchmark::State& state, size_t dim, size_t bits) {
   simd::PackHadamardSigns(sign_bits.data(), count, signs.data());
   const size_t code_bytes = simd::CodeBytes(bits);
   AlignedVector<uint8_t> codes(kRows * code_bytes);
+  const auto x = simd::DenseRows(rows.data(), kRows, dim);
   const auto encode = [&] {
-    simd::HadamardEncode(rows.data(), kRows, dim, dim, signs.data(), bits, codes.data(),
-                         code_bytes);
+    simd::HadamardEncode(x, {signs.data(), bits}, codes.data(), code_bytes);
   };
   encode();
   const auto expected = reference::HadamardRows(rows, dim, sign_bits, bits);
@@ -32,11 +32,10 @@ void Encode(benchmark::State& state, size_t dim, size_t bits) {
   }
   const auto planes = RandomNormals(dim * bits, 3);
   AlignedVector<float> packed(simd::PackedHyperplanesSize(dim, bits));
-  simd::PackHyperplanes(planes.data(), dim, bits, bits, packed.data());
+  simd::PackHyperplanes(simd::DenseRows(planes.data(), dim, bits), packed.data());
   AlignedVector<uint8_t> dense_codes(codes.size());
   const auto dense = [&] {
-    simd::SimHashEncode(rows.data(), kRows, dim, dim, packed.data(), bits, dense_codes.data(),
-                        code_bytes);
+    simd::SimHashEncode(x, {packed.data(), dim, bits}, dense_codes.data(), code_bytes);
   };
   const auto seconds = BestSeconds({dense, encode});
   for (auto _ : Counted(state)) {

@@ -35,12 +35,12 @@ void Encode(benchmark::State& state, const EncodeShape& s) {
   const auto rows = RandomNormals(s.rows * s.dim, 1);
   const auto planes = RandomNormals(s.dim * s.bits, 2);
   AlignedVector<float> packed(simd::PackedHyperplanesSize(s.dim, s.bits));
-  simd::PackHyperplanes(planes.data(), s.dim, s.bits, s.bits, packed.data());
+  simd::PackHyperplanes(simd::DenseRows(planes.data(), s.dim, s.bits), packed.data());
   const size_t code_bytes = simd::CodeBytes(s.bits);
   AlignedVector<uint8_t> codes(s.rows * code_bytes);
   const auto encode = [&] {
-    simd::SimHashEncode(rows.data(), s.rows, s.dim, s.dim, packed.data(), s.bits, codes.data(),
-                        code_bytes);
+    simd::SimHashEncode(simd::DenseRows(rows.data(), s.rows, s.dim), {packed.data(), s.dim, s.bits},
+                        codes.data(), code_bytes);
   };
   encode();
   const auto expected = reference::SimHashRows(rows, s.dim, planes, s.bits);

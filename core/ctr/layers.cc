@@ -5,8 +5,9 @@
 #include <cmath>
 #include <utility>
 
-#include "simd/attention.h"
+#include "simd/attention_all.h"
 #include "simd/attention_heads.h"
+#include "simd/attention_rows.h"
 
 namespace eta {
 namespace {
@@ -34,13 +35,12 @@ Matrix<float> Transposed(const Matrix<float>& matrix) {
   return turned;
 }
 
-// Columns of heads in the order of simd/attention_heads.h; those that no head has are 0.
-Matrix<float> HeadColumns(const Matrix<float>& matrix, size_t heads) {
-  const size_t part = matrix.cols / heads;
-  Matrix<float> spread(matrix.rows, simd::HeadColumns(heads, part));
+// The same columns in the order of `layout`; those that no head has are 0.
+Matrix<float> InLayout(const Matrix<float>& matrix, const simd::HeadLayout& layout) {
+  Matrix<float> spread(matrix.rows, layout.columns());
   for (size_t r = 0; r < matrix.rows; ++r) {
     for (size_t c = 0; c < matrix.cols; ++c) {
-      spread.row(r)[simd::HeadColumn(c / part, c % part, part)] = matrix.row(r)[c];
+      spread.row(r)[layout.column(c / layout.part, c % layout.part)] = matrix.row(r)[c];
     }
   }
   return spread;
@@ -54,14 +54,14 @@ Layer::Layer(const Matrix<float>& weight, size_t first, size_t rows, std::span<c
       out_(weight.cols),
       packed_(simd::PackedLinearSize(rows, weight.cols)),
       bias_(bias.begin(), bias.end()) {
-  simd::PackLinear(weight.row(first), in_, out_, weight.cols, 1, packed_.data());
+  simd::PackLinear(simd::DenseRows(weight.row(first), in_, out_), packed_.data());
   for (float& value : packed_) value *= scale;
 }
 
 void Layer::Apply(const Rows& x, const float* bias, size_t bias_stride, Activation activation,
                   float* y, size_t y_stride) const {
-  simd::Linear(x.values, x.count, in_, x.stride, packed_.data(), bias, bias_stride, out_,
-               activation, y, y_stride);
+  simd::Linear({x.values, x.count, in_, x.stride},
+               {packed_.data(), out_, bias, bias_stride, activation}, y, y_stride);
 }
 
 ItemLayer::ItemLayer(Layer layer, const Matrix<float>& items, ItemTables tables)
@@ -81,7 +81,7 @@ void ItemLayer::Apply(std::span<const int32_t> ids, const Rows& x, float* y,
 }
 
 AttentionScratch::AttentionScratch(size_t dim, size_t heads, size_t chosen, size_t projected) {
-  const size_t columns = std::max(dim, simd::HeadColumns(heads, dim / heads));
+  const size_t columns = std::max(dim, simd::HeadLayout{heads, dim / heads}.columns());
   queries.resize(kCtrChunk * columns);
   pooled.resize(kCtrChunk * columns);
   if (chosen > 0) {
@@ -137,7 +137,8 @@ void ProjectedAttention::Pack(size_t count, AttentionScratch& scratch,
   history.count = count;
   history.floats =
       heads_ * (simd::PackedLinearSize(part, count) + simd::PackedLinearSize(count, part));
-  simd::PackProjectedRows(scratch.keys.data(), scratch.values.data(), count, heads_, part, dim_,
+  simd::PackProjectedRows(simd::DenseRows(scratch.keys.data(), count, dim_),
+                          simd::DenseRows(scratch.values.data(), count, dim_), heads_,
                           history.keys.data(), history.values.data());
 }
 
@@ -147,25 +148,24 @@ void ProjectedAttention::Attend(std::span<const int32_t> candidates, const Rows&
   query_.Apply(candidates, targets, scratch.queries.data(), dim_);
   simd::AttendAll(
       {history.keys.data(), history.values.data(), history.count, heads_, dim_ / heads_},
-      scratch.queries.data(), targets.count, dim_, scratch.kernel.data(), scratch.pooled.data(),
-      dim_);
+      {scratch.queries.data(), targets.count, dim_}, scratch.kernel.data(),
+      {scratch.pooled.data(), dim_});
   output_.Apply({scratch.pooled.data(), targets.count, dim_}, Activation::kNone, out, out_stride);
 }
 
 TableAttention::TableAttention(const AttentionWeights& weights, size_t heads,
                                const Matrix<float>& items)
-    : heads_(heads),
-      part_(weights.query.cols / heads),
-      columns_(simd::HeadColumns(heads, part_)),
-      query_(Layer(HeadColumns(weights.query, heads), ScoreScale(weights.query.cols, heads)), items,
+    : layout_{heads, weights.query.cols / heads},
+      query_(Layer(InLayout(weights.query, layout_), ScoreScale(weights.query.cols, heads)), items,
              ItemTables::kAll),
-      keys_values_(items.rows, 2 * columns_),
-      output_(Transposed(HeadColumns(Transposed(weights.output), heads))) {
+      keys_values_(items.rows, 2 * layout_.columns()),
+      output_(Transposed(InLayout(Transposed(weights.output), layout_))) {
   const Rows rows = {items.values.data(), items.rows, items.cols};
-  Layer(HeadColumns(weights.key, heads))
-      .Apply(rows, Activation::kNone, keys_values_.values.data(), 2 * columns_);
-  Layer(HeadColumns(weights.value, heads))
-      .Apply(rows, Activation::kNone, keys_values_.values.data() + columns_, 2 * columns_);
+  const size_t columns = layout_.columns();
+  float* keys = keys_values_.values.data();
+  Layer(InLayout(weights.key, layout_)).Apply(rows, Activation::kNone, keys, 2 * columns);
+  Layer(InLayout(weights.value, layout_))
+      .Apply(rows, Activation::kNone, keys + columns, 2 * columns);
 }
 
 size_t TableAttention::table_bytes() const {
@@ -175,12 +175,14 @@ size_t TableAttention::table_bytes() const {
 void TableAttention::Attend(std::span<const int32_t> candidates, const Rows& targets,
                             const ChosenItems& chosen, AttentionScratch& scratch, float* out,
                             size_t out_stride) const {
-  query_.Apply(candidates, targets, scratch.queries.data(), columns_);
-  simd::AttendHeads({keys_values_.values.data(), 2 * columns_, 2 * columns_, chosen.ids,
-                     chosen.counts, chosen.stride},
-                    heads_, part_, scratch.queries.data(), targets.count, columns_,
-                    scratch.kernel.data(), scratch.pooled.data(), columns_);
-  output_.Apply({scratch.pooled.data(), targets.count, columns_}, Activation::kNone, out,
+  const size_t columns = layout_.columns();
+  query_.Apply(candidates, targets, scratch.queries.data(), columns);
+  const auto table =
+      simd::DenseRows(keys_values_.values.data(), keys_values_.rows, keys_values_.cols);
+  simd::AttendHeads({table, chosen.ids, chosen.counts, chosen.stride}, layout_,
+                    {scratch.queries.data(), targets.count, columns}, scratch.kernel.data(),
+                    {scratch.pooled.data(), columns});
+  output_.Apply({scratch.pooled.data(), targets.count, columns}, Activation::kNone, out,
                 out_stride);
 }
 
@@ -206,9 +208,10 @@ void ChosenAttention::Attend(const Rows& targets, const ChosenItems& chosen,
     fold_[h].Apply({scratch.queries.data() + h * part, count, dim_}, Activation::kNone,
                    scratch.folded.data() + h * dim_, wide);
   }
-  simd::AttendRows({items_->values.data(), dim_, dim_, chosen.ids, chosen.counts, chosen.stride},
-                   scratch.folded.data(), count, heads_, dim_, scratch.kernel.data(),
-                   scratch.sums.data(), dim_);
+  const auto table = simd::DenseRows(items_->values.data(), items_->rows, dim_);
+  simd::AttendRows({table, chosen.ids, chosen.counts, chosen.stride}, heads_,
+                   {scratch.folded.data(), count * heads_, dim_}, scratch.kernel.data(),
+                   {scratch.sums.data(), dim_});
   for (size_t h = 0; h < heads_; ++h) {
     value_[h].Apply({scratch.sums.data() + h * dim_, count, wide}, Activation::kNone,
                     scratch.pooled.data() + h * part, dim_);

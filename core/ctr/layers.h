@@ -10,7 +10,7 @@
 #include "core/base/aligned.h"
 #include "core/base/matrix.h"
 #include "core/ctr/export.h"
-#include "simd/attention.h"
+#include "simd/attention_heads.h"
 #include "simd/linear.h"
 
 namespace eta {
@@ -143,11 +143,9 @@ class TableAttention {
   size_t table_bytes() const;
 
  private:
-  size_t heads_ = 0;
-  size_t part_ = 0;
-  size_t columns_ = 0;
+  simd::HeadLayout layout_ = {};
   ItemLayer query_;
-  Matrix<float> keys_values_;  // items x 2 columns
+  Matrix<float> keys_values_;  // items x 2 columns of the layout
   Layer output_;
 };
 

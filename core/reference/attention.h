@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scalar twin of simd/attention.h, simd/linear.h and simd/activations.h, in double: the
-// formulas of docs/models.md as they stand there, nothing folded.
+// The scalar twin of simd/attention_{all,heads,rows}.h, simd/linear.h and simd/activations.h, in
+// double: the formulas of docs/models.md as they stand there, nothing folded.
 #pragma once
 
 #include <cstddef>

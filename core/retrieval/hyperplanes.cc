@@ -119,7 +119,8 @@ Matrix<float> HadamardMatrix(size_t dim, size_t bits, const AlignedVector<uint32
 
 AlignedVector<float> Pack(const Matrix<float>& matrix) {
   AlignedVector<float> packed(simd::PackedHyperplanesSize(matrix.rows, matrix.cols));
-  simd::PackHyperplanes(matrix.values.data(), matrix.rows, matrix.cols, matrix.cols, packed.data());
+  simd::PackHyperplanes(simd::DenseRows(matrix.values.data(), matrix.rows, matrix.cols),
+                        packed.data());
   return packed;
 }
 
@@ -196,13 +197,12 @@ void Hyperplanes::Encode(std::span<const float> embeddings, std::span<uint8_t> c
   const size_t rows = embeddings.size() / dim();
   Require(codes.size() == rows * code_bytes(), "encode: room for ", codes.size(), " bytes, ", rows,
           " codes need ", rows * code_bytes());
+  const auto x = simd::DenseRows(embeddings.data(), rows, dim());
   if (kind_ == HyperplaneKind::kHadamard) {
-    simd::HadamardEncode(embeddings.data(), rows, dim(), dim(), signs_.data(), bits(), codes.data(),
-                         code_bytes());
+    simd::HadamardEncode(x, {signs_.data(), bits()}, codes.data(), code_bytes());
     return;
   }
-  simd::SimHashEncode(embeddings.data(), rows, dim(), dim(), packed_.data(), bits(), codes.data(),
-                      code_bytes());
+  simd::SimHashEncode(x, {packed_.data(), dim(), bits()}, codes.data(), code_bytes());
 }
 
 // Packed hyperplanes are float blocks whose behaviours are the hyperplanes.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// exp of float32 vectors, and the first half of softmax, for the kernels that need them inline.
 
 // clang-format off
 #if defined(ETA_SIMD_EXP_INL_H_) == defined(HWY_TARGET_TOGGLE)  // NOLINT
@@ -12,29 +13,30 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <cstring>
 
 #include "hwy/highway.h"
 #include "simd/activations.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
+namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// exp(x) for x <= 0 (simd/activations.h). x = n ln 2 + r with whole n and |r| <= ln 2 / 2, so that
-// exp(x) = 2^n exp(r). n ln 2 is taken off in two parts, of which the first has so few bits that
-// its products are exact.
+// exp(x) for x <= 0, as simd/activations.h promises. With n = round(x / ln 2) and r = x - n ln 2,
+// |r| <= ln 2 / 2, exp(x) = 2^n exp(r). ln 2 is subtracted in two parts (Cody and Waite, "Software
+// manual for the elementary functions", 1980): the first has few enough bits that n times it is
+// exact.
 template <class D>
 HWY_INLINE hn::Vec<D> FastExp(D d, hn::Vec<D> x) {
   const hn::RebindToSigned<D> di;
-  // In a float of 1.5 2^23 and a little the last bit counts ones: the sum is rounded to a whole
-  // number, which its lowest bits hold.
+  // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low mantissa bits.
   const auto shifter = hn::Set(d, 0x1.8p23f);
   const auto shifted = hn::MulAdd(x, hn::Set(d, 1.44269504f), shifter);
   const auto n = hn::Sub(shifted, shifter);
   auto r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);
   r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r);
-  // Of least largest relative error on the interval, with exp(0) = 1 kept: 9.2e-8 before rounding.
+  // Minimax polynomial for the relative error on [-ln 2 / 2, ln 2 / 2], constrained to exp(0) = 1:
+  // its error is 9.2e-8 before rounding.
   auto p = hn::Set(d, 0x1.0fa7d8p-7f);
   p = hn::MulAdd(p, r, hn::Set(d, 0x1.573ad0p-5f));
   p = hn::MulAdd(p, r, hn::Set(d, 0x1.555a6ep-3f));
@@ -46,40 +48,42 @@ HWY_INLINE hn::Vec<D> FastExp(D d, hn::Vec<D> x) {
   return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, kExpLowest)), hn::Mul(p, power));
 }
 
-// Applies f to the vectors of values[0, n); the lanes past the end hold `fill`.
-template <class F>
-HWY_INLINE void TransformInPlace(float* values, size_t n, float fill, F f) {
-  const hn::CappedTag<float, 16> d;
-  const size_t N = hn::Lanes(d);
-  size_t i = 0;
-  for (; i + N <= n; i += N) hn::StoreU(f(d, hn::LoadU(d, values + i)), d, values + i);
-  if (i == n) return;
-  HWY_ALIGN float lanes[16];
-  std::fill_n(lanes, 16, fill);
-  std::memcpy(lanes, values + i, (n - i) * sizeof(float));
-  hn::Store(f(d, hn::Load(d, lanes)), d, lanes);
-  std::memcpy(values + i, lanes, (n - i) * sizeof(float));
+// The maximum of `count` values, a multiple of Lanes(d) and not 0, lane by lane.
+template <class D>
+HWY_INLINE hn::Vec<D> LaneMaxima(D d, const float* values, size_t count) {
+  auto most = hn::LoadU(d, values);
+  for (size_t i = hn::Lanes(d); i < count; i += hn::Lanes(d)) {
+    most = hn::Max(most, hn::LoadU(d, values + i));
+  }
+  return most;
 }
 
-// values[i] = exp(values[i] - largest) for n >= 1 values; returns their sum. Values up to the next
-// multiple of 16 are overwritten: they become 0.
-HWY_INLINE float ExpOfDifferences(float* values, size_t n) {
-  const hn::CappedTag<float, 16> d;
-  const size_t N = hn::Lanes(d);
-  const size_t padded = (n + 15) / 16 * 16;
-  std::fill(values + n, values + padded, -HUGE_VALF);
-  auto most = hn::LoadU(d, values);
-  for (size_t i = N; i < padded; i += N) most = hn::Max(most, hn::LoadU(d, values + i));
-  most = hn::MaxOfLanes(d, most);
+// values[i] = exp(values[i] - largest) for `count` values, a multiple of Lanes(d); -infinity
+// becomes 0. Returns their sums lane by lane. No value may be above `largest` in its lane.
+template <class D>
+HWY_INLINE hn::Vec<D> ExpOfDifferences(D d, float* values, size_t count, hn::Vec<D> largest) {
   auto sum = hn::Zero(d);
-  for (size_t i = 0; i < padded; i += N) {
-    const auto e = FastExp(d, hn::Sub(hn::LoadU(d, values + i), most));
+  for (size_t i = 0; i < count; i += hn::Lanes(d)) {
+    const auto e = FastExp(d, hn::Sub(hn::LoadU(d, values + i), largest));
     hn::StoreU(e, d, values + i);
     sum = hn::Add(sum, e);
   }
-  return hn::GetLane(hn::SumOfLanes(d, sum));
+  return sum;
 }
 
+// Turns n >= 1 scores into the numerators of their softmax, exp(score - largest), and returns the
+// sum of these. The floats up to the next multiple of kScorePadding become 0.
+constexpr size_t kScorePadding = 16;
+
+HWY_MAYBE_UNUSED HWY_INLINE float SoftmaxNumerators(float* scores, size_t n) {
+  const hn::CappedTag<float, kScorePadding> d;
+  const size_t padded = (n + kScorePadding - 1) / kScorePadding * kScorePadding;
+  std::fill(scores + n, scores + padded, -HUGE_VALF);
+  const auto largest = hn::MaxOfLanes(d, LaneMaxima(d, scores, padded));
+  return hn::GetLane(hn::SumOfLanes(d, ExpOfDifferences(d, scores, padded, largest)));
+}
+
+}  // namespace
 }  // namespace eta::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The product behind simd/linear.h and simd/attention.h: tiles of rows times panels of 16 columns.
+// The product behind simd/linear.h, simd/attention_rows.h and simd/attention_all.h: tiles of rows
+// times panels of 16 columns.
 
 // clang-format off
 #if defined(ETA_SIMD_LINEAR_INL_H_) == defined(HWY_TARGET_TOGGLE)  // NOLINT
@@ -14,14 +15,32 @@
 #include <cstring>
 
 #include "hwy/highway.h"
+#include "simd/internal/capabilities-inl.h"
 #include "simd/internal/panel-inl.h"
 #include "simd/linear.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
+namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
-#define ETA_LINEAR_TALL (HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86)
+// A matrix in panels of 16 columns: element (i, j) is at(j)[i * row_stride].
+struct LinearPanels {
+  const float* data;
+  size_t panel_stride;
+  size_t row_stride;
+  size_t columns;
+
+  const float* at(size_t column) const {
+    return data + column / kLinearColumns * panel_stride + column % kLinearColumns;
+  }
+};
+
+// The in x out matrix that PackLinear wrote.
+HWY_MAYBE_UNUSED HWY_INLINE LinearPanels PackedLinearPanels(const float* packed, size_t in,
+                                                            size_t out) {
+  return {packed, in * kLinearColumns, kLinearColumns, out};
+}
 
 // Stores the first `count` lanes of two vectors that belong side by side, and nothing past them.
 template <class D>
@@ -32,106 +51,104 @@ HWY_INLINE void StoreColumns(D d, hn::Vec<D> first, hn::Vec<D> second, size_t co
     hn::StoreU(second, d, to + N);
     return;
   }
-#if ETA_LINEAR_TALL
-  hn::BlendedStore(first, hn::FirstN(d, count), d, to);
-  if (count > N) hn::BlendedStore(second, hn::FirstN(d, count - N), d, to + N);
-  return;
-#endif
-  HWY_ALIGN float lanes[2 * 16];
+  if constexpr (kHasMaskRegisters) {
+    hn::BlendedStore(first, hn::FirstN(d, count), d, to);
+    if (count > N) hn::BlendedStore(second, hn::FirstN(d, count - N), d, to + N);
+    return;
+  }
+  HWY_ALIGN float lanes[2 * kLinearColumns];
   hn::StoreU(first, d, lanes);
   hn::StoreU(second, d, lanes + N);
   std::memcpy(to, lanes, count * sizeof(float));
 }
 
-#if ETA_LINEAR_TALL
+#if ETA_SIMD_HAS_MASK_REGISTERS
 
-// AVX-512 has registers for twice the rows, which halves the loads of the matrix: a panel of 256
-// rows and more does not stay in the L1 cache beside x.
-inline constexpr size_t kTallRows = 2 * kTileRows;
+// AVX-512 has 32 registers, twice those of AVX2, so a tile can have twice the rows: 12 x 2 sums and
+// two vectors of columns are 26. That halves the loads of the matrix, which does not stay in the L1
+// cache beside x where a panel has 256 rows or more.
+constexpr size_t kTallRows = 2 * kTileRows;
 
-// Rows of x times one or two vectors of columns, as TileProduct.
+// For i < kTallRows calls emit(r + i, sums, sums) with the products of x row r + i and one or two
+// vectors of columns.
 template <size_t kVectors, class D, class Emit>
-HWY_INLINE void TallProduct(D d, const float* HWY_RESTRICT x, size_t x_stride, size_t in,
-                            const ColumnPair& columns, Emit emit) {
+HWY_INLINE void TallProduct(D d, const RowsView<float>& x, size_t r, const ColumnPair& columns,
+                            Emit emit) {
+  const float* HWY_RESTRICT rows = x.row(r);
   const float* HWY_RESTRICT first = columns.first;
   const float* HWY_RESTRICT second = columns.second;
   hn::Vec<D> a[kTallRows], b[kTallRows];
 #pragma GCC unroll 12
-  for (size_t r = 0; r < kTallRows; ++r) a[r] = b[r] = hn::Zero(d);
-  for (size_t i = 0; i < in; ++i) {
+  for (size_t k = 0; k < kTallRows; ++k) a[k] = b[k] = hn::Zero(d);
+  for (size_t i = 0; i < x.width; ++i) {
     const auto p0 = hn::LoadU(d, first + i * columns.stride);
     const auto p1 = kVectors == 2 ? hn::LoadU(d, second + i * columns.stride) : p0;
 #pragma GCC unroll 12
-    for (size_t r = 0; r < kTallRows; ++r) {
-      const auto xr = hn::Set(d, x[r * x_stride + i]);
-      a[r] = FusedMulAdd(d, xr, p0, a[r]);
-      if constexpr (kVectors == 2) b[r] = FusedMulAdd(d, xr, p1, b[r]);
+    for (size_t k = 0; k < kTallRows; ++k) {
+      const auto xk = hn::Set(d, rows[k * x.stride + i]);
+      a[k] = FusedMulAdd(d, xk, p0, a[k]);
+      if constexpr (kVectors == 2) b[k] = FusedMulAdd(d, xk, p1, b[k]);
     }
   }
 #pragma GCC unroll 12
-  for (size_t r = 0; r < kTallRows; ++r) emit(r, a[r], b[r]);
+  for (size_t k = 0; k < kTallRows; ++k) emit(r + k, a[k], b[k]);
 }
 
 #endif
 
-// Of two vectors of columns from `column` on: all tiles of rows from r on. For each row calls
-// emit(d, row, column, sums of the first vector, sums of the second).
+// Rows [r, x.count) times two vectors of columns: for each row calls emit(row, sums of the first
+// vector, sums of the second).
 template <class D, class Emit>
-HWY_INLINE void LinearColumns(D d, const float* x, size_t r, size_t rows, size_t in,
-                              size_t x_stride, const ColumnPair& columns, size_t column,
+HWY_INLINE void LinearColumns(D d, const RowsView<float>& x, size_t r, const ColumnPair& columns,
                               Emit emit) {
-#if ETA_LINEAR_TALL
-  for (; r + kTallRows <= rows; r += kTallRows) {
-    TallProduct<2>(d, x + r * x_stride, x_stride, in, columns,
-                   [=](size_t i, hn::Vec<D> first, hn::Vec<D> second)
-                       HWY_ATTR { emit(d, r + i, column, first, second); });
-  }
+#if ETA_SIMD_HAS_MASK_REGISTERS
+  for (; r + kTallRows <= x.count; r += kTallRows) TallProduct<2>(d, x, r, columns, emit);
 #endif
-  for (; r < rows; r += kTileRows) {
-    TileProductOf(HWY_MIN(kTileRows, rows - r), d, x + r * x_stride, x_stride, in, columns,
+  for (; r < x.count; r += kTileRows) {
+    TileProductOf(HWY_MIN(kTileRows, x.count - r), d, x.row(r), x.stride, x.width, columns,
                   [=](size_t i, hn::Vec<D> first, hn::Vec<D> second)
-                      HWY_ATTR { emit(d, r + i, column, first, second); });
+                      HWY_ATTR { emit(r + i, first, second); });
   }
 }
 
-// Calls emit(d, row, column, first, second) for all rows and all columns: the two vectors hold the
-// sums of columns [column, column + 2 Lanes(d)), of which those past `out` mean nothing. Panel p
-// starts at packed + p * panel_stride, and its rows are row_stride apart.
+// Calls emit(d, row, column, first, second) for all rows of x and all columns of `matrix`: the two
+// vectors hold the sums of columns [column, column + 2 Lanes(d)). Sums past the last column are
+// unspecified.
 template <class Emit>
-HWY_INLINE void ForEachProduct(const float* x, size_t rows, size_t in, size_t x_stride,
-                               const float* packed, size_t panel_stride, size_t row_stride,
-                               size_t out, Emit emit) {
+HWY_INLINE void ForEachProduct(const RowsView<float>& x, const LinearPanels& matrix, Emit emit) {
   const PanelTag d;
   const size_t N = hn::Lanes(d);
   size_t column = 0;
-  for (; column < out; column += 2 * N) {
-    const size_t next = column + N;
+  for (; column < matrix.columns; column += 2 * N) {
     // Where a vector is a panel, the last panel of an odd number has no partner.
-    if (N == kLinearColumns && next >= out) break;
-    const auto at = [=](size_t c) HWY_ATTR {
-      return packed + c / kLinearColumns * panel_stride + c % kLinearColumns;
-    };
-    LinearColumns(d, x, 0, rows, in, x_stride, ColumnPair{at(column), at(next), row_stride}, column,
-                  emit);
+    if (N == kLinearColumns && column + N >= matrix.columns) break;
+    const ColumnPair pair = {matrix.at(column), matrix.at(column + N), matrix.row_stride};
+    LinearColumns(d, x, 0, pair, [=](size_t row, PanelVector first, PanelVector second) HWY_ATTR {
+      emit(d, row, column, first, second);
+    });
   }
-  if (column >= out) return;
-  const float* panel = packed + column / kLinearColumns * panel_stride;
+  if (column >= matrix.columns) return;
+  const float* panel = matrix.at(column);
   size_t done = 0;  // rows
-#if ETA_LINEAR_TALL
-  const ColumnPair alone = {panel, panel, row_stride};
-  for (; done + kTallRows <= rows; done += kTallRows) {
-    TallProduct<1>(d, x + done * x_stride, x_stride, in, alone,
-                   [=](size_t i, PanelVector first, PanelVector second)
-                       HWY_ATTR { emit(d, done + i, column, first, second); });
+#if ETA_SIMD_HAS_MASK_REGISTERS
+  const ColumnPair alone = {panel, panel, matrix.row_stride};
+  for (; done + kTallRows <= x.count; done += kTallRows) {
+    TallProduct<1>(d, x, done, alone,
+                   [=](size_t row, PanelVector first, PanelVector second)
+                       HWY_ATTR { emit(d, row, column, first, second); });
   }
 #endif
   const hn::CappedTag<float, 8> half;
+  using HalfVector = hn::Vec<decltype(half)>;
   for (size_t c = 0; c < kLinearColumns; c += 2 * hn::Lanes(half)) {
-    LinearColumns(half, x, done, rows, in, x_stride,
-                  ColumnPair{panel + c, panel + c + hn::Lanes(half), row_stride}, column + c, emit);
+    const ColumnPair pair = {panel + c, panel + c + hn::Lanes(half), matrix.row_stride};
+    LinearColumns(half, x, done, pair,
+                  [=](size_t row, HalfVector first, HalfVector second)
+                      HWY_ATTR { emit(half, row, column + c, first, second); });
   }
 }
 
+}  // namespace
 }  // namespace eta::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -71,8 +71,8 @@ std::vector<uint8_t> Encode(const Case& c, const Inputs& in) {
   Buffer<uint32_t> signs = Signs(c, in);
   Buffer<float> x(std::span<const float>(in.x), c.offset);
   Buffer<uint8_t> codes(c.rows * code_bytes, c.offset);
-  simd::HadamardEncode(x.data(), c.rows, c.dim, c.dim, signs.data(), c.bits, codes.data(),
-                       code_bytes);
+  simd::HadamardEncode(simd::DenseRows(x.data(), c.rows, c.dim), {signs.data(), c.bits},
+                       codes.data(), code_bytes);
   return {codes.data(), codes.data() + codes.size()};
 }
 
@@ -269,7 +269,7 @@ TEST_P(HadamardTest, StridesLeaveTheGapsAlone) {
         Buffer<uint32_t> signs = Signs(c, in);
         const size_t stride = code_bytes + gap;
         Buffer<uint8_t> codes((c.rows - 1) * stride + code_bytes, c.offset, 64);
-        simd::HadamardEncode(x.data(), c.rows, dim, dim + gap, signs.data(), bits, codes.data(),
+        simd::HadamardEncode({x.data(), c.rows, dim, dim + gap}, {signs.data(), bits}, codes.data(),
                              stride);
         const auto expected = reference::HadamardRows(in.x, dim, in.sign_bits, bits);
         for (size_t r = 0; r < c.rows; ++r) {

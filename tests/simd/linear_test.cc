@@ -48,13 +48,18 @@ void ExpectLayer(const Case& c, bool is_transposed) {
   Buffer<float> bias(WithStride<float>(dense_bias, c.out, c.out + c.gap, kNan), c.offset);
   const size_t row_stride = is_transposed ? 1 : c.out, column_stride = is_transposed ? c.in : 1;
   Buffer<float> packed(simd::PackedLinearSize(c.in, c.out), c.offset);
-  simd::PackLinear(weight.data(), c.in, c.out, row_stride, column_stride, packed.data());
+  if (is_transposed) {
+    simd::PackLinearTransposed(simd::DenseRows(weight.data(), c.out, c.in), packed.data());
+  } else {
+    simd::PackLinear(simd::DenseRows(weight.data(), c.in, c.out), packed.data());
+  }
   Buffer<float> x(WithStride<float>(dense, c.in, c.in + c.gap, kNan), c.offset);
   const size_t y_stride = c.out + c.gap;
   Buffer<float> y(c.rows == 0 ? 0 : (c.rows - 1) * y_stride + c.out, c.offset);
-  simd::Linear(x.data(), c.rows, c.in, c.in + c.gap, packed.data(),
-               c.bias == Case::kNone ? nullptr : bias.data(), bias_stride, c.out, c.activation,
-               y.data(), y_stride);
+  const simd::LinearLayer layer = {packed.data(), c.out,
+                                   c.bias == Case::kNone ? nullptr : bias.data(), bias_stride,
+                                   c.activation};
+  simd::Linear({x.data(), c.rows, c.in, c.in + c.gap}, layer, y.data(), y_stride);
   for (size_t r = 0; r < c.rows; ++r) {
     for (size_t j = 0; j < c.out; ++j) {
       float sum = 0.0f;
@@ -94,9 +99,9 @@ TEST_P(LinearTest, ReluOfNanIsZero) {
   const float x[] = {kNan, 1.0f};
   float packed[simd::PackedLinearSize(1, 1)];
   const float weight = 2.0f;
-  simd::PackLinear(&weight, 1, 1, 1, 1, packed);
+  simd::PackLinear(simd::DenseRows(&weight, 1, 1), packed);
   float y[2];
-  simd::Linear(x, 2, 1, 1, packed, nullptr, 0, 1, Activation::kRelu, y, 1);
+  simd::Linear(simd::DenseRows(x, 2, 1), {packed, 1, nullptr, 0, Activation::kRelu}, y, 1);
   EXPECT_EQ(y[0], 0.0f);
   EXPECT_EQ(y[1], 2.0f);
 }

@@ -345,11 +345,11 @@ TEST_P(MetamorphicTest, ANegatedQueryTurnsTheRankingRound) {
 std::vector<uint8_t> Encode(const std::vector<float>& x, size_t dim,
                             const std::vector<float>& planes, size_t bits) {
   std::vector<float> packed(simd::PackedHyperplanesSize(dim, bits));
-  simd::PackHyperplanes(planes.data(), dim, bits, bits, packed.data());
+  simd::PackHyperplanes(simd::DenseRows(planes.data(), dim, bits), packed.data());
   const size_t code_bytes = simd::CodeBytes(bits);
   std::vector<uint8_t> codes(x.size() / dim * code_bytes);
-  simd::SimHashEncode(x.data(), x.size() / dim, dim, dim, packed.data(), bits, codes.data(),
-                      code_bytes);
+  simd::SimHashEncode(simd::DenseRows(x.data(), x.size() / dim, dim), {packed.data(), dim, bits},
+                      codes.data(), code_bytes);
   return codes;
 }
 

@@ -56,7 +56,7 @@ Inputs MakeInputs(const Case& c) {
 
 Buffer<float> Packed(const Case& c, const std::vector<float>& planes) {
   Buffer<float> packed(simd::PackedHyperplanesSize(c.dim, c.bits), c.offset);
-  simd::PackHyperplanes(planes.data(), c.dim, c.bits, c.bits, packed.data());
+  simd::PackHyperplanes(simd::DenseRows(planes.data(), c.dim, c.bits), packed.data());
   return packed;
 }
 
@@ -66,8 +66,8 @@ std::vector<uint8_t> Encode(const Case& c, const Inputs& in) {
   Buffer<float> packed = Packed(c, in.planes);
   Buffer<float> x(std::span<const float>(in.x), c.offset);
   Buffer<uint8_t> codes(c.rows * code_bytes, c.offset);
-  simd::SimHashEncode(x.data(), c.rows, c.dim, c.dim, packed.data(), c.bits, codes.data(),
-                      code_bytes);
+  simd::SimHashEncode(simd::DenseRows(x.data(), c.rows, c.dim), {packed.data(), c.dim, c.bits},
+                      codes.data(), code_bytes);
   return {codes.data(), codes.data() + codes.size()};
 }
 
@@ -203,8 +203,8 @@ TEST_P(SimHashTest, StridesLeaveTheGapsAlone) {
       Buffer<float> packed = Packed(c, in.planes);
       const size_t stride = code_bytes + gap;
       Buffer<uint8_t> codes((c.rows - 1) * stride + code_bytes, c.offset, 64);
-      simd::SimHashEncode(x.data(), c.rows, c.dim, c.dim + gap, packed.data(), bits, codes.data(),
-                          stride);
+      simd::SimHashEncode({x.data(), c.rows, c.dim, c.dim + gap}, {packed.data(), c.dim, bits},
+                          codes.data(), stride);
       const auto expected = reference::SimHashRows(in.x, c.dim, in.planes, bits);
       for (size_t r = 0; r < c.rows; ++r) {
         EXPECT_TRUE(SameValues<uint8_t>({codes.data() + r * stride, code_bytes},
@@ -235,7 +235,7 @@ TEST_P(SimHashTest, PackHyperplanesFollowsItsFormula) {
         }
       }
       Buffer<float> packed(expected.size(), c.offset, 16);
-      simd::PackHyperplanes(planes.data(), c.dim, bits, bits + gap, packed.data());
+      simd::PackHyperplanes({planes.data(), c.dim, bits, bits + gap}, packed.data());
       EXPECT_TRUE(SameValues<float>(packed.span(), expected));
     }
   }
