@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "simd/internal/aligned_floats.h"
 #include "simd/internal/highway_config.h"
+#include "simd/internal/scratch.h"
 #include "simd/linear.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -95,7 +95,7 @@ void PackProjectedRows(const RowsView<float>& keys, const RowsView<float>& value
 }
 
 size_t AttendAllScratchBytes(size_t count) {
-  return 64 + sizeof(float) * kQueriesTogether * PaddedColumns(count);
+  return kCacheLineBytes + sizeof(float) * kQueriesTogether * PaddedColumns(count);
 }
 
 void AttendAll(const ProjectedRows& rows, const Queries<float>& queries, void* scratch,

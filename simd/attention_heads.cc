@@ -5,8 +5,8 @@
 #include <cmath>
 #include <cstdint>
 
-#include "simd/internal/aligned_floats.h"
 #include "simd/internal/highway_config.h"
+#include "simd/internal/scratch.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/attention_heads.cc"
@@ -22,7 +22,7 @@ namespace {
 constexpr size_t kHeadsTogether = 4;  // a block of lanes, the smallest vector there is
 constexpr size_t kRowsScored = 4;     // rows whose scores fill the largest vector
 
-constexpr size_t RoundedRows(size_t n) { return (n + kRowsScored - 1) / kRowsScored * kRowsScored; }
+constexpr size_t RoundedRows(size_t n) { return RoundUp(n, kRowsScored); }
 
 // The scratch of one query with n rows, on to a multiple of kRowsScored: rows past the end are the
 // last one again, with weight 0.
@@ -208,14 +208,15 @@ namespace eta::simd {
 HWY_EXPORT(AttendHeadsOfTarget);
 
 size_t AttendHeadsScratchBytes(size_t max_count) {
-  return 64 + AttendHeadsScratch::Bytes(max_count);
+  return kCacheLineBytes + AttendHeadsScratch::Bytes(max_count);
 }
 
 void AttendHeads(const ChosenRows& rows, const HeadLayout& layout, const Queries<float>& queries,
                  void* scratch, const OutputRows<float>& out) {
   HWY_DASSERT(layout.heads >= 1 && layout.part >= 1);
   HWY_DASSERT(rows.table.width == 2 * layout.columns() && rows.table.stride >= rows.table.width);
-  HWY_DYNAMIC_DISPATCH(AttendHeadsOfTarget)(rows, layout, queries, AlignedFloats(scratch), out);
+  HWY_DYNAMIC_DISPATCH(AttendHeadsOfTarget)
+  (rows, layout, queries, AlignUp(scratch, kCacheLineBytes), out);
 }
 
 }  // namespace eta::simd

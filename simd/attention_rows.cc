@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "simd/internal/aligned_floats.h"
 #include "simd/internal/highway_config.h"
+#include "simd/internal/scratch.h"
 #include "simd/linear.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -16,6 +16,7 @@
 #include "hwy/highway.h"
 #include "simd/internal/exp-inl.h"
 #include "simd/internal/linear-inl.h"
+#include "simd/internal/row_sums-inl.h"
 
 #ifndef ETA_SIMD_ATTENTION_ROWS_TYPES_
 #define ETA_SIMD_ATTENTION_ROWS_TYPES_
@@ -66,22 +67,10 @@ using RowScoreTag = hn::FixedTag<float, 4>;
 using RowScoreTag = PanelTag;
 #endif
 using RowScoreVector = hn::Vec<RowScoreTag>;
-using FourSumsTag = hn::FixedTag<float, kRowsTogether>;
-using FourSums = hn::Vec<FourSumsTag>;
+using FourSums = hn::Vec<FourLanes<float>>;
 
-HWY_INLINE FourSums FoldToFour(RowScoreVector s) {
-#if !HWY_HAVE_SCALABLE && HWY_MAX_BYTES >= 64
-  const hn::Half<RowScoreTag> d8;
-  const auto half = hn::Add(hn::LowerHalf(d8, s), hn::UpperHalf(d8, s));
-  return hn::Add(hn::LowerHalf(FourSumsTag(), half), hn::UpperHalf(FourSumsTag(), half));
-#elif !HWY_HAVE_SCALABLE && HWY_MAX_BYTES >= 32
-  return hn::Add(hn::LowerHalf(FourSumsTag(), s), hn::UpperHalf(FourSumsTag(), s));
-#else
-  return s;
-#endif
-}
-
-// The sums over lanes of four vectors, in order: within blocks of 4 lanes first.
+// The sums over lanes of four vectors: within blocks of 4 lanes first, so that only one vector is
+// folded. internal/row_sums-inl.h folds first, which is another order of additions.
 HWY_INLINE FourSums SumOfEach(RowScoreVector s0, RowScoreVector s1, RowScoreVector s2,
                               RowScoreVector s3) {
   const RowScoreTag d;
@@ -90,7 +79,7 @@ HWY_INLINE FourSums SumOfEach(RowScoreVector s0, RowScoreVector s1, RowScoreVect
   const auto b = hn::Add(hn::InterleaveLower(d, s2, s3), hn::InterleaveUpper(d, s2, s3));
   const auto even = hn::InterleaveLower(pairs, hn::BitCast(pairs, a), hn::BitCast(pairs, b));
   const auto odd = hn::InterleaveUpper(pairs, hn::BitCast(pairs, a), hn::BitCast(pairs, b));
-  return FoldToFour(hn::Add(hn::BitCast(d, even), hn::BitCast(d, odd)));
+  return FoldToFourLanes(d, hn::Add(hn::BitCast(d, even), hn::BitCast(d, odd)));
 }
 
 // Scores of four rows with kQueries queries, one or two, of scratch.width floats; query h's scores
@@ -126,9 +115,9 @@ HWY_INLINE void ScoreFourRows(const AttendRowsScratch& scratch, const float* con
       b3 = hn::MulAdd(x3, q1, b3);
     }
   }
-  hn::Store(SumOfEach(a0, a1, a2, a3), FourSumsTag(), scores);
+  hn::Store(SumOfEach(a0, a1, a2, a3), FourLanes<float>(), scores);
   if constexpr (kQueries > 1) {
-    hn::Store(SumOfEach(b0, b1, b2, b3), FourSumsTag(), scores + scratch.score_stride);
+    hn::Store(SumOfEach(b0, b1, b2, b3), FourLanes<float>(), scores + scratch.score_stride);
   }
 }
 
@@ -226,7 +215,7 @@ namespace eta::simd {
 HWY_EXPORT(AttendRowsOfTarget);
 
 size_t AttendRowsScratchBytes(size_t max_count, size_t dim, size_t heads) {
-  return 64 + sizeof(float) * AttendRowsScratch::Floats(max_count, dim, heads);
+  return kCacheLineBytes + sizeof(float) * AttendRowsScratch::Floats(max_count, dim, heads);
 }
 
 void AttendRows(const ChosenRows& rows, size_t heads, const Queries<float>& queries, void* scratch,
