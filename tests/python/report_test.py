@@ -144,7 +144,7 @@ class Report(support.FolderTest):
         cells = [({"L": length}, [row(method, recall * 512 / length, 10.0, l_mean=float(length))
                                   for method, recall in recalls]) for length in (512, 2048)]
         cells += [({"b": b}, [row("eta:64", 0.3, 9.0, b=b), row("exact", 1.0, 90.0, b=b)])
-                  for b in (16, 64)]
+                  for b in (16, 256)]  # of ragged histories, L = 1,024 on average
         swept = sweep(cells, "0123456789abcdef")
         for cell in swept["cells"]:
             cell["data_digest"] = "0123456789abcdef"
@@ -211,6 +211,9 @@ class Report(support.FolderTest):
                      of("a/cold.json", "cold") + of("a/warm.json")):
             group = selection.main_group(rows)
             self.assertEqual({(r["cache"], "cells" in r["file"]) for r in group}, {("warm", False)})
+        many = [row(f"eta:64+rerank:{c}", 0.5, 9.0) for c in range(1, 20)]
+        group = selection.main_group(of("a/oversampling.json", rows=many) + of("a/results.json"))
+        self.assertEqual({r["file"] for r in group}, {"a/results.json"})
 
     def test_lines_do_not_mix_data_of_one_name(self):
         def of(digest, bits, recall):
@@ -230,6 +233,15 @@ class Report(support.FolderTest):
                                    Path(digest))
         drawn = lines.recall_bits(made).figure.axes[0].lines
         self.assertEqual([line.get_label() for line in drawn], ["K = 16", "K = 64"])
+
+    def test_draws_both_kinds_of_rescoring(self):
+        made = inputs.Results()
+        rows = [row("eta:64", 0.3, 9.0), row("eta:64+rerank:2", 0.5, 9.0),
+                row("eta:64+rerank_i8:4", 0.6, 9.0), row("eta:128", 0.4, 9.0)]
+        inputs.add_json(made, run(rows), Path("x"))
+        drawn = lines.oversampling(made).figure.axes[0].lines
+        self.assertEqual({line.get_label(): list(line.get_ydata()) for line in drawn},
+                         {"64 bits": [0.3, 0.5], "64 bits, int8": [0.3, 0.6]})
 
     def test_draws_some_shapes_of_each_kernel(self):
         rows = [{"name": f"{kernel}/x:{i}/AVX2", "run_type": "iteration", "of_limit": 0.9}

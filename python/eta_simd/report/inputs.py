@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 
 from eta_simd.command import BadInput
-from eta_simd.report.selection import is_swept
+from eta_simd.report.selection import swept_axes
 from eta_simd.results import digests_of
 
 NUMBERS = ("bits", "dim", "k", "l_mean", "b", "threads", "recall", "recall_ties", "attention_mass",
@@ -85,9 +85,9 @@ def data_name(run, path):
 
 def name_swept_bundles(rows):
     """Gives rows of a sweep over a bundle the name that other rows have for its digest."""
-    names = {row["digest"]: row["data"] for row in rows if not is_swept(row) and row["digest"]}
+    names = {row["digest"]: row["data"] for row in rows if not swept_axes(row) and row["digest"]}
     for row in rows:
-        if is_swept(row):
+        if swept_axes(row):
             row["data"] = names.get(row["digest"], row["data"])
 
 

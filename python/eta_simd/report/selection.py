@@ -12,9 +12,9 @@ PREFERRED = ("exact", "scan_i8", "eta:64", "eta:256", "eta:64+rerank:4", "eta_as
 MOST_LINES = 6
 
 
-def is_swept(row):
-    """Whether the row is of a sweep, which adds its values to it."""
-    return any(key.startswith("sweep_") for key in row)
+def swept_axes(row):
+    """The axes of the sweep that the row is of, which adds their values to it; () for a run."""
+    return tuple(sorted(key for key in row if key.startswith("sweep_")))
 
 
 def setting_key(row):
@@ -37,11 +37,11 @@ def groups(rows):
 def main_group(rows):
     """The rows of the setting that a reader looks at first; None without rows.
 
-    It is the one with most methods, warm before cold. Sweeps and the cells of equal_recall.sh come
-    last, because they leave rivals out."""
+    It is the one with most families of methods, then with most methods, warm before cold. Sweeps and
+    the cells of equal_recall.sh come last, because they leave rivals out."""
     return max(groups(rows).values(), default=None, key=lambda part: (
-        Path(part[0]["file"]).parent.name != "cells", not is_swept(part[0]), len(part),
-        part[0]["cache"] == "warm"))
+        Path(part[0]["file"]).parent.name != "cells", not swept_axes(part[0]),
+        len({family_of(row["method"]) for row in part}), len(part), part[0]["cache"] == "warm"))
 
 
 def family_of(method):
@@ -69,11 +69,12 @@ def chosen_methods(rows):
 
 def widest(rows, axis, others):
     """Rows of the one setting of `others` along which `axis` has most values, two or more; among
-    equals of that which has most lines. Rows of a sweep and others are never mixed: histories of a
-    sweep have one length each, those of a run differ around their mean."""
+    equals of that which has most lines. Rows are not mixed unless they are of sweeps over the same
+    axes, or of runs: where L is swept all histories of a row have one length, elsewhere they differ
+    around their mean."""
     found = {}
     for row in rows:
-        found.setdefault((is_swept(row), *(row[key] for key in others)), []).append(row)
+        found.setdefault((swept_axes(row), *(row[key] for key in others)), []).append(row)
     best = max(found.values(), default=[],
                key=lambda part: (len({row[axis] for row in part}), len(part)))
     return best if len({row[axis] for row in best}) > 1 else []

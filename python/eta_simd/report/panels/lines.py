@@ -109,21 +109,23 @@ def recall_bits(results):
 
 
 def oversampling(results):
-    """Recall of ETA with exact rescoring, a line per width of the codes."""
+    """Recall of ETA with rescoring, a line per width of the codes and kind of rescoring."""
     rows = []
     for row in results.rows:
-        found = re.fullmatch(r"eta:(\d+)(?:\+rerank:(\d+))?", row["method"])
+        found = re.fullmatch(r"eta:(\d+)(?:\+(rerank|rerank_i8):(\d+))?", row["method"])
         if found and row["recall"] is not None:
-            rows.append({**row, "c": int(found[2] or 1), "bits": int(found[1])})
+            rows.append({**row, "bits": int(found[1]), "step": found[2], "c": int(found[3] or 1)})
     rows = widest(rows, "c", ("data", "digest", "dim", "l_mean", "b", "k", "threads", "cache"))
-    widths = [bits for bits in sorted({row["bits"] for row in rows})
-              if len({row["c"] for row in rows if row["bits"] == bits}) > 1][:MOST_LINES]
-    if not widths:
+    lines = []
+    for bits, step in sorted({(row["bits"], row["step"]) for row in rows if row["step"]}):
+        points = first_at_each([row for row in rows if row["bits"] == bits and
+                                row["step"] in (step, None)], "c", "recall")
+        if len(points) > 1:
+            name = f"{bits} bits" + (", int8" if step == "rerank_i8" else "")
+            lines.append((len(lines), name, points))
+    if not lines:
         raise NoData("oversampling (needs eta:BITS+rerank:C of two or more C, or with eta:BITS)")
-    lines = [(index, f"{bits} bits",
-              first_at_each([row for row in rows if row["bits"] == bits], "c", "recall"))
-             for index, bits in enumerate(widths)]
     return Panel("oversampling", "Recall against oversampling",
                  f"eta:BITS+rerank:C on {rows[0]['data']}, L = {rows[0]['l_mean']:,.0f}, K = "
-                 f"{rows[0]['k']:.0f}; C = 1 is without rescoring.",
-                 recall_lines(lines, "oversampling C (best C x K by code, rescored exactly)"))
+                 f"{rows[0]['k']:.0f}; C = 1 is without rescoring, int8 is +rerank_i8:C.",
+                 recall_lines(lines[:MOST_LINES], "oversampling C (best C x K by code, rescored)"))
