@@ -18,7 +18,8 @@ HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
 namespace {
 
-// Builds blocks from row_of(i), a pointer to row i: transposes 4 x 4 where it can.
+// Builds blocks from row_of(i), a pointer to row i. Transposes 4 x 4 elements while four whole rows
+// and dimensions are left.
 template <class RowOf>
 HWY_INLINE void FillFloatBlocks(size_t n, size_t dim, float* blocks, RowOf row_of) {
   const hn::FixedTag<float, 4> d;
@@ -51,11 +52,11 @@ HWY_INLINE void FillFloatBlocks(size_t n, size_t dim, float* blocks, RowOf row_o
 
 void FloatBlocksFromRows(const RowsView<float>& rows, float* blocks) {
   FillFloatBlocks(rows.count, rows.width, blocks,
-                  [&rows](size_t i) HWY_ATTR { return rows.row(i); });
+                  [rows](size_t i) HWY_ATTR { return rows.row(i); });
 }
 
 void FloatBlocksFromIds(const RowsView<float>& table, IdsView ids, float* blocks) {
-  FillFloatBlocks(ids.count, table.width, blocks, [&table, ids](size_t i) HWY_ATTR {
+  FillFloatBlocks(ids.count, table.width, blocks, [table, ids](size_t i) HWY_ATTR {
     return table.row(static_cast<size_t>(ids.data[i]));
   });
 }

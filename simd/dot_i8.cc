@@ -22,7 +22,8 @@ namespace {
 using QuantizeTag = hn::CappedTag<float, 16>;
 using QuantizeVector = hn::Vec<QuantizeTag>;
 
-// Up to one vector of floats, 0 behind them, of which NaN and infinities are made numbers.
+// The first `count` floats, at most a vector, then zeros. NaN becomes 0, an infinity the largest
+// float of its sign.
 HWY_INLINE QuantizeVector LoadFinite(QuantizeTag d, const float* x, size_t count) {
   HWY_ALIGN float lanes[16] = {0.0f};
   QuantizeVector v;
@@ -51,8 +52,8 @@ HWY_INLINE void QuantizeI8Row(const float* row, size_t dim, int8_t* values, floa
     std::memset(values, 0, dim);
     return;
   }
-  // A division, not a product with the reciprocal: that rounds twice, and a row's largest value
-  // times a rounded 127 / max would not always come back as 127.
+  // A division, because a product with the reciprocal rounds twice: a row's largest value times a
+  // rounded 127 / max does not always give 127.
   const auto divisor = hn::Set(d, scale);
   const auto limit = hn::Set(d, 127.0f);
   HWY_ALIGN int8_t lanes[16];
@@ -71,7 +72,8 @@ void QuantizeI8Rows(const RowsView<float>& rows, int8_t* values, size_t value_st
   }
 }
 
-// Builds blocks from row_of(i), a pointer to row i: transposes 4 x 4 groups where it can.
+// Builds blocks from row_of(i), a pointer to row i. Transposes 4 x 4 groups of dimensions while
+// four whole rows and 16 dimensions are left.
 template <class RowOf>
 HWY_INLINE void FillI8Blocks(size_t n, size_t dim, uint8_t* blocks, RowOf row_of) {
   const hn::FixedTag<uint32_t, 4> d;
@@ -112,11 +114,11 @@ HWY_INLINE void FillI8Blocks(size_t n, size_t dim, uint8_t* blocks, RowOf row_of
 }
 
 void I8BlocksFromRows(const I8RowsView& rows, uint8_t* blocks) {
-  FillI8Blocks(rows.count, rows.width, blocks, [&rows](size_t i) HWY_ATTR { return rows.row(i); });
+  FillI8Blocks(rows.count, rows.width, blocks, [rows](size_t i) HWY_ATTR { return rows.row(i); });
 }
 
 void I8BlocksFromIds(const I8RowsView& table, IdsView ids, uint8_t* blocks) {
-  FillI8Blocks(ids.count, table.width, blocks, [&table, ids](size_t i) HWY_ATTR {
+  FillI8Blocks(ids.count, table.width, blocks, [table, ids](size_t i) HWY_ATTR {
     return table.row(static_cast<size_t>(ids.data[i]));
   });
 }

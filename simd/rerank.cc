@@ -12,6 +12,7 @@
 #include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+#include "simd/internal/capabilities-inl.h"
 #include "simd/internal/float_select-inl.h"
 #include "simd/internal/panel-inl.h"
 #include "simd/internal/row_sums-inl.h"
@@ -40,16 +41,16 @@ static_assert(kDotRowLanes == 4 || kDotRowLanes == 8 || kDotRowLanes == 16);
 // query, and the last steps of their trees share instructions.
 constexpr size_t kDotRowsTogether = 4;
 
-// Rows come from all over a table. Prefetched this far ahead they are there in time.
+// Rows come from all over a table, so they are prefetched this far ahead.
 constexpr size_t kDotRowsAhead = 8;
 
-// The first `count` lanes from `from`, nothing behind them read; the others are 0.
-HWY_INLINE DotRowVector LoadFirst(DotRowTag d, const float* from, size_t count) {
+// The first `count` floats, then zeros. Nothing behind them is read.
+HWY_INLINE DotRowVector LoadFirstFloats(DotRowTag d, const float* from, size_t count) {
   if (count >= kDotRowLanes) return hn::LoadU(d, from);
   if (count == 0) return hn::Zero(d);
-#if HWY_HAVE_SCALABLE || (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2)
+#if ETA_SIMD_HAS_MASKED_LOAD
   return hn::MaskedLoad(hn::FirstN(d, count), d, from);
-#else  // elsewhere a masked load reads all lanes
+#else
   HWY_ALIGN float lanes[kDotRowLanes] = {0};
   for (size_t i = 0; i < count; ++i) lanes[i] = from[i];
   return hn::Load(d, lanes);
@@ -71,14 +72,14 @@ HWY_INLINE void DotPartials(size_t first, size_t dim, const float* query, const 
     s3 = FusedMulAdd(d, q, hn::LoadU(d, r3 + i), s3);
   }
   if (whole == dim) return;
-  // A step even where nothing is left: it makes a partial of -0 to 0.
+  // A step even where nothing is left: it turns a partial of -0 into 0.
   const size_t i = whole + HWY_MIN(first, dim - whole);
   const size_t left = dim - i;
-  const auto q = LoadFirst(d, query + i, left);
-  s0 = FusedMulAdd(d, q, LoadFirst(d, r0 + i, left), s0);
-  s1 = FusedMulAdd(d, q, LoadFirst(d, r1 + i, left), s1);
-  s2 = FusedMulAdd(d, q, LoadFirst(d, r2 + i, left), s2);
-  s3 = FusedMulAdd(d, q, LoadFirst(d, r3 + i, left), s3);
+  const auto q = LoadFirstFloats(d, query + i, left);
+  s0 = FusedMulAdd(d, q, LoadFirstFloats(d, r0 + i, left), s0);
+  s1 = FusedMulAdd(d, q, LoadFirstFloats(d, r1 + i, left), s1);
+  s2 = FusedMulAdd(d, q, LoadFirstFloats(d, r2 + i, left), s2);
+  s3 = FusedMulAdd(d, q, LoadFirstFloats(d, r3 + i, left), s3);
 }
 
 // Adds partials first, first + 1, ... of four rows.
@@ -116,7 +117,7 @@ HWY_INLINE FourFloats ScoresOfFourRows(size_t dim, const float* query, const flo
                                 FoldToFourLanes(d, s2), FoldToFourLanes(d, s3));
 }
 
-HWY_INLINE void PrefetchRow(const float* row, size_t dim) {
+HWY_INLINE void PrefetchFloatRow(const float* row, size_t dim) {
   constexpr size_t kLineFloats = 16;
   for (size_t i = 0; i < dim; i += kLineFloats) hwy::Prefetch(row + i);
   hwy::Prefetch(row + dim - 1);  // one line more when the row is not aligned
@@ -125,12 +126,12 @@ HWY_INLINE void PrefetchRow(const float* row, size_t dim) {
 void TableRowScores(const RowsView<float>& table, IdsView ids, const float* query, float* scores) {
   const FourLanes<float> d;
   const size_t count = ids.count, dim = table.width;
-  const auto row = [&table, ids](size_t i) { return table.row(static_cast<size_t>(ids.data[i])); };
-  for (size_t i = 0; i < HWY_MIN(kDotRowsAhead, count); ++i) PrefetchRow(row(i), dim);
+  const auto row = [table, ids](size_t i) { return table.row(static_cast<size_t>(ids.data[i])); };
+  for (size_t i = 0; i < HWY_MIN(kDotRowsAhead, count); ++i) PrefetchFloatRow(row(i), dim);
   for (size_t i = 0; i < count; i += kDotRowsTogether) {
     const size_t ahead = HWY_MIN(i + kDotRowsAhead, count);
     for (size_t j = ahead; j < HWY_MIN(ahead + kDotRowsTogether, count); ++j) {
-      PrefetchRow(row(j), dim);
+      PrefetchFloatRow(row(j), dim);
     }
     const auto row_or_last = [&](size_t r) { return row(HWY_MIN(i + r, count - 1)); };
     const auto four = ScoresOfFourRows(dim, query, row_or_last(0), row_or_last(1), row_or_last(2),
@@ -145,7 +146,7 @@ void TableRowScores(const RowsView<float>& table, IdsView ids, const float* quer
   }
 }
 
-HWY_INLINE bool Ascends(const int32_t* positions, size_t count) {
+HWY_INLINE bool PositionsAscend(const int32_t* positions, size_t count) {
   const hn::CappedTag<int32_t, 16> d;
   const size_t N = hn::Lanes(d);
   size_t i = 0;
@@ -161,9 +162,9 @@ HWY_INLINE bool Ascends(const int32_t* positions, size_t count) {
 }
 
 // Ranks a shortlist that may be in any order by keys that hold the positions.
-void RankByKeys(const int32_t* positions, const float* scores, size_t length, size_t keep,
-                const TopKOptions& options, uint64_t* keys, int32_t* best_positions,
-                float* best_scores) {
+void RankShortlistByKeys(const int32_t* positions, const float* scores, size_t length, size_t keep,
+                         const TopKOptions& options, uint64_t* keys, int32_t* best_positions,
+                         float* best_scores) {
   for (size_t i = 0; i < length; ++i) {
     keys[i] = ScoreKey(scores[i], static_cast<uint32_t>(positions[i]), options.ties);
   }
@@ -188,8 +189,8 @@ void ShortlistTopK(const Shortlists& lists, const TopKOptions& options, void* sc
     const float* scores = lists.scores + q * lists.score_stride;
     int32_t* best = result.positions + q * options.k;
     float* values = result.values == nullptr ? nullptr : result.values + q * options.k;
-    if (!Ascends(positions, lists.length)) {
-      RankByKeys(positions, scores, lists.length, keep, options, keys, best, values);
+    if (!PositionsAscend(positions, lists.length)) {
+      RankShortlistByKeys(positions, scores, lists.length, keep, options, keys, best, values);
       continue;
     }
     // Ties by index are ties by position.

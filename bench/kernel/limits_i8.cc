@@ -7,14 +7,7 @@
 #define HWY_TARGET_INCLUDE "bench/kernel/limits_i8.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-
-// As in simd/internal/dot_i8-inl.h.
-#undef ETA_BENCH_VNNI_ATTR
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL
-#define ETA_BENCH_VNNI_ATTR __attribute__((target(HWY_TARGET_STR ",avx512vnni")))
-#else
-#define ETA_BENCH_VNNI_ATTR
-#endif
+#include "simd/internal/capabilities-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::bench::HWY_NAMESPACE {
@@ -25,9 +18,9 @@ using SumVector = hn::Vec<SumTag>;
 
 // One step of a chain. Each product takes its own chain's sum as an operand: of constants alone the
 // compiler would take the product out of the loop, or one for all chains.
-ETA_BENCH_VNNI_ATTR HWY_INLINE SumVector AddProducts(SumTag d, SumVector sum, SumVector factor,
-                                                     SumVector& rest) {
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL
+ETA_SIMD_VNNI_ATTR HWY_INLINE SumVector AddProducts(SumTag d, SumVector sum, SumVector factor,
+                                                    SumVector& rest) {
+#if ETA_SIMD_HAS_VNNI
   (void)d;
   (void)rest;
   return SumVector{_mm512_dpbusd_epi32(sum.raw, factor.raw, factor.raw)};
@@ -35,14 +28,14 @@ ETA_BENCH_VNNI_ATTR HWY_INLINE SumVector AddProducts(SumTag d, SumVector sum, Su
   const hn::Repartition<int16_t, SumTag> d16;
   sum =
       hn::ReorderWidenMulAccumulate(d, hn::BitCast(d16, sum), hn::BitCast(d16, factor), sum, rest);
-#if HWY_ARCH_X86 && HWY_COMPILER_GCC_ACTUAL && HWY_TARGET <= HWY_SSE4
+#if ETA_SIMD_HAS_X86_VECTORS && HWY_COMPILER_GCC_ACTUAL
   __asm__("" : "+x"(sum.raw));  // against the spills that simd/internal/dot_i8-inl.h tells of
 #endif
   return sum;
 #endif
 }
 
-ETA_BENCH_VNNI_ATTR uint64_t I8Dot(size_t rounds, int32_t* result) {
+ETA_SIMD_VNNI_ATTR uint64_t I8Dot(size_t rounds, int32_t* result) {
   const SumTag d;
   const auto factor = hn::Set(d, *result);
   // Chains that start alike would be merged into one by the compiler. Twelve, with the factor and a
@@ -64,7 +57,7 @@ ETA_BENCH_VNNI_ATTR uint64_t I8Dot(size_t rounds, int32_t* result) {
       hn::Add(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), hn::Add(hn::Add(s4, s5), hn::Add(s6, s7))),
       hn::Add(hn::Add(hn::Add(s8, s9), hn::Add(s10, s11)), rest));
   *result = hn::GetLane(sum) | 1;
-  constexpr size_t kProductsPerLane = HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL ? 4 : 2;
+  constexpr size_t kProductsPerLane = ETA_SIMD_HAS_VNNI ? 4 : 2;
   return rounds * 12 * hn::Lanes(d) * kProductsPerLane;
 }
 

@@ -17,8 +17,15 @@
 // Macros guard code that other targets cannot compile; they are expanded, per target, where they
 // stand. For all else there is a constant of the same meaning.
 
+#ifndef ETA_SIMD_IS_EMULATED
+// No vector instructions: Highway's vectors are arrays.
+#define ETA_SIMD_IS_EMULATED (HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR)
+// Highway's vectors hold one x86 register, .raw.
+#define ETA_SIMD_HAS_X86_VECTORS (HWY_ARCH_X86 && !ETA_SIMD_IS_EMULATED)
+// AVX2 and SVE: hn::MaskedLoad leaves the masked-off lanes alone. Elsewhere it loads all, then
+// blends.
+#define ETA_SIMD_HAS_MASKED_LOAD (HWY_HAVE_SCALABLE || (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2))
 // AVX-512: masks are registers of bits, and 32-bit lanes can be compressed.
-#ifndef ETA_SIMD_HAS_MASK_REGISTERS
 #define ETA_SIMD_HAS_MASK_REGISTERS (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3)
 // AVX-512 VBMI2: 8- and 16-bit lanes can be compressed, and bytes permuted across a vector.
 #define ETA_SIMD_HAS_BYTE_COMPRESS (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL)
@@ -26,6 +33,17 @@
 #define ETA_SIMD_HAS_VNNI (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL)
 // BMI2: bits of a word are scattered to set bits of another (PDEP).
 #define ETA_SIMD_HAS_BIT_SCATTER (HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX2)
+#endif
+
+// The attribute of functions that use VNNI, and of those that such are inlined into; empty without
+// VNNI. Highway takes AVX3_DL for present only where CPUID reports AVX512_VNNI (bit 11 of leaf 7's
+// ECX, one of the flags its group of that name asks for, in 1.0.3 as in later versions), but the
+// string that 1.0.3 compiles the target with lacks it.
+#undef ETA_SIMD_VNNI_ATTR
+#if ETA_SIMD_HAS_VNNI
+#define ETA_SIMD_VNNI_ATTR __attribute__((target(HWY_TARGET_STR ",avx512vnni")))
+#else
+#define ETA_SIMD_VNNI_ATTR
 #endif
 
 HWY_BEFORE_NAMESPACE();

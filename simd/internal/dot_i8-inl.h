@@ -16,6 +16,7 @@
 
 #include "hwy/highway.h"
 #include "simd/dot_i8.h"
+#include "simd/internal/capabilities-inl.h"
 
 #ifndef ETA_SIMD_DOT_I8_INL_TYPES_
 #define ETA_SIMD_DOT_I8_INL_TYPES_
@@ -23,16 +24,17 @@ namespace eta::simd {
 
 inline constexpr size_t kI8GroupBytes = kBlockRows * 4;  // four dimensions of a block
 
-// Prepared queries of a pass over the rows, on the stack (32 KiB): 24 queries of up to 680
-// dimensions, at least 4 of any.
+// Words of the prepared queries of one pass over the rows, on the stack (32 KiB): room for 24
+// queries of 680 dimensions or 4 of 4,096, twice as many with VNNI.
 inline constexpr size_t kI8TileWords = 8192;
 
+// Up to kI8TileQueries queries, the 64 rows of a block, and where their scores go.
 struct I8Tile {
   const uint8_t* block;
   const float* row_scales;
   size_t groups;
   const int32_t* words;   // prepared queries, one after another
-  const int32_t* starts;  // of their sums
+  const int32_t* starts;  // what their sums start from
   const float* query_scales;
   float* scores;
   size_t score_stride;
@@ -41,28 +43,20 @@ struct I8Tile {
 }  // namespace eta::simd
 #endif  // ETA_SIMD_DOT_I8_INL_TYPES_
 
-// Highway takes AVX3_DL for present only where CPUID reports AVX512_VNNI (bit 11 of leaf 7's ECX,
-// one of the flags its group of that name asks for, in 1.0.3 as in later versions), but the string
-// that 1.0.3 compiles the target with lacks it.
-#undef ETA_SIMD_VNNI_ATTR
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL
-#define ETA_SIMD_VNNI_ATTR __attribute__((target(HWY_TARGET_STR ",avx512vnni")))
-#endif
-
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 namespace {
 
-#ifdef ETA_SIMD_VNNI_ATTR
+#if ETA_SIMD_HAS_VNNI
 
-// 6 queries x 4 vectors (a whole block) are 24 sums in 32 registers, and 10 loads for 24 VPDPBUSD:
-// 77 to 82 % of the VPDPBUSD peak at 1,024 rows of 64 dimensions (Zen 5, 2026-11). The two products
-// of a score take the same ports as VPDPBUSD and cost 2 in 18 there.
+// 6 queries x 4 vectors (a whole block) are 24 sums in 32 registers, with 10 loads for 24 VPDPBUSD.
+// That reaches 77 to 82 % of the VPDPBUSD peak at 1,024 rows of 64 dimensions (Zen 5, 2026-11). The
+// two products of a score take the same ports as VPDPBUSD and cost 2 in 18 there.
 constexpr size_t kI8TileQueries = 6;
 constexpr size_t kI8WordsPerGroup = 1;
 
-// Pads a query to whole groups. Returns where its sums start from: -128 times its own sum.
+// Pads a query to whole groups. Returns what its sums start from: -128 times its own sum.
 HWY_INLINE int32_t PrepareI8Query(const int8_t* HWY_RESTRICT query, size_t dim,
                                   int32_t* HWY_RESTRICT words) {
   words[I8Groups(dim) - 1] = 0;
@@ -72,8 +66,8 @@ HWY_INLINE int32_t PrepareI8Query(const int8_t* HWY_RESTRICT query, size_t dim,
   return -128 * sum;
 }
 
-// Lanes of a type of their own: __m512i has 64-bit ones, and GCC 12 keeps sums of a loop of 32-bit
-// operations both as one and the other, which takes 48 registers and spills.
+// A vector type with 32-bit lanes. __m512i has 64-bit ones, and GCC 12 then keeps the sums of a
+// loop of 32-bit operations in both types, which takes 48 registers and spills.
 using I8SumVector = int32_t __attribute__((vector_size(64)));
 
 // The sums of a query with the 64 rows of a block.
@@ -123,7 +117,7 @@ ETA_SIMD_VNNI_ATTR void I8TileScores(const I8Tile& tile) {
   const uint8_t* HWY_RESTRICT rows = tile.block;
   const int32_t* HWY_RESTRICT words = tile.words;
   const int32_t* const end = words + groups;
-  // Neither an array nor captured by a lambda: GCC 12 would keep the sums in memory.
+  // Neither an array nor captured by a lambda, because GCC 12 keeps such sums in memory.
   I8Sums s0 = StartI8Sums(tile.starts[0]), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0;
   if constexpr (kQueries > 1) s1 = StartI8Sums(tile.starts[1]);
   if constexpr (kQueries > 2) s2 = StartI8Sums(tile.starts[2]);
@@ -153,10 +147,10 @@ ETA_SIMD_VNNI_ATTR void I8TileScores(const I8Tile& tile) {
 
 // Without VNNI: products of 16-bit pairs. The even and the odd bytes of a row become 16-bit lanes
 // by one operation each for all queries, so that a pair and its sum stay in the 32 bits of the row.
-// VPMADDUBSW on absolute values, the other known way, needs as many operations (sign, two
-// products, one sum, against two products and two sums), and only 254 * 127 = 32,258 lies
-// between it and saturation. Two vectors of rows at a time: 4 queries x 2 are 8 sums, 4 vectors of
-// rows and 2 of the query in 16 registers.
+// VPMADDUBSW on absolute values, the other known way, needs as many operations: sign, two products
+// and a sum against two products and two sums. Its pairs also come near saturation: 2 * 127 * 127 =
+// 32,258. Two vectors of rows at a time: 4 queries x 2 are 8 sums, which with 4 vectors of rows and
+// 2 of the query fit 16 registers.
 constexpr size_t kI8TileQueries = 4;
 constexpr size_t kI8WordsPerGroup = 2;
 
@@ -165,7 +159,7 @@ using I8SumVector = hn::Vec<I8SumTag>;
 using I8PairTag = hn::Repartition<int16_t, I8SumTag>;
 using I8PairVector = hn::Vec<I8PairTag>;
 
-// Widens a query: a word with dimensions 0 and 2 of a group, then one with 1 and 3. Returns where
+// Widens a query: a word with dimensions 0 and 2 of a group, then one with 1 and 3. Returns what
 // its sums start from: -128 times its own sum.
 HWY_INLINE int32_t PrepareI8Query(const int8_t* HWY_RESTRICT query, size_t dim,
                                   int32_t* HWY_RESTRICT words) {
@@ -189,11 +183,11 @@ HWY_INLINE void LoadI8Rows(const uint8_t* rows, I8PairVector& even, I8PairVector
   odd = hn::BitCast(d16, hn::ShiftRight<8>(v));
 }
 
-// The sum of the pairs' products. Where __m128i and the like, which have 64-bit lanes, stand for
-// all integer vectors, GCC 12 would keep the sums of the loop before as 32-bit lanes as well: twice
-// the registers, and spills. It cannot see through this.
+// Adds up the products of pairs. x86 has one type for all integer vectors, with 64-bit lanes, and
+// GCC 12 would keep the sums of the loop before this in 32-bit lanes as well: twice the registers,
+// and spills. The empty assembly hides from it what the sums are.
 HWY_INLINE I8SumVector FinishI8Sum(I8SumVector sum0, I8SumVector sum1) {
-#if HWY_ARCH_X86 && HWY_COMPILER_GCC_ACTUAL && HWY_TARGET <= HWY_SSE4
+#if ETA_SIMD_HAS_X86_VECTORS && HWY_COMPILER_GCC_ACTUAL
   __asm__("" : "+x"(sum0.raw));
 #endif
   return hn::RearrangeToOddPlusEven(sum0, sum1);
@@ -207,8 +201,8 @@ HWY_INLINE void I8TileScores(const I8Tile& tile) {
   const hn::RebindToFloat<I8SumTag> df;
   const size_t N = hn::Lanes(d);
   for (size_t lane = 0; lane < kBlockRows; lane += 2 * N) {
-    // Named, not an array: SVE vectors have no size at compile time. Sums a and b are those of the
-    // two vectors of rows; c and e take their other halves on targets that split a pair.
+    // Named, not an array, because SVE vectors have no size at compile time. Sums a and b are those
+    // of the two vectors of rows; c and e take their other halves on targets that split a pair.
     const auto zero = hn::Zero(d);
     auto a0 = zero, b0 = zero, a1 = zero, b1 = zero, a2 = zero, b2 = zero, a3 = zero, b3 = zero;
     auto c0 = zero, e0 = zero, c1 = zero, e1 = zero, c2 = zero, e2 = zero, c3 = zero, e3 = zero;
@@ -234,7 +228,7 @@ HWY_INLINE void I8TileScores(const I8Tile& tile) {
       if constexpr (kQueries > 3) step(3, a3, c3, b3, e3);
     }
     const auto emit = [&](size_t q, size_t row, I8SumVector sum0, I8SumVector sum1) HWY_ATTR {
-      // Only now the start: on NEON two lanes make up a sum until here.
+      // The start is added here, because on NEON a sum is in two lanes until now.
       const auto sum =
           hn::ConvertTo(df, hn::Add(FinishI8Sum(sum0, sum1), hn::Set(d, tile.starts[q])));
       const auto scaled = hn::Mul(sum, hn::LoadU(df, tile.row_scales + row));
@@ -249,12 +243,12 @@ HWY_INLINE void I8TileScores(const I8Tile& tile) {
   }
 }
 
-#endif  // ETA_SIMD_VNNI_ATTR
+#endif  // ETA_SIMD_HAS_VNNI
 
 // I8TileScores for a number of queries known at run time, 1 to kI8TileQueries.
 HWY_INLINE void I8TileOf(size_t queries, const I8Tile& tile) {
   switch (queries) {
-#ifdef ETA_SIMD_VNNI_ATTR
+#if ETA_SIMD_HAS_VNNI
     case 6:
       return I8TileScores<6>(tile);
     case 5:

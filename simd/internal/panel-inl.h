@@ -17,10 +17,12 @@
 #include <cstddef>
 
 #include "hwy/highway.h"
+#include "simd/internal/capabilities-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+namespace {
 
 // At most 16 lanes: two vectors must fit a panel's 64 columns on every target.
 using PanelTag = hn::CappedTag<float, 16>;
@@ -28,11 +30,11 @@ using PanelVector = hn::Vec<PanelTag>;
 
 // Rows of a tile. 6 rows x 2 vectors are 12 sums: enough to hide the latency of FMA (4 cycles, two
 // a cycle), few enough for the 16 registers of AVX2, with 8 loads for 12 FMAs.
-inline constexpr size_t kTileRows = 6;
+constexpr size_t kTileRows = 6;
 
-#if HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR
+#if ETA_SIMD_IS_EMULATED
 
-// Lane by lane through the library's fma, which is exact with or without hardware.
+// std::fma of each lane: it rounds once, with or without hardware.
 template <class D>
 HWY_INLINE hn::Vec<D> FusedMulAdd(D d, hn::Vec<D> a, hn::Vec<D> b, hn::Vec<D> c) {
   HWY_ALIGN float as[16];
@@ -47,8 +49,10 @@ HWY_INLINE hn::Vec<D> FusedMulAdd(D d, hn::Vec<D> a, hn::Vec<D> b, hn::Vec<D> c)
 
 #elif !HWY_NATIVE_FMA
 
-// a * b + c in double is a correctly rounded float after rounding the double sum to odd: 53 bits
-// are more than 24 + 2 (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
+// a * b + c in double, rounded to odd, so that rounding it to float gives the bits of an FMA: 53
+// bits are more than 24 + 2 (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums",
+// 2008). A compiler that contracts the product with a sum changes nothing, because the product is
+// exact.
 template <class DD>
 HWY_INLINE hn::Vec<DD> MulAddRoundedToOdd(DD dd, hn::Vec<DD> a, hn::Vec<DD> b, hn::Vec<DD> c) {
   const hn::RebindToSigned<DD> di;
@@ -105,7 +109,7 @@ HWY_INLINE void TileProduct(D d, const float* HWY_RESTRICT x, size_t x_stride, s
   static_assert(kRows >= 1 && kRows <= kTileRows);
   const float* HWY_RESTRICT first = columns.first;
   const float* HWY_RESTRICT second = columns.second;
-  // Named, not an array: SVE vectors have no size at compile time.
+  // Named, not an array, because SVE vectors have no size at compile time.
   auto a0 = hn::Zero(d), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0;
   auto b0 = a0, b1 = a0, b2 = a0, b3 = a0, b4 = a0, b5 = a0;
   for (size_t i = 0; i < dim; ++i) {
@@ -158,6 +162,7 @@ HWY_INLINE void TileProductOf(size_t rows, PanelTag d, const float* x, size_t x_
   TileProductOf(rows, d, x, x_stride, dim, ColumnPair{panel, panel + hn::Lanes(d), 64}, emit);
 }
 
+}  // namespace
 }  // namespace eta::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
