@@ -1,225 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// simd/dot_i8.h against core/reference/dot_i8.h on every target.
+// Quantisation, blocks and scores of simd/dot_i8.h against core/reference/dot_i8.h on every target.
 #include "simd/dot_i8.h"
 
 #include <limits>
-#include <ostream>
 
-#include "core/reference/code_blocks.h"
 #include "core/reference/dot_i8.h"
+#include "tests/support/dot_i8_cases.h"
 #include "tests/support/target_test_util.h"
 
 namespace eta::test {
 namespace {
 
-using simd::ResultOrder;
-using simd::TieOrder;
-
 constexpr float kInf = std::numeric_limits<float>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kMax = std::numeric_limits<float>::max();
 constexpr float kTiny = std::numeric_limits<float>::denorm_min();
-
-constexpr size_t kCounts[] = {0, 1, 2, 63, 64, 65, 128, 130, 1000};
-constexpr size_t kDims[] = {1, 2, 3, 4, 5, 15, 16, 17, 63, 64, 65, 128, 256, 700};
-
-// What the int8 values and scales are, and so what the scores look like.
-enum Pattern {
-  kRandom,       // any values, scales of all sizes
-  kFewValues,    // -1, 0, 1 and scale 1: many ties
-  kExtremes,     // -127 or 127 throughout: the largest sums there are
-  kAllPositive,  // 127 everywhere, so that every pair and every sum is as large as can be
-  kAllNegative,  // rows of 127, queries of -127
-  kZeroScales,   // some rows of scale 0, and negative sums with it: zeros of both signs
-  kHardScales,   // NaN, infinities, denormals
-  kPatterns
-};
-
-struct Case {
-  size_t n, dim;
-  Pattern pattern;
-  size_t offset;  // elements by which every array is misaligned
-  uint64_t seed;
-
-  friend std::ostream& operator<<(std::ostream& out, const Case& c) {
-    return out << "target=" << simd::TargetName(simd::ActiveTarget()) << " n=" << c.n
-               << " dim=" << c.dim << " pattern=" << c.pattern << " offset=" << c.offset
-               << " seed=" << c.seed;
-  }
-};
-
-int8_t MakeValue(Rng& rng, Pattern pattern, bool query) {
-  switch (pattern) {
-    case kFewValues:
-      return static_cast<int8_t>(static_cast<int>(Below(rng, 3)) - 1);
-    case kExtremes:
-      return Below(rng, 2) ? 127 : -127;
-    case kAllPositive:
-      return 127;
-    case kAllNegative:
-      return query ? -127 : 127;
-    default:
-      return static_cast<int8_t>(static_cast<int>(Below(rng, 255)) - 127);
-  }
-}
-
-float MakeScale(Rng& rng, Pattern pattern) {
-  switch (pattern) {
-    case kRandom:
-      return std::abs(BellFloat(rng));
-    case kZeroScales:
-      return Below(rng, 3) ? std::abs(BellFloat(rng)) : 0.0f;
-    case kHardScales:
-      return Below(rng, 4) ? std::abs(BellFloat(rng)) : AnyFloat(rng);
-    default:
-      return 1.0f;
-  }
-}
-
-reference::I8Matrix MakeMatrix(const Case& c, size_t rows, bool query) {
-  Rng rng(2 * c.seed + query);
-  reference::I8Matrix matrix;
-  for (size_t i = 0; i < rows; ++i) {
-    matrix.scales.push_back(MakeScale(rng, c.pattern));
-    for (size_t d = 0; d < c.dim; ++d) {
-      matrix.values.push_back(MakeValue(rng, c.pattern, query));
-    }
-  }
-  return matrix;
-}
-
-// Rows in blocks, made without the kernels, with anything in the rows past the last.
-struct Blocks {
-  Blocks(const Case& c, const reference::I8Matrix& rows)
-      : c(c),
-        bytes(simd::I8BlocksBytes(c.n, c.dim), c.offset),
-        scales(simd::PaddedRows(c.n), c.offset) {
-    Rng rng(c.seed + 99);
-    const std::vector<uint8_t> packed = reference::PackI8Blocks(rows.values, c.dim);
-    std::ranges::copy(packed, bytes.data());
-    const float garbage[] = {kNan, kInf, -kInf, 1e30f};
-    for (size_t i = 0; i < simd::PaddedRows(c.n); ++i) {
-      scales[i] = i < c.n ? rows.scales[i] : garbage[i % 4];
-      for (size_t d = 0; i >= c.n && d < c.dim; ++d) {
-        bytes[reference::I8BlockIndex(i, d, c.dim)] = static_cast<uint8_t>(rng());
-      }
-    }
-  }
-  simd::I8BlocksView view() { return {bytes.data(), scales.data(), c.n, c.dim}; }
-
-  Case c;
-  Buffer<uint8_t> bytes;
-  Buffer<float> scales;
-};
-
-// Queries some values apart, with garbage between them and nothing behind the last.
-struct Queries {
-  Queries(const Case& c, const reference::I8Matrix& queries, size_t count)
-      : stride(c.dim + c.seed % 3),
-        values(WithStride<int8_t>({queries.values.data(), count * c.dim}, c.dim, stride, -128),
-               c.offset),
-        scales(std::span<const float>(queries.scales.data(), count), c.offset) {}
-  simd::I8Queries view() { return {values.data(), scales.data(), scales.size(), stride}; }
-
-  size_t stride;
-  Buffer<int8_t> values;
-  Buffer<float> scales;
-};
-
-// Every pair of count and dim; patterns and offsets take turns.
-std::vector<Case> Sweep() {
-  std::vector<Case> cases;
-  for (size_t a = 0; a < std::size(kCounts); ++a) {
-    for (size_t b = 0; b < std::size(kDims); ++b) {
-      if (kCounts[a] * kDims[b] > 70000) continue;
-      cases.push_back({kCounts[a], kDims[b], static_cast<Pattern>((a + b) % kPatterns),
-                       (a + 2 * b) % 5, 100 * a + b});
-    }
-  }
-  return cases;
-}
-
-struct Call {
-  size_t k;
-  TieOrder ties;
-  ResultOrder order;
-  bool want_scores;
-
-  friend std::ostream& operator<<(std::ostream& out, const Call& call) {
-    return out << "k=" << call.k << (call.ties == TieOrder::kNewestFirst ? " newest" : " oldest")
-               << " first, " << (call.order == ResultOrder::kSorted ? "sorted" : "any order")
-               << (call.want_scores ? "" : ", no scores");
-  }
-};
-
-using SortedList = std::vector<reference::DotNeighbor>;  // all positions, largest score first
-
-// Compares one row of results with the first entries of the fully sorted list; for kAny both are
-// put in the order of positions first.
-void ExpectNeighbors(const Call& call, const int32_t* positions, const float* scores,
-                     const SortedList& sorted) {
-  const size_t count = std::min(call.k, sorted.size());
-  SortedList expected(sorted.begin(), sorted.begin() + static_cast<ptrdiff_t>(count));
-  SortedList actual;
-  for (size_t i = 0; i < count; ++i) {
-    actual.push_back({positions[i], scores == nullptr ? 0.0f : scores[i]});
-    if (scores == nullptr) expected[i].score = 0.0f;
-  }
-  if (call.order == ResultOrder::kAny) {
-    std::ranges::sort(expected, {}, &reference::DotNeighbor::position);
-    std::ranges::sort(actual, {}, &reference::DotNeighbor::position);
-  }
-  for (size_t i = 0; i < count; ++i) {
-    ASSERT_EQ(actual[i].position, expected[i].position) << "at " << i << " of " << count;
-    ASSERT_TRUE(Same(actual[i].score, expected[i].score))
-        << "at " << i << " of " << count << ": " << actual[i].score << ", expected "
-        << expected[i].score;
-  }
-}
-
-void ExpectTopK(const Case& c, Blocks& blocks, const reference::I8Matrix& queries,
-                size_t num_queries, const std::vector<SortedList>& sorted, const Call& call) {
-  SCOPED_TRACE(c);
-  SCOPED_TRACE(call);
-  Queries some(c, queries, num_queries);
-  Buffer<uint8_t> scratch =
-      MakeScratch(simd::DotI8TopKScratchBytes(c.n, call.k), c.offset, c.seed + call.k);
-  Buffer<int32_t> positions(num_queries * call.k, c.offset, 16);
-  Buffer<float> scores(call.want_scores ? positions.size() : 0, c.offset, 16);
-  float* out = call.want_scores ? scores.data() : nullptr;
-  const size_t count = simd::DotI8TopK(blocks.view(), some.view(), {call.k, call.ties, call.order},
-                                       scratch.data(), {positions.data(), out});
-  ASSERT_EQ(count, std::min(call.k, c.n));
-  for (size_t q = 0; q < num_queries; ++q) {
-    SCOPED_TRACE(::testing::Message() << "query " << q << " of " << num_queries);
-    const size_t row = q * call.k;
-    ExpectNeighbors(call, positions.data() + row, out == nullptr ? out : out + row, sorted[q]);
-    EXPECT_TRUE(positions.Untouched(row + count, row + call.k));
-    EXPECT_TRUE(out == nullptr || scores.Untouched(row + count, row + call.k));
-  }
-}
-
-// Both tie orders and result orders, several k, for each number of queries.
-void ExpectTopKOfAllKinds(const Case& c, std::vector<size_t> numbers_of_queries) {
-  const size_t most = *std::ranges::max_element(numbers_of_queries);
-  const reference::I8Matrix rows = MakeMatrix(c, c.n, false);
-  const reference::I8Matrix queries = MakeMatrix(c, most, true);
-  Blocks blocks(c, rows);
-  for (const TieOrder ties : {TieOrder::kNewestFirst, TieOrder::kOldestFirst}) {
-    std::vector<SortedList> sorted;
-    for (size_t q = 0; q < most; ++q) {
-      sorted.push_back(reference::DotI8TopK(rows, queries, q, c.dim, c.n, ties));
-    }
-    size_t turn = c.seed;
-    for (const size_t k : {size_t{1}, size_t{3}, size_t{64}, c.n + 1}) {
-      for (const ResultOrder order : {ResultOrder::kSorted, ResultOrder::kAny}) {
-        for (const size_t count : numbers_of_queries) {
-          ExpectTopK(c, blocks, queries, count, sorted, {k, ties, order, ++turn % 3 != 0});
-        }
-      }
-    }
-  }
-}
 
 class DotI8Test : public TargetTest {};
 ETA_FOR_EVERY_TARGET(DotI8Test);
@@ -244,7 +39,7 @@ void ExpectQuantized(const std::vector<float>& rows, size_t dim, uint64_t seed) 
 }
 
 TEST_P(DotI8Test, Quantize) {
-  for (const size_t dim : kDims) {
+  for (const size_t dim : {1, 2, 3, 4, 5, 15, 16, 17, 63, 64, 65, 128, 256, 700}) {
     Rng rng(dim);
     ExpectQuantized(MakeFloats(20 * dim, [&] { return BellFloat(rng); }), dim, dim);
     ExpectQuantized(MakeFloats(20 * dim, [&] { return AnyFloat(rng); }), dim, dim + 1);
@@ -272,9 +67,9 @@ TEST_P(DotI8Test, QuantizeByHand) {
 }
 
 TEST_P(DotI8Test, PackAndGather) {
-  for (const Case& c : Sweep()) {
+  for (const I8Case& c : I8Sweep()) {
     SCOPED_TRACE(c);
-    const reference::I8Matrix rows = MakeMatrix(c, c.n, false);
+    const reference::I8Matrix rows = MakeI8Matrix(c, c.n, false);
     const size_t stride = c.dim + c.seed % 3;
     Buffer<int8_t> values(WithStride<int8_t>(rows.values, c.dim, stride, -128), c.offset);
     Buffer<float> scales{std::span<const float>(rows.scales)};
@@ -288,12 +83,11 @@ TEST_P(DotI8Test, PackAndGather) {
     EXPECT_TRUE(SameValues<float>(block_scales.span(), padded));
 
     constexpr size_t kItems = 37;
-    const reference::I8Matrix items = MakeMatrix(c, kItems, true);
+    const reference::I8Matrix items = MakeI8Matrix(c, kItems, true);
     Buffer<int8_t> table(WithStride<int8_t>(items.values, c.dim, stride, -128), c.offset);
     Buffer<float> table_scales{std::span<const float>(items.scales)};
     Rng rng(c.seed);
-    std::vector<int32_t> list;
-    for (size_t i = 0; i < c.n; ++i) list.push_back(static_cast<int32_t>(Below(rng, kItems)));
+    std::vector<int32_t> list = RandomIds(rng, c.n, kItems);
     if (c.n > 1) list.front() = kItems - 1, list.back() = 0;
     Buffer<int32_t> ids{std::span<const int32_t>(list)};
     std::vector<int8_t> gathered;
@@ -311,12 +105,12 @@ TEST_P(DotI8Test, PackAndGather) {
   }
 }
 
-void ExpectScores(const Case& c, size_t num_queries) {
+void ExpectScores(const I8Case& c, size_t num_queries) {
   SCOPED_TRACE(c);
-  const reference::I8Matrix rows = MakeMatrix(c, c.n, false);
-  const reference::I8Matrix queries = MakeMatrix(c, num_queries, true);
-  Blocks blocks(c, rows);
-  Queries some(c, queries, num_queries);
+  const reference::I8Matrix rows = MakeI8Matrix(c, c.n, false);
+  const reference::I8Matrix queries = MakeI8Matrix(c, num_queries, true);
+  I8TestBlocks blocks(c, rows);
+  I8TestQueries some(c, queries, num_queries);
   const size_t padded = simd::PaddedRows(c.n);
   const size_t score_stride = padded + c.seed % 2 * 5;
   Buffer<float> scores((num_queries - 1) * score_stride + padded, c.offset, c.seed % 2 * 16);
@@ -332,15 +126,15 @@ void ExpectScores(const Case& c, size_t num_queries) {
 
 TEST_P(DotI8Test, Scores) {
   constexpr size_t kMany[] = {1, 2, 3, 4, 5, 6, 7, 13, 24, 25};
-  for (const Case& c : Sweep()) ExpectScores(c, kMany[c.seed % std::size(kMany)]);
+  for (const I8Case& c : I8Sweep()) ExpectScores(c, kMany[c.seed % std::size(kMany)]);
 }
 
 TEST_P(DotI8Test, ScoresOfEveryPattern) {
-  for (int pattern = 0; pattern < kPatterns; ++pattern) {
+  for (int pattern = 0; pattern < kI8Patterns; ++pattern) {
     for (const size_t dim : {size_t{3}, size_t{64}, size_t{65}}) {
       for (size_t offset = 0; offset < 4; ++offset) {
         const auto seed = static_cast<uint64_t>(pattern) + dim;
-        ExpectScores({130, dim, static_cast<Pattern>(pattern), offset, seed}, 5 + offset);
+        ExpectScores({130, dim, static_cast<I8Pattern>(pattern), offset, seed}, 5 + offset);
       }
     }
   }
@@ -349,39 +143,9 @@ TEST_P(DotI8Test, ScoresOfEveryPattern) {
 // The largest dimension leaves room for few queries a pass, and the extremes make the largest sums:
 // 4,096 * 127 * 127 rounded to float.
 TEST_P(DotI8Test, LargestDimension) {
-  for (const Pattern pattern : {kRandom, kExtremes, kAllPositive, kAllNegative}) {
+  for (const I8Pattern pattern : {kRandom, kExtremes, kAllPositive, kAllNegative}) {
     for (const size_t dim : {size_t{1041}, size_t{4095}, size_t{4096}}) {
       ExpectScores({65, dim, pattern, 1, dim}, 10);
-    }
-  }
-}
-
-TEST_P(DotI8Test, TopK) {
-  for (const Case& c : Sweep()) ExpectTopKOfAllKinds(c, {1});
-}
-
-TEST_P(DotI8Test, SeveralQueriesAreAsSingleCalls) {
-  for (const size_t n : {size_t{0}, size_t{1}, size_t{65}, size_t{400}}) {
-    for (int pattern = 0; pattern < kPatterns; ++pattern) {
-      ExpectTopKOfAllKinds({n, 17, static_cast<Pattern>(pattern), 1, n}, {0, 1, 7, 24, 25, 50});
-    }
-  }
-}
-
-// One high score among low ones, at each position in turn: no lane or block is left out.
-TEST_P(DotI8Test, OneHighScoreAnywhere) {
-  for (size_t at = 0; at < 150; ++at) {
-    const Case c{150, 5, kPatterns, 0, at};
-    reference::I8Matrix rows{std::vector<int8_t>(150 * 5, -1), std::vector<float>(150, 1.0f)};
-    const reference::I8Matrix query{{1, 2, 3, 4, 5}, {0.5f}};
-    rows.values[at * 5 + at % 5] = 1;
-    Blocks blocks(c, rows);
-    const std::vector<SortedList> sorted = {
-        reference::DotI8TopK(rows, query, 0, 5, 150, TieOrder::kNewestFirst)};
-    ASSERT_EQ(sorted[0][0].position, static_cast<int32_t>(at));
-    for (const size_t k : {size_t{1}, size_t{2}, size_t{64}}) {
-      ExpectTopK(c, blocks, query, 1, sorted,
-                 {k, TieOrder::kNewestFirst, ResultOrder::kSorted, true});
     }
   }
 }
@@ -390,9 +154,9 @@ TEST_P(DotI8Test, OneHighScoreAnywhere) {
 TEST_P(DotI8Test, OrderOfTheTwoProducts) {
   size_t differ = 0;
   for (uint64_t seed = 0; seed < 20; ++seed) {
-    const Case c{64, 3, kRandom, 0, seed};
-    const reference::I8Matrix rows = MakeMatrix(c, 64, false);
-    const reference::I8Matrix query = MakeMatrix(c, 1, true);
+    const I8Case c{64, 3, kRandom, 0, seed};
+    const reference::I8Matrix rows = MakeI8Matrix(c, 64, false);
+    const reference::I8Matrix query = MakeI8Matrix(c, 1, true);
     ExpectScores(c, 1);
     for (size_t i = 0; i < 64; ++i) {
       const auto sum = static_cast<float>(
@@ -409,15 +173,6 @@ TEST_P(DotI8Test, OrderOfTheTwoProducts) {
 TEST_P(DotI8Test, NoBehavioursNeedNoMemory) {
   const int8_t query[3] = {1, 2, 3};
   const float scale = 1.0f;
-  Buffer<uint8_t> scratch(simd::DotI8TopKScratchBytes(0, 4));
-  Buffer<int32_t> positions(4, 0, 16);
-  Buffer<float> scores(4, 0, 16);
-  EXPECT_EQ(simd::DotI8TopK({nullptr, nullptr, 0, 3}, {query, &scale, 1, 3},
-                            {4, TieOrder::kNewestFirst, ResultOrder::kSorted}, scratch.data(),
-                            {positions.data(), scores.data()}),
-            0u);
-  EXPECT_TRUE(positions.Untouched(0, 4));
-  EXPECT_TRUE(scores.Untouched(0, 4));
   simd::DotI8Scores({nullptr, nullptr, 0, 3}, {query, &scale, 1, 3}, nullptr, 0);
   simd::PackI8Blocks({nullptr, nullptr, 0, 3, 3}, nullptr, nullptr);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // simd/rerank_i8.h against core/reference/rerank.h on every target. Its retriever is tested with
-// the float one, in rerank_test.cc.
+// the float one, in tests/core/rerank_retriever_test.cc.
 #include "simd/rerank_i8.h"
 
 #include "core/reference/dot_i8.h"
@@ -54,8 +54,7 @@ TEST_P(DotI8RowsTest, AsReference) {
                                           << " stride=" << stride << " offset=" << offset);
         const auto table = MakeRows(static_cast<Pattern>(pattern), rng, kItems, dim);
         const auto query = MakeRows(static_cast<Pattern>(pattern), rng, 1, dim);
-        std::vector<int32_t> list;
-        for (size_t i = 0; i < count; ++i) list.push_back(static_cast<int32_t>(Below(rng, kItems)));
+        std::vector<int32_t> list = RandomIds(rng, count, kItems);
         if (count > 0) list.back() = kItems - 1;
         Buffer<int8_t> rows(WithStride<int8_t>(table.values, dim, stride, 113), offset);
         Buffer<int8_t> exact_query(std::span<const int8_t>(query.values), (offset + 1) % 4);

@@ -122,6 +122,13 @@ inline std::vector<uint8_t> RandomBytes(Rng& rng, size_t count) {
   return bytes;
 }
 
+// Ids of a table of `items` rows; they may repeat.
+inline std::vector<int32_t> RandomIds(Rng& rng, size_t count, size_t items) {
+  std::vector<int32_t> ids(count);
+  for (int32_t& id : ids) id = static_cast<int32_t>(Below(rng, items));
+  return ids;
+}
+
 template <class T>
 void Shuffle(Rng& rng, std::vector<T>& values) {
   for (size_t i = values.size(); i > 1; --i) std::swap(values[i - 1], values[Below(rng, i)]);

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calls of a top-K kernel of every kind, compared with fully ranked lists.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <ostream>
+#include <span>
+#include <vector>
+
+#include "simd/topk.h"
+#include "tests/support/target_test_util.h"
+
+namespace eta::test {
+
+// One way to call a top-K kernel.
+struct TopKCall {
+  simd::TopKOptions options;
+  bool want_values;
+
+  friend std::ostream& operator<<(std::ostream& out, const TopKCall& call) {
+    const auto& [k, ties, order] = call.options;
+    return out << "k=" << k << (ties == simd::TieOrder::kNewestFirst ? " newest" : " oldest")
+               << " first, " << (order == simd::ResultOrder::kSorted ? "sorted" : "any order")
+               << (call.want_values ? "" : ", no values");
+  }
+};
+
+template <class Value>
+struct RankedRow {
+  int32_t position;
+  Value value;
+};
+
+// All rows of a history, best first.
+template <class Value>
+using Ranking = std::vector<RankedRow<Value>>;
+
+// The best of a ranking, as a call of this kind returns them: without values these are 0, in any
+// order the rows are in the order of their positions.
+template <class Value>
+Ranking<Value> ForComparison(const TopKCall& call, Ranking<Value> best) {
+  if (!call.want_values) {
+    for (RankedRow<Value>& row : best) row.value = 0;
+  }
+  if (call.options.order == simd::ResultOrder::kAny) {
+    std::ranges::sort(best, {}, &RankedRow<Value>::position);
+  }
+  return best;
+}
+
+// Compares the first entries of one row of results with those of the ranking.
+template <class Value>
+void ExpectBest(const TopKCall& call, const int32_t* positions, const Value* values,
+                const Ranking<Value>& ranking) {
+  const size_t count = std::min(call.options.k, ranking.size());
+  const auto expected = ForComparison<Value>(
+      call, {ranking.begin(), ranking.begin() + static_cast<ptrdiff_t>(count)});
+  Ranking<Value> actual;
+  for (size_t i = 0; i < count; ++i) {
+    actual.push_back({positions[i], call.want_values ? values[i] : Value{}});
+  }
+  actual = ForComparison<Value>(call, actual);
+  for (size_t i = 0; i < count; ++i) {
+    ASSERT_TRUE(actual[i].position == expected[i].position &&
+                Same(actual[i].value, expected[i].value))
+        << "first mismatch at " << i << " of " << count << ": position " << actual[i].position
+        << " with " << +actual[i].value << ", expected " << expected[i].position << " with "
+        << +expected[i].value;
+  }
+}
+
+// How many rows a call ranks, where its scratch and results begin and what the scratch holds
+// before.
+struct TopKSetting {
+  size_t n;
+  size_t scratch_bytes;
+  size_t offset;  // elements by which all are misaligned
+  uint64_t turn;  // chooses the contents of the scratch
+};
+
+// Makes one call, run(options, scratch, result), on the queries whose rankings are given. Compares
+// each row and checks that nothing else was written.
+template <class Value, class Run>
+void ExpectTopK(const TopKCall& call, const TopKSetting& setting,
+                std::span<const Ranking<Value>> rankings, Run run) {
+  SCOPED_TRACE(call);
+  const size_t k = call.options.k;
+  Buffer<uint8_t> scratch = MakeScratch(setting.scratch_bytes, setting.offset, setting.turn);
+  Buffer<int32_t> positions(rankings.size() * k, setting.offset, 16);
+  Buffer<Value> values(call.want_values ? positions.size() : 0, setting.offset, 16);
+  Value* out = call.want_values ? values.data() : nullptr;
+  const size_t count =
+      run(call.options, scratch.data(), simd::TopKResult<Value>{positions.data(), out});
+  ASSERT_EQ(count, std::min(k, setting.n));
+  for (size_t q = 0; q < rankings.size(); ++q) {
+    SCOPED_TRACE(::testing::Message() << "query " << q << " of " << rankings.size());
+    const size_t row = q * k;
+    ExpectBest(call, positions.data() + row, out == nullptr ? out : out + row, rankings[q]);
+    EXPECT_TRUE(positions.Untouched(row + count, row + k));
+    EXPECT_TRUE(out == nullptr || values.Untouched(row + count, row + k));
+  }
+}
+
+// Calls visit(call, turn) for each k, sorted and in any order, with values two times of three.
+template <class Visit>
+void ForEachTopKCall(std::span<const size_t> ks, simd::TieOrder ties, uint64_t turn, Visit visit) {
+  for (const size_t k : ks) {
+    for (const auto order : {simd::ResultOrder::kSorted, simd::ResultOrder::kAny}) {
+      ++turn;
+      visit(TopKCall{{k, ties, order}, turn % 3 != 0}, turn);
+    }
+  }
+}
+
+}  // namespace eta::test
