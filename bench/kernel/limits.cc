@@ -13,13 +13,15 @@
 HWY_BEFORE_NAMESPACE();
 namespace eta::bench::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+namespace {
 
 using ByteTag = hn::CappedTag<uint8_t, 64>;
 using ByteVector = hn::Vec<ByteTag>;
 
-// Eight independent chains, enough to hide the latency of any of the operations.
+// Applies step(sum, vector) to all bytes and adds up the sums. Eight independent chains hide the
+// latency of each of the operations used below.
 template <class Step>
-HWY_INLINE uint64_t OverBytes(const uint8_t* HWY_RESTRICT data, size_t bytes, Step step) {
+HWY_INLINE uint64_t SumOverBytes(const uint8_t* HWY_RESTRICT data, size_t bytes, Step step) {
   const ByteTag d;
   const size_t N = hn::Lanes(d);
   auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
@@ -42,33 +44,34 @@ HWY_INLINE uint64_t OverBytes(const uint8_t* HWY_RESTRICT data, size_t bytes, St
   return total;
 }
 
-uint64_t Load(const uint8_t* data, size_t bytes) {
-  return OverBytes(data, bytes,
-                   [](ByteVector sum, ByteVector v) HWY_ATTR { return hn::Xor(sum, v); });
+uint64_t LoadBytes(const uint8_t* data, size_t bytes) {
+  return SumOverBytes(data, bytes,
+                      [](ByteVector sum, ByteVector v) HWY_ATTR { return hn::Xor(sum, v); });
 }
 
-uint64_t Popcount(const uint8_t* data, size_t bytes, uint8_t query) {
+uint64_t PopcountBytes(const uint8_t* data, size_t bytes, uint8_t query) {
   const ByteTag d;
   const auto q = hn::Set(d, query);
-  return OverBytes(data, bytes, [q](ByteVector sum, ByteVector v) HWY_ATTR {
+  return SumOverBytes(data, bytes, [q](ByteVector sum, ByteVector v) HWY_ATTR {
     return hn::Add(sum, hn::PopulationCount(hn::Xor(v, q)));
   });
 }
 
-uint64_t Lookup(const uint8_t* data, size_t bytes, const uint8_t* tables) {
+uint64_t LookUpNibbles(const uint8_t* data, size_t bytes, const uint8_t* tables) {
   const ByteTag d;
   const auto lower = hn::LoadDup128(d, tables), upper = hn::LoadDup128(d, tables + 16);
   const auto mask = hn::Set(d, uint8_t{0x0F});
-  return OverBytes(data, bytes, [=](ByteVector sum, ByteVector v) HWY_ATTR {
+  return SumOverBytes(data, bytes, [=](ByteVector sum, ByteVector v) HWY_ATTR {
     const auto low = hn::TableLookupBytes(lower, hn::And(v, mask));
     return hn::Add(sum, hn::Add(low, hn::TableLookupBytes(upper, hn::ShiftRight<4>(v))));
   });
 }
 
-uint64_t Fma(size_t rounds, float* result) {
+uint64_t FmaChains(size_t rounds, float* result) {
   const hn::CappedTag<float, 16> d;
   const auto a = hn::Set(d, *result), b = hn::Set(d, 0.5f);
-  // Chains that start alike would be merged into one by the compiler.
+  // Each chain starts from another value, because the compiler would merge equal ones. Twelve hide
+  // the latency of FMA (4 cycles, two a cycle) and fit, with both factors, 16 registers.
   const auto start = [&](int i) HWY_ATTR { return hn::Set(d, *result + static_cast<float>(i)); };
   auto s0 = start(0), s1 = start(1), s2 = start(2), s3 = start(3), s4 = start(4), s5 = start(5);
   auto s6 = start(6), s7 = start(7), s8 = start(8), s9 = start(9), s10 = start(10), s11 = start(11);
@@ -85,31 +88,32 @@ uint64_t Fma(size_t rounds, float* result) {
   return rounds * 12 * hn::Lanes(d);
 }
 
+}  // namespace
 }  // namespace eta::bench::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace eta::bench {
 
-HWY_EXPORT(Load);
-HWY_EXPORT(Popcount);
-HWY_EXPORT(Lookup);
-HWY_EXPORT(Fma);
+HWY_EXPORT(LoadBytes);
+HWY_EXPORT(PopcountBytes);
+HWY_EXPORT(LookUpNibbles);
+HWY_EXPORT(FmaChains);
 
 uint64_t LimitLoad(const uint8_t* data, size_t bytes) {
-  return HWY_DYNAMIC_DISPATCH(Load)(data, bytes);
+  return HWY_DYNAMIC_DISPATCH(LoadBytes)(data, bytes);
 }
 
 uint64_t LimitPopcount(const uint8_t* data, size_t bytes, uint8_t query) {
-  return HWY_DYNAMIC_DISPATCH(Popcount)(data, bytes, query);
+  return HWY_DYNAMIC_DISPATCH(PopcountBytes)(data, bytes, query);
 }
 
 uint64_t LimitLookup(const uint8_t* data, size_t bytes, const uint8_t* tables) {
-  return HWY_DYNAMIC_DISPATCH(Lookup)(data, bytes, tables);
+  return HWY_DYNAMIC_DISPATCH(LookUpNibbles)(data, bytes, tables);
 }
 
 uint64_t LimitFma(size_t rounds, float* result) {
-  return HWY_DYNAMIC_DISPATCH(Fma)(rounds, result);
+  return HWY_DYNAMIC_DISPATCH(FmaChains)(rounds, result);
 }
 
 uint64_t LimitRandomRead(const uint8_t* table, size_t row_bytes, const int32_t* ids, size_t n) {
