@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <functional>
-#include <set>
+#include <numeric>
 #include <stdexcept>
 
 #include "core/reference/dot.h"
@@ -16,6 +16,7 @@
 #include "core/retrieval/exact.h"
 #include "core/retrieval/scan_i8.h"
 #include "simd/target.h"
+#include "tests/support/retrieval_test_util.h"
 #include "tests/support/target_test_util.h"
 
 namespace eta::test {
@@ -23,58 +24,14 @@ namespace {
 
 using simd::TieOrder;
 
-ItemTable MakeItems(const std::vector<float>& rows, size_t dim) {
-  ItemTable items;
-  items.embeddings = Matrix<float>(rows.size() / dim, dim);
-  std::ranges::copy(rows, items.embeddings.values.begin());
-  return items;
-}
-
-ItemTable BellItems(size_t count, size_t dim, uint64_t seed) {
-  Rng rng(seed);
-  return MakeItems(MakeFloats(count * dim, [&] { return BellFloat(rng); }), dim);
-}
-
-Hyperplanes Planes(size_t dim, size_t bits) {
-  return Hyperplanes::Make(HyperplaneKind::kGaussian, dim, bits, 1);
-}
-
-using Sets = std::vector<std::set<int32_t>>;  // positions for each candidate
-
-// Runs one request and checks what holds for every method: full counts, no duplicates, -1 behind.
-Sets Retrieve(const Retriever& retriever, const std::vector<int32_t>& history,
-              const std::vector<int32_t>& candidates, size_t k, Scratch& scratch) {
-  const auto prepared = retriever.Prepare(history);
-  EXPECT_EQ(prepared->length(), history.size());
-  Buffer<int32_t> positions(candidates.size() * k, 0, 16);
-  Buffer<int32_t> counts(candidates.size(), 0, 16);
-  retriever.Retrieve(*prepared, candidates, k, scratch, {positions.span(), counts.span()});
-  Sets sets;
-  for (size_t b = 0; b < candidates.size(); ++b) {
-    const auto count = static_cast<size_t>(counts[b]);
-    EXPECT_EQ(count, std::min(k, history.size())) << "candidate " << b;
-    const int32_t* row = positions.data() + b * k;
-    sets.emplace_back(row, row + count);
-    EXPECT_EQ(sets.back().size(), count) << "a position twice for candidate " << b;
-    EXPECT_TRUE(std::all_of(row + count, row + k, [](int32_t p) { return p == -1; }));
-  }
-  return sets;
-}
-
-Sets Retrieve(const Retriever& retriever, const std::vector<int32_t>& history,
-              const std::vector<int32_t>& candidates, size_t k) {
-  const auto scratch = retriever.NewScratch();
-  return Retrieve(retriever, history, candidates, k, *scratch);
-}
-
 std::span<const float> RowOf(const ItemTable& items, int32_t id) {
   return {items.embeddings.row(static_cast<size_t>(id)), items.dim()};
 }
 
 // Both steps by the scalar twins, the second in float32 or int8.
-Sets Reference(const ItemTable& items, const Hyperplanes& planes,
-               const std::vector<int32_t>& history, const std::vector<int32_t>& candidates,
-               size_t factor, size_t k, bool is_i8) {
+Lists Reference(const ItemTable& items, const Hyperplanes& planes,
+                const std::vector<int32_t>& history, const std::vector<int32_t>& candidates,
+                size_t factor, size_t k, bool is_i8) {
   const auto codes_of = [&](const std::vector<int32_t>& ids) {
     std::vector<float> rows;
     for (const int32_t id : ids) {
@@ -85,7 +42,7 @@ Sets Reference(const ItemTable& items, const Hyperplanes& planes,
   };
   const auto codes = codes_of(history);
   const auto i8_items = reference::QuantizeI8(items.embeddings.values, items.dim());
-  Sets sets;
+  Lists lists;
   for (const int32_t candidate : candidates) {
     std::vector<int32_t> shortlist, ids;
     for (const auto& near :
@@ -97,10 +54,9 @@ Sets Reference(const ItemTable& items, const Hyperplanes& planes,
         is_i8 ? reference::DotI8Rows(i8_items, ids, i8_items, static_cast<size_t>(candidate),
                                      items.dim())
               : reference::DotRows(items.embeddings.values, ids, RowOf(items, candidate));
-    const auto best = reference::RerankTopK(shortlist, scores, k, TieOrder::kNewestFirst);
-    sets.emplace_back(best.begin(), best.end());
+    lists.push_back(reference::RerankTopK(shortlist, scores, k, TieOrder::kNewestFirst));
   }
-  return sets;
+  return Sorted(lists);
 }
 
 class RerankRetrieverTest : public TargetTest {};
@@ -120,7 +76,7 @@ void ExpectReference(const ItemTable& items, const Hyperplanes& planes, size_t f
       Rng rng(n + k);
       const auto history = RandomIds(rng, n, items.size());
       const auto candidates = RandomIds(rng, n == 400 && k == 30 ? 70 : 7, items.size());
-      EXPECT_EQ(Retrieve(*rerank, history, candidates, k, *scratch),
+      EXPECT_EQ(RetrieveSets(*rerank, history, candidates, k, *scratch),
                 Reference(items, planes, history, candidates, factor, k, is_i8));
     }
   }
@@ -128,9 +84,7 @@ void ExpectReference(const ItemTable& items, const Hyperplanes& planes, size_t f
 
 TEST_P(RerankRetrieverTest, AsReference) {
   constexpr size_t kItems = 90, kDim = 12;
-  Rng hard(2);
-  for (const ItemTable& items :
-       {BellItems(kItems, kDim, 1), MakeItems(HardRows(hard, kItems, kDim), kDim)}) {
+  for (const ItemTable& items : {BellItems(kItems, kDim, 1), HardItems(kItems, kDim, 2)}) {
     for (const size_t bits : {size_t{20}, size_t{300}}) {
       for (const size_t factor : {size_t{1}, size_t{3}, size_t{64}}) {
         ExpectReference(items, Planes(kDim, bits), factor, false);
@@ -150,7 +104,8 @@ TEST_P(RerankRetrieverTest, AsScanI8WhenTheShortlistIsTheHistory) {
   for (const size_t n : {size_t{0}, size_t{1}, size_t{63}, size_t{200}, size_t{640}}) {
     const auto history = RandomIds(rng, n, items.size());
     for (const size_t k : {size_t{10}, size_t{64}, size_t{700}}) {
-      EXPECT_EQ(Retrieve(*rerank, history, candidates, k), Retrieve(*scan, history, candidates, k))
+      EXPECT_EQ(RetrieveSets(*rerank, history, candidates, k),
+                RetrieveSets(*scan, history, candidates, k))
           << "n=" << n << " k=" << k;
     }
   }
@@ -161,14 +116,15 @@ TEST_P(RerankRetrieverTest, AsExactWhenTheShortlistIsTheHistory) {
   Rng rng(7);
   constexpr size_t kItems = 50, kDim = 20;
   const auto items =
-      MakeItems(MakeFloats(kItems * kDim, [&] { return SmallInteger(rng, 2); }), kDim);
+      TableOfRows(MakeFloats(kItems * kDim, [&] { return SmallInteger(rng, 2); }), kDim);
   const auto exact = MakeExactRetriever("exact", items);
   const auto candidates = RandomIds(rng, 9, kItems);
   for (const size_t n : {size_t{0}, size_t{1}, size_t{63}, size_t{200}, size_t{640}}) {
     const auto history = RandomIds(rng, n, kItems);
     for (const size_t k : {size_t{10}, size_t{64}, size_t{700}}) {
       const auto rerank = MakeEtaRerankRetriever("rerank", items, Planes(kDim, 16), 64);
-      EXPECT_EQ(Retrieve(*rerank, history, candidates, k), Retrieve(*exact, history, candidates, k))
+      EXPECT_EQ(RetrieveSets(*rerank, history, candidates, k),
+                RetrieveSets(*exact, history, candidates, k))
           << "n=" << n << " k=" << k;
     }
   }
@@ -177,7 +133,7 @@ TEST_P(RerankRetrieverTest, AsExactWhenTheShortlistIsTheHistory) {
 // Share of the returned positions whose true score is no smaller than the K-th largest, but for
 // rounding.
 double Recall(const ItemTable& items, const std::vector<int32_t>& history,
-              const std::vector<int32_t>& candidates, size_t k, const Sets& sets) {
+              const std::vector<int32_t>& candidates, size_t k, const Lists& lists) {
   size_t hits = 0, wanted = 0;
   for (size_t b = 0; b < candidates.size(); ++b) {
     std::vector<float> scores;
@@ -188,7 +144,7 @@ double Recall(const ItemTable& items, const std::vector<int32_t>& history,
     std::ranges::sort(sorted, std::greater<float>());
     const float kth = sorted[k - 1] - 1e-4f;
     wanted += k;
-    for (const int32_t p : sets[b]) hits += scores[static_cast<size_t>(p)] >= kth;
+    for (const int32_t p : lists[b]) hits += scores[static_cast<size_t>(p)] >= kth;
   }
   return static_cast<double>(hits) / static_cast<double>(wanted);
 }
@@ -200,12 +156,12 @@ TEST_P(RerankRetrieverTest, RecallRisesToOne) {
   const auto history = RandomIds(rng, kN, kItems), candidates = RandomIds(rng, 20, kItems);
   const Hyperplanes planes = Planes(kDim, 64);
   const auto eta = MakeEtaRetriever("eta", items, planes);
-  double last = Recall(items, history, candidates, kK, Retrieve(*eta, history, candidates, kK));
+  double last = Recall(items, history, candidates, kK, RetrieveSets(*eta, history, candidates, kK));
   EXPECT_LT(last, 0.7);
   for (const size_t factor : {size_t{1}, size_t{2}, size_t{4}, size_t{10}, size_t{20}}) {
     const auto rerank = MakeEtaRerankRetriever("rerank", items, planes, factor);
     const double recall =
-        Recall(items, history, candidates, kK, Retrieve(*rerank, history, candidates, kK));
+        Recall(items, history, candidates, kK, RetrieveSets(*rerank, history, candidates, kK));
     if (factor == 1) {
       EXPECT_EQ(recall, last) << "a shortlist of K leaves nothing to choose";
     } else {
@@ -218,12 +174,12 @@ TEST_P(RerankRetrieverTest, RecallRisesToOne) {
 
 TEST_P(RerankRetrieverTest, AHistoryOfOneItemKeepsItsNewest) {
   const ItemTable items = BellItems(3, 8, 1);
-  const std::vector<int32_t> history(200, 2);
-  std::set<int32_t> newest;
-  for (int32_t i = 190; i < 200; ++i) newest.insert(i);
+  const std::vector<int32_t> history(200, 2), candidates = {0, 1, 2};
+  std::vector<int32_t> newest(10);
+  std::iota(newest.begin(), newest.end(), 190);
   for (const size_t factor : {size_t{1}, size_t{4}, size_t{64}}) {
     const auto rerank = MakeEtaRerankRetriever("rerank", items, Planes(8, 32), factor);
-    EXPECT_EQ(Retrieve(*rerank, history, {0, 1, 2}, 10), Sets(3, newest)) << factor;
+    EXPECT_EQ(RetrieveSets(*rerank, history, candidates, 10), Lists(3, newest)) << factor;
   }
 }
 
@@ -247,12 +203,12 @@ TEST(RerankAcrossTargets, Identical) {
   const ItemTable items = BellItems(300, 100, 9);
   Rng rng(10);
   const auto history = RandomIds(rng, 500, 300), candidates = RandomIds(rng, 30, 300);
-  Sets first;
+  Lists first;
   for (const int64_t target : SupportedTargetList()) {
     SCOPED_TRACE(simd::TargetName(target));
     ASSERT_TRUE(simd::ForceTarget(simd::TargetName(target)));
     const auto rerank = MakeEtaRerankRetriever("rerank", items, Planes(100, 64), 3);
-    const Sets sets = Retrieve(*rerank, history, candidates, 40);
+    const Lists sets = RetrieveSets(*rerank, history, candidates, 40);
     if (first.empty()) first = sets;
     EXPECT_EQ(sets, first);
   }

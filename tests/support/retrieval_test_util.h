@@ -54,13 +54,6 @@ inline Hyperplanes Planes(size_t dim, size_t bits) {
   return Hyperplanes::Make(HyperplaneKind::kGaussian, dim, bits, 1);
 }
 
-// Ids with duplicates, unless there is but one item.
-inline std::vector<int32_t> RandomIds(Rng& rng, size_t count, size_t items) {
-  std::vector<int32_t> ids;
-  for (size_t i = 0; i < count; ++i) ids.push_back(static_cast<int32_t>(Below(rng, items)));
-  return ids;
-}
-
 // What a function throws as std::invalid_argument; empty when it throws nothing.
 template <class F>
 std::string Error(F function) {
