@@ -22,6 +22,8 @@ namespace eta::simd {
 inline constexpr size_t kMaxWeight = 15;
 // Up to 128 bits the weights of a candidate add up to at most 254, and a penalty fits a byte.
 inline constexpr size_t kMaxBytePenaltyCodeBytes = 16;
+
+// The largest penalty of a code.
 constexpr size_t MaxPenalty(size_t code_bytes) {
   return code_bytes <= kMaxBytePenaltyCodeBytes ? 254 : code_bytes * 8 * kMaxWeight;
 }

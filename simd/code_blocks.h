@@ -13,8 +13,13 @@ namespace eta::simd {
 
 inline constexpr size_t kBlockRows = 64;
 
+// Blocks that n rows take, the last one perhaps in part.
 constexpr size_t NumBlocks(size_t n) { return (n + kBlockRows - 1) / kBlockRows; }
+
+// n rounded up to whole blocks: the number of distances or scores that a scan writes.
 constexpr size_t PaddedRows(size_t n) { return NumBlocks(n) * kBlockRows; }
+
+// Bytes that the blocks of n codes take.
 constexpr size_t CodeBlocksBytes(size_t n, size_t code_bytes) { return PaddedRows(n) * code_bytes; }
 
 // n codes of code_bytes bytes each, oldest first, in CodeBlocksBytes(n, code_bytes) bytes of any

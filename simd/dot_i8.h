@@ -22,6 +22,7 @@ namespace eta::simd {
 // prepared query still fits the stack.
 constexpr size_t kI8MaxDim = 4096;
 
+// Groups of four dimensions that a row takes.
 constexpr size_t I8Groups(size_t dim) { return (dim + 3) / 4; }
 
 // Bytes that the blocks of n rows take.
@@ -36,6 +37,7 @@ struct I8RowsView {
   size_t width;
   size_t stride;
 
+  // The first value of row i.
   const int8_t* row(size_t i) const { return values + i * stride; }
 };
 
@@ -62,6 +64,7 @@ struct I8Queries {
   size_t count;
   size_t stride;
 
+  // The first value of query q.
   const int8_t* query(size_t q) const { return values + q * stride; }
   // Queries [first, first + n).
   I8Queries part(size_t first, size_t n) const { return {query(first), scales + first, n, stride}; }

@@ -28,6 +28,7 @@ void PackLinear(const RowsView<float>& weight, float* packed);
 // The same matrix given transposed, as `out` rows of `in` weights.
 void PackLinearTransposed(const RowsView<float>& weight, float* packed);
 
+// What is applied to each output: nothing, or max(x, 0).
 enum class Activation { kNone, kRelu };
 
 // A layer with `out` outputs. `packed` comes from PackLinear.

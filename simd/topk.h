@@ -14,6 +14,7 @@ enum class TieOrder { kNewestFirst, kOldestFirst };
 // kSorted: nearest first, ties in TieOrder. kAny: exactly the same set in unspecified order.
 enum class ResultOrder { kSorted, kAny };
 
+// How many rows a query gets, and in which order.
 struct TopKOptions {
   size_t k;  // at least 1
   TieOrder ties = TieOrder::kNewestFirst;

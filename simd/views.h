@@ -16,6 +16,7 @@ struct RowsView {
   size_t width;
   size_t stride;
 
+  // The first element of row i.
   const T* row(size_t i) const { return data + i * stride; }
 };
 
@@ -40,6 +41,7 @@ struct Queries {
   size_t count;
   size_t stride;
 
+  // The first element of query q.
   const T* query(size_t q) const { return data + q * stride; }
   // Queries [first, first + n).
   Queries part(size_t first, size_t n) const { return {query(first), n, stride}; }
@@ -51,6 +53,7 @@ struct OutputRows {
   T* data;
   size_t stride;
 
+  // The first element of row i.
   T* row(size_t i) const { return data + i * stride; }
 };
 
@@ -62,6 +65,7 @@ struct ChosenRows {
   const int32_t* counts;
   size_t ids_stride;
 
+  // The counts[q] ids of query q.
   const int32_t* ids_of(size_t q) const { return ids + q * ids_stride; }
 };
 
