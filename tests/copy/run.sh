@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copies kernels into empty folders, the files that simd/README.md lists and no others, compiles each
 # with one compiler line that has nothing of our CMake, and compares what they find on every SIMD
-# target with plain loops. Compilers and flags must not change a bit; -ffast-math is refused.
+# target with plain loops. Compilers and flags must not change a bit; -ffast-math is refused. Kernels
+# can also share a translation unit: one is made of all of them.
 #
 #   tests/copy/run.sh [COMPILER...]     default: g++ clang++, as far as they are there
 set -euo pipefail
@@ -41,14 +42,24 @@ copy hamming hamming_main.cc HammingTopK PackCodeBlocks
 copy dot_i8 dot_i8_main.cc DotI8TopK
 copy dot dot_main.cc DotScores
 
+# One translation unit of all kernels: what Highway compiles once per target, as one block of it.
+mkdir "$work/joined"
+cat - >"$work/joined/joined.cc" <<'END'
+#include "simd/internal/highway_config.h"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "joined.cc"
+#include "hwy/foreach_target.h"
+END
+grep -hvE 'HWY_TARGET_INCLUDE|hwy/foreach_target\.h' "$root"/simd/*.cc >>"$work/joined/joined.cc"
+
 # compile FOLDER COMPILER [FLAG...]: the one line, then the program's own line of results.
 compile() {
   local folder=$1 program
   program="$work/$(tr ' /' '__' <<<"$*")"
   shift
   (cd "$work/$folder" &&
-    "$@" -std=c++17 -O2 -Wall -Wextra -Werror -I. main.cc simd/*.cc -lhwy -o "$program") &&
-    "$program" >"$program.result" || fail "$folder, $*: $(cat "$program.result" 2>/dev/null)"
+    "$@" -std=c++17 -O2 -Wall -Wextra -Werror -I. main.cc simd/*.cc -lhwy -o "$program")
+  "$program" >"$program.result" || fail "$folder, $*: $(cat "$program.result")"
   printf '%s: %s\n' "$(cat "$program.result")" "$*"
 }
 for compiler in "${compilers[@]}"; do
@@ -59,6 +70,9 @@ for compiler in "${compilers[@]}"; do
   compile dot "$compiler" -march=native -ffp-contract=fast &
   compile hamming "$compiler" -march=native
   wait $!
+  (cd "$work/joined" &&
+    "$compiler" -std=c++17 -Wall -Wextra -Werror -fsyntax-only -I. -I"$root" joined.cc) ||
+    fail "$compiler: kernels cannot share a translation unit"
   ! log="$(cd "$work/dot" && "$compiler" -std=c++17 -ffast-math -fsyntax-only -I. simd/dot.cc 2>&1)" ||
     fail "$compiler -ffast-math is accepted"
   grep -q '#error' <<<"$log" || fail "$compiler -ffast-math: $log"
