@@ -14,6 +14,7 @@ import sys
 COMMENT = re.compile(r"^(\s*)//(?!/) ?(.*)$")
 TRAILING = re.compile(r"^(.*\S)(\s+)// (.*)$")
 SCOPE = re.compile(r"^\s*(?:template\s*<.*>\s*)?(?:inline\s+)?(namespace|struct|class|enum|union)\b")
+ACCESS = re.compile(r"\b(?:public|protected|private)\s*:")
 FUNCTION = re.compile(r"([\w~]+)\s*\(")
 
 
@@ -47,7 +48,7 @@ class Scopes:
             return
         for char in code + "\n":
             if char == "{":
-                scope = SCOPE.match(self.statement)
+                scope = SCOPE.match(ACCESS.sub("", self.statement))
                 self.open.append(scope.group(1) if scope else None)
             elif char == "}" and self.open:
                 self.open.pop()
@@ -110,7 +111,8 @@ class Filter:
         code = code_of(line)
         above = ""
         name = FUNCTION.search(code)
-        starts = not re.sub(r"template\s*<.*>", "", self.scopes.statement).strip()
+        before = ACCESS.sub("", self.scopes.statement)
+        starts = not re.sub(r"template\s*<.*>", "", before).strip()
         if name and starts and not self.scopes.in_body():
             above = self.share(name.group(1))
         behind = TRAILING.match(line)

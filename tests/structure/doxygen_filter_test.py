@@ -40,6 +40,11 @@ struct Thing {
     return size;  // here
   }
   int put() const;
+
+ private:
+  class Inner {
+    int size;  // columns
+  };
 };
 
 }  // namespace eta
@@ -76,6 +81,11 @@ struct Thing {
     return size;  // here
   }
   int put() const;
+
+ private:
+  class Inner {
+    int size;  ///< columns
+  };
 };
 
 }  // namespace eta
