@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which methods run, and that what is said of their recall depends on the data alone.
+#include <gtest/gtest.h>
+
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "core/base/check.h"
+#include "tests/support/retrieval_bench_fixture.h"
+
+namespace eta {
+namespace {
+
+TEST_F(RetrievalBench, FindsThatExactIsExactAndOthersAreNot) {
+  const Rows rows = RunForRows(Cat(kTiny, kSmallRequests, kFewMethods));
+  ASSERT_EQ(rows.size(), 4);
+  EXPECT_EQ(rows[0].at("recall"), "1.000000");
+  EXPECT_EQ(rows[0].at("recall_p5"), "1.000000");
+  EXPECT_EQ(rows[0].at("recall_ties"), "1.000000");
+  const double mass = std::stod(rows[0].at("attention_mass"));
+  EXPECT_GT(mass, 10.0 / 192);
+  EXPECT_LT(mass, 1);
+  for (size_t i = 1; i < rows.size(); ++i) {
+    EXPECT_GT(std::stod(rows[i].at("recall")), 0);
+    EXPECT_LT(std::stod(rows[i].at("recall")), 1);
+    EXPECT_LT(std::stod(rows[i].at("attention_mass")), mass);
+  }
+}
+
+TEST_F(RetrievalBench, RunsAllDefaultMethods) {
+  const Outcome outcome = Run(Cat(kTiny, kSmallRequests));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  for (const char* method :
+       {"exact", "eta:64", "eta:128", "eta:256", "faiss_exact", "faiss_binary:64",
+        "faiss_binary:256", "sim_hard", "sim_soft:ivf", "sim_soft:hnsw", "recent"}) {
+    EXPECT_NE(outcome.out.find(Cat("\n", method, " ")), std::string::npos) << method;
+  }
+  for (const char* text : {"data ", "CPU ", "target ", "compiler ", "FAISS ", "threads "}) {
+    EXPECT_NE(outcome.out.find(text), std::string::npos) << text;
+  }
+}
+
+TEST_F(RetrievalBench, JudgesAlikeAtAnyThreadCountAndSplit) {
+  const std::string arguments =
+      Cat(kTiny, kSmallRequests, " --methods exact,eta:64,eta:72,faiss_binary:64,sim_hard ");
+  const auto csv = folder_ / "rows.csv";
+  // No FAISS on floats: BLAS may sum in another order with more threads, and then ties change.
+  // FAISS targets may hold commas, so only what comes before and after is compared, as text.
+  std::vector<std::string> expected;
+  for (const char* threads : {"1", "2 --split users", "2 --split candidates", "8 --split users"}) {
+    ASSERT_EQ(Run(Cat(arguments, "--csv ", csv.string(), " --threads ", threads)).exit_code, 0);
+    std::vector<std::string> quality;
+    std::istringstream lines(ReadAll(csv));
+    for (std::string line; std::getline(lines, line);) {
+      const size_t begin = line.find(",warm,");
+      if (begin == std::string::npos) continue;
+      size_t end = begin + 6;
+      for (int field = 0; field < 4; ++field) end = line.find(',', end) + 1;
+      quality.push_back(line.substr(begin, end - begin));
+    }
+    ASSERT_EQ(quality.size(), 5);
+    if (expected.empty()) expected = quality;
+    EXPECT_EQ(quality, expected) << threads;
+  }
+}
+
+TEST_F(RetrievalBench, DependsOnTheSeedAlone) {
+  const std::string arguments = Cat(kTiny, kSmallRequests, kFewMethods);
+  const Rows first = RunForRows(arguments);
+  const Rows second = RunForRows(arguments);
+  const Rows other = RunForRows(arguments + " --seed 2");
+  ASSERT_EQ(first.size(), 4);
+  for (size_t i = 0; i < first.size(); ++i) {
+    for (const char* column : {"recall", "recall_p5", "recall_ties", "attention_mass"}) {
+      EXPECT_EQ(first[i].at(column), second[i].at(column));
+    }
+  }
+  EXPECT_NE(first[1].at("recall"), other[1].at("recall"));
+}
+
+TEST_F(RetrievalBench, RunsTheTargetThatIsAskedFor) {
+  const std::string arguments = Cat(kTiny, kSmallRequests, " --methods exact,eta:64 ");
+  const Rows best = RunForRows(arguments);
+  for (const Rows& rows : {RunForRows(arguments + "--target EMU128"),
+                           RunForRows(arguments, "ETA_SIMD_TARGET=EMU128")}) {
+    ASSERT_EQ(rows.size(), 2);
+    EXPECT_EQ(rows[1].at("target"), "EMU128");
+    EXPECT_EQ(rows[1].at("recall"), best[1].at("recall"));
+  }
+  ExpectBadInput(arguments + "--target AVX1", "AVX1");
+  EXPECT_EQ(Run(arguments, "ETA_SIMD_TARGET=nonsense").exit_code, 2);
+}
+
+}  // namespace
+}  // namespace eta

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which users, histories and candidates a run asks about.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "core/base/check.h"
+#include "core/data/bundle.h"
+#include "core/retrieval/hyperplanes.h"
+#include "tests/support/retrieval_bench_fixture.h"
+
+namespace eta {
+namespace {
+
+TEST_F(RetrievalBench, ReadsABundleWithCandidatesAndHyperplanes) {
+  const std::string bundle = MakeBundle([](Bundle& b) {
+    b.items.categories.clear();
+    b.candidates.emplace();
+    for (int32_t user = 0; user < 6; ++user) {
+      // User 0 has none, and repetitions count once.
+      if (user > 0) b.candidates->items.insert(b.candidates->items.end(), {user, user, 7, 9});
+      b.candidates->offsets.push_back(static_cast<int64_t>(b.candidates->items.size()));
+    }
+    b.hyperplanes = Hyperplanes::Make(HyperplaneKind::kSigns, 16, 64, 5).matrix();
+  });
+  const auto json_path = folder_ / "run.json";
+  const Outcome outcome = Run(Cat("--data ", bundle, " --k 10 --json ", json_path.string()));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("sim_hard left out"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("5 requests instead of 200"), std::string::npos) << outcome.err;
+  const auto json = nlohmann::json::parse(ReadAll(json_path));
+  EXPECT_EQ(json.at("requests").at("candidates_mean"), 3);
+  EXPECT_EQ(json.at("requests").at("behaviours_mean"), 100);  // nothing held out
+  EXPECT_EQ(json.at("settings").at("hyperplanes_loaded_bits"), 64);
+  // The loaded hyperplanes make another difference than those of the seed.
+  const std::string eta = Cat("--data ", bundle, " --k 10 --methods eta:64,eta:128 ");
+  const Rows loaded = RunForRows(eta);
+  const Rows gaussian = RunForRows(eta + "--hyperplanes gaussian");
+  EXPECT_NE(loaded[0].at("recall"), gaussian[0].at("recall"));
+  EXPECT_EQ(loaded[1].at("recall"), gaussian[1].at("recall"));
+  ExpectBadInput(Cat("--data ", bundle, " --methods sim_hard"), "sim_hard");
+  ExpectBadInput(Cat("--data ", bundle, " --users 5"), "--users");
+}
+
+TEST_F(RetrievalBench, AcceptsEmptyHistories) {
+  const Rows rows =
+      RunForRows(Cat(kTiny, kSmallRequests, " --methods exact,eta:64,recent --held-out 1000 "));
+  ASSERT_EQ(rows.size(), 3);
+  for (const auto& row : rows) {
+    EXPECT_EQ(row.at("l_mean"), "0.000");
+    for (const char* column :
+         {"recall", "recall_p5", "recall_ties", "attention_mass", "bytes_per_behaviour"}) {
+      EXPECT_EQ(row.at(column), "") << column;
+    }
+    EXPECT_GT(std::stod(row.at("p50_us")), 0);
+  }
+}
+
+TEST_F(RetrievalBench, CutsHistories) {
+  const Rows rows = RunForRows(
+      Cat(kTiny, kSmallRequests, " --methods exact --held-out 0 --max-history 64 --k 100"));
+  ASSERT_EQ(rows.size(), 1);
+  EXPECT_EQ(rows[0].at("l_mean"), "64.000");
+  EXPECT_EQ(rows[0].at("recall"), "1.000000");
+  EXPECT_EQ(rows[0].at("attention_mass"), "1.000000");
+}
+
+}  // namespace
+}  // namespace eta
