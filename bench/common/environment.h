@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What a report says about the machine and its settings.
 #pragma once
 
 #include <optional>
@@ -8,10 +9,10 @@
 
 namespace eta::bench {
 
-// The machine and its settings: what one needs to know to repeat a measurement. A value that cannot
-// be found out is "unknown"; a variable that is not set is "not set".
+// The machine and its settings: what is needed to repeat a measurement. A text that cannot be found
+// out is "unknown"; a variable that is not set is "not set".
 struct Environment {
-  std::string date;                 // UTC, ISO 8601
+  std::string date;                 // and time in UTC, ISO 8601
   std::string cpu;                  // model
   int logical_cpus;                 // of the machine
   int usable_cpus;                  // of this process
@@ -20,10 +21,11 @@ struct Environment {
   std::optional<double> mhz_end;
   std::string counters;  // "cycles, instructions", or why they do not count
   std::string kernel;    // operating system
-  double load_average;   // of the last minute, at the start
+  double load_average;   // of the last minute, at the start; -1 if unknown
   std::vector<std::pair<std::string, std::string>> variables;  // that steer OpenMP and BLAS
 };
 
+// Reads all but `mhz_end` and `counters`, which the caller fills in. Never fails.
 Environment ReadEnvironment();
 
 }  // namespace eta::bench

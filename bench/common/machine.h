@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the machine did meanwhile: where threads ran, context switches, clock speed, counters.
+// What the machine does during a measurement: where threads run, context switches, clock speed, CPU
+// counters.
 #pragma once
 
 #include <cstdint>
@@ -19,32 +20,34 @@ void PinThread(int cpu);
 // `cpus`, one each. Throws std::invalid_argument when there are fewer CPUs.
 void PinOpenMpThreads(const std::vector<int>& cpus, int threads);
 
-// Clock speed in MHz, mean over the CPUs that sysfs (else /proc/cpuinfo) lists. A virtual machine
-// may name a constant. Nothing where neither says.
+// Clock speed in MHz, mean over the CPUs that sysfs (else /proc/cpuinfo) lists; nothing where
+// neither has it. A virtual machine may report a constant.
 std::optional<double> CpuMegahertz();
 
-// Processor time of the calling thread: does not count what other programs take meanwhile.
+// Processor time of the calling thread in seconds, which leaves out what other programs take.
 double ThreadCpuSeconds();
 
-// Of the whole process since its start.
+// Context switches of the whole process since its start.
 struct ContextSwitches {
   uint64_t voluntary = 0;    // a thread waited
   uint64_t involuntary = 0;  // another thread or program got the CPU
 };
+// Zeros where the system does not count them.
 ContextSwitches ReadContextSwitches();
 
 // Counts events of the calling thread by perf_event_open, in user mode.
 class EventCounter {
  public:
-  // As perf_event_attr has them.
+  // `type` and `config` as in perf_event_attr. Where the system refuses, the counter does not work.
   EventCounter(uint32_t type, uint64_t config);
   ~EventCounter();
   EventCounter(const EventCounter&) = delete;
   EventCounter& operator=(const EventCounter&) = delete;
 
   bool works() const { return file_ >= 0; }
-  const std::string& error() const { return error_; }  // why it does not work
-  // Events so far. Nothing where it does not work, or where others had the counter meanwhile.
+  const std::string& error() const { return error_; }  // empty when it works
+  // Events since the construction. Nothing where the counter does not work, or where it was shared
+  // with others, so that it missed some events.
   std::optional<uint64_t> Read() const;
 
  private:

@@ -4,9 +4,8 @@
 #include <iostream>
 #include <new>
 #include <stdexcept>
-#include <string>
 
-#include "bench/retrieval/verify.h"
+#include "bench/common/text.h"
 #include "core/base/check.h"
 
 namespace eta::bench {
@@ -17,11 +16,7 @@ constexpr int kBadInput = 2;
 constexpr int kMismatch = 3;
 
 int Fail(const char* program, int exit_code, const char* message) {
-  std::string line = message;  // may hold arguments and texts of files, whatever is in them
-  for (char& c : line) {
-    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = ' ';
-  }
-  std::cerr << program << ": " << line << '\n';
+  std::cerr << program << ": " << OneLine(message) << '\n';
   return exit_code;
 }
 

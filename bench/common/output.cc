@@ -81,8 +81,6 @@ int TryLock(const std::string& lock_path, const std::string& path) {
   }
 }
 
-}  // namespace
-
 void CheckWritable(const std::string& path) {
   std::error_code error;
   if (fs::is_directory(path, error)) Fail(path, "it is a folder");
@@ -91,6 +89,26 @@ void CheckWritable(const std::string& path) {
   const fs::path temporary = TemporaryBeside(Resolve(path));
   WriteTo(temporary, "wb", path, "");
   fs::remove(temporary, error);
+}
+
+bool IsSameFile(const std::string& a, const std::string& b) {
+  std::error_code error;
+  // Absolute first: a relative name of a file that does not exist yet would stay as it is.
+  const fs::path first = fs::weakly_canonical(fs::absolute(a, error), error);
+  return a == b || (!error && first == fs::weakly_canonical(fs::absolute(b, error), error));
+}
+
+}  // namespace
+
+void CheckOutputs(std::initializer_list<std::string> paths) {
+  for (auto path = paths.begin(); path != paths.end(); ++path) {
+    if (path->empty()) continue;
+    for (auto other = paths.begin(); other != path; ++other) {
+      Require(other->empty() || !IsSameFile(*path, *other), "two outputs are to be written to ",
+              *path);
+    }
+    CheckWritable(*path);
+  }
 }
 
 void WriteWholeFile(const std::string& path, const std::string& content) {

@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
+// Files that appear whole or not at all, locks on them, and progress on a terminal.
 #pragma once
 
+#include <initializer_list>
 #include <string>
 
 namespace eta::bench {
 
-// Throws DataError unless a file can be written at `path`. Changes nothing, so that a long run can
-// find out at its start.
-void CheckWritable(const std::string& path);
+// Checks the names of all outputs of a program, so that a long run fails at its start; changes
+// nothing. Empty names are left out. Throws DataError when a file cannot be written, and
+// std::invalid_argument when two names mean the same file, by whatever path.
+void CheckOutputs(std::initializer_list<std::string> paths);
 
 // Writes a file so that it appears complete or not at all: through a temporary file beside it that
 // is renamed. A device or pipe, such as /dev/stdout, is appended to directly. Throws DataError.
 void WriteWholeFile(const std::string& path, const std::string& content);
 
-// For as long as it lives, no other process can have the lock of the same file, by whatever path.
-// It is a file beside it, path + ".lock", because WriteWholeFile puts another file in its place; a
-// killed process may leave it, unlocked. Throws DataError where another has it. Nothing to do
-// without a name.
+// During its life no other process can have the lock of the same file, by whatever path. The lock
+// is a file beside it, path + ".lock", because WriteWholeFile puts a new file in the place of the
+// old one; a killed process may leave the lock file behind, unlocked. The constructor throws
+// DataError when another process has the lock. An empty path locks nothing.
 class FileLock {
  public:
   explicit FileLock(const std::string& path);
@@ -29,8 +32,8 @@ class FileLock {
   int file_ = -1;
 };
 
-// Shows how far a run is on one line of stderr, if that is a terminal, and wipes the line at the
-// end.
+// Shows how far a run is, on one line of stderr, and wipes the line at the end. Shows nothing where
+// stderr is not a terminal.
 class Progress {
  public:
   explicit Progress(bool is_wanted);

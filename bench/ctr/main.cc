@@ -10,32 +10,22 @@
 
 #include "bench/common/environment.h"
 #include "bench/common/main.h"
+#include "bench/common/options.h"
 #include "bench/common/output.h"
 #include "bench/ctr/measure.h"
 #include "bench/ctr/options.h"
 #include "bench/ctr/report.h"
-#include "core/base/check.h"
-#include "core/base/simd_env.h"
-#include "simd/target.h"
 
 namespace eta::bench {
 namespace {
 
 constexpr int kMismatch = 1;
 
-std::string ApplyTarget(const CtrOptions& options) {
-  if (options.target.empty()) return ApplyTargetFromEnvironment();
-  ForceTargetOrThrow(options.target);
-  return simd::TargetName(simd::ActiveTarget());
-}
-
 int Run(int argc, char** argv) {
   const std::optional<CtrOptions> options = ParseCtrOptions(argc, argv);
   if (!options) return 0;
-  const std::string target = ApplyTarget(*options);
-  for (const std::string& file : {options->csv, options->json}) {
-    if (!file.empty()) CheckWritable(file);
-  }
+  const std::string target = SelectTarget(options->target);
+  CheckOutputs({options->csv, options->json});
   const Environment environment = ReadEnvironment();
   std::optional<Progress> progress(true);
   std::vector<CtrContender> contenders;
@@ -50,7 +40,8 @@ int Run(int argc, char** argv) {
     std::cout << CheckText(contenders) << std::flush;
     return agrees ? 0 : kMismatch;
   }
-  // A pipe is read afterwards only: what feeds it may run PyTorch, and not at the same time.
+  // Read twice: first to find a bad file before the long measurement. A pipe is read only after it,
+  // because the program that feeds it may run PyTorch meanwhile.
   if (std::filesystem::is_regular_file(options->torch)) ReadTorchRows(*options);
   MeasureContenders(*options, contenders, [&](const std::string& text) { progress->Show(text); });
   progress->Show("reading PyTorch's times");
@@ -58,7 +49,7 @@ int Run(int argc, char** argv) {
   progress.reset();
   if (environment.load_average > 1.0) {
     std::cerr << "note: load average " << environment.load_average
-              << " at the start; latencies hold what other programs took\n";
+              << " at the start: other programs disturb the timings\n";
   }
   std::cout << "requests of " << options->candidates << " candidates and a history of "
             << options->length << ", one thread, target " << target << ", " << environment.cpu

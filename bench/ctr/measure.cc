@@ -13,7 +13,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Requests of one model: the n-th of each is the same draw.
+// Requests of one model. The n-th request is the same draw for every model.
 class Requests {
  public:
   Requests(const CtrExport& data, const CtrOptions& options)
@@ -34,7 +34,7 @@ class Requests {
   std::span<const int32_t> candidates() const { return candidates_; }
 
  private:
-  // A behaviour of anybody, so that popular items are as common as in the data.
+  // A behaviour of any user, so that popular items are as common as in the data.
   int32_t Draw() {
     const auto& behaviours = data_.bundle.histories.items;
     if (behaviours.empty()) {
@@ -122,7 +122,7 @@ void MeasureContenders(const CtrOptions& options, std::vector<CtrContender>& con
         options.requests * (round + 1) / options.rounds - options.requests * round / options.rounds;
     for (Runner& runner : runners) {
       progress(Cat("round ", round + 1, " of ", options.rounds, ": ", runner.contender.folder));
-      // Two untimed ones bring back what the other models' turns drove out of the caches.
+      // Two untimed requests bring back what the other models' turns drove out of the caches.
       for (size_t i = 0; share > 0 && i < 2; ++i) runner.Run(false);
       for (size_t i = 0; i < share; ++i) runner.Run(true);
     }

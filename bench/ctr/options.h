@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The command line of ctr_bench.
 #pragma once
 
 #include <cstddef>
@@ -25,8 +26,8 @@ struct CtrOptions {
   std::vector<std::string> command_line;
 };
 
-// Reads the command line. Nothing when help was asked for and printed. Throws
-// std::invalid_argument, one line, on anything that is wrong.
+// Reads the command line. Nothing when there is no more to do because help or the version was
+// printed. Throws std::invalid_argument, one line, on anything that is wrong.
 std::optional<CtrOptions> ParseCtrOptions(int argc, char** argv);
 
 }  // namespace eta::bench

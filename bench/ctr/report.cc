@@ -9,6 +9,7 @@
 #include <set>
 
 #include "bench/common/build_info.h"
+#include "bench/common/text.h"
 #include "core/base/check.h"
 #include "core/retrieval/metrics.h"
 
@@ -23,7 +24,7 @@ struct Row {
   std::optional<double> auc, gauc, log_loss, difference;
   double p50_us, p99_us;
   std::optional<double> prepare_us, score_us, user_bytes, item_bytes;
-  double candidates_per_s;  // of processor time; PyTorch's: of time
+  double candidates_per_s;  // per second of processor time; for PyTorch of wall time
   std::optional<double> versus_torch, versus_full;
 };
 
@@ -59,8 +60,8 @@ std::vector<Row> Rows(const CtrReport& report) {
     rows.push_back(RowOf(contender, report.options.candidates));
   }
   const auto full = std::ranges::find(rows, "full_attention", &Row::model);
-  // By processor time: on a busy machine a longer request is interrupted more often, which would
-  // flatter the shorter ones.
+  // By processor time: on a busy machine a longer request is interrupted more often, so wall time
+  // would flatter the faster models.
   const std::optional<double> full_rate =
       full == rows.end() ? std::nullopt : std::optional(full->candidates_per_s);
   std::vector<Row> torch_rows;
@@ -81,13 +82,6 @@ std::vector<Row> Rows(const CtrReport& report) {
   return rows;
 }
 
-std::string Number(const std::optional<double>& value, int digits) {
-  if (!value) return "-";
-  char text[64];
-  std::snprintf(text, sizeof(text), "%.*f", digits, *value);
-  return text;
-}
-
 struct Column {
   const char* name;
   const char* title[2];
@@ -101,26 +95,30 @@ constexpr Column kColumns[] = {
      [](const Row& r) -> std::string {
        return !r.has_tables ? "-" : *r.has_tables ? "yes" : "no";
      }},
-    {"auc", {"", "AUC"}, [](const Row& r) { return Number(r.auc, 4); }},
-    {"gauc", {"", "GAUC"}, [](const Row& r) { return Number(r.gauc, 4); }},
-    {"log_loss", {"log", "loss"}, [](const Row& r) { return Number(r.log_loss, 4); }},
-    {"request_p50_us", {"request", "p50 us"}, [](const Row& r) { return Number(r.p50_us, 1); }},
-    {"request_p99_us", {"request", "p99 us"}, [](const Row& r) { return Number(r.p99_us, 1); }},
-    {"prepare_p50_us", {"prepare", "p50 us"}, [](const Row& r) { return Number(r.prepare_us, 1); }},
-    {"score_p50_us", {"score", "p50 us"}, [](const Row& r) { return Number(r.score_us, 1); }},
+    {"auc", {"", "AUC"}, [](const Row& r) { return Fixed(r.auc, 4, "-"); }},
+    {"gauc", {"", "GAUC"}, [](const Row& r) { return Fixed(r.gauc, 4, "-"); }},
+    {"log_loss", {"log", "loss"}, [](const Row& r) { return Fixed(r.log_loss, 4, "-"); }},
+    {"request_p50_us", {"request", "p50 us"}, [](const Row& r) { return Fixed(r.p50_us, 1, "-"); }},
+    {"request_p99_us", {"request", "p99 us"}, [](const Row& r) { return Fixed(r.p99_us, 1, "-"); }},
+    {"prepare_p50_us",
+     {"prepare", "p50 us"},
+     [](const Row& r) { return Fixed(r.prepare_us, 1, "-"); }},
+    {"score_p50_us", {"score", "p50 us"}, [](const Row& r) { return Fixed(r.score_us, 1, "-"); }},
     {"candidates_per_core_s",
      {"candidates", "per core s"},
-     [](const Row& r) { return Number(r.candidates_per_s, 0); }},
-    {"bytes_per_user", {"bytes per", "user"}, [](const Row& r) { return Number(r.user_bytes, 0); }},
+     [](const Row& r) { return Fixed(r.candidates_per_s, 0, "-"); }},
+    {"bytes_per_user",
+     {"bytes per", "user"},
+     [](const Row& r) { return Fixed(r.user_bytes, 0, "-"); }},
     {"table_bytes_per_item",
      {"tables,", "bytes/item"},
-     [](const Row& r) { return Number(r.item_bytes, 0); }},
+     [](const Row& r) { return Fixed(r.item_bytes, 0, "-"); }},
     {"speed_vs_torch",
      {"speed vs", "PyTorch"},
-     [](const Row& r) { return Number(r.versus_torch, 1); }},
+     [](const Row& r) { return Fixed(r.versus_torch, 1, "-"); }},
     {"speed_vs_full_attention",
      {"vs full", "attention"},
-     [](const Row& r) { return Number(r.versus_full, 2); }},
+     [](const Row& r) { return Fixed(r.versus_full, 2, "-"); }},
 };
 
 std::string Padded(const std::string& text, int width) {
@@ -181,7 +179,7 @@ std::string CheckText(const std::vector<CtrContender>& contenders) {
     char line[160];
     std::snprintf(line, sizeof(line), "%-16s %9zu  %24.3g  %8s  %12s  %s\n",
                   CtrUnitName(contender.data->unit), check.logits.size(), check.largest_difference,
-                  Number(check.auc, 5).c_str(), Number(check.exported_auc, 5).c_str(),
+                  Fixed(check.auc, 5, "-").c_str(), Fixed(check.exported_auc, 5, "-").c_str(),
                   check.agrees() ? "ok" : "MISMATCH");
     text += line;
   }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What a run of ctr_bench says.
 #pragma once
 
 #include <optional>
@@ -11,7 +12,7 @@
 
 namespace eta::bench {
 
-// PyTorch's time of the same request, from scripts/torch_latency.py.
+// PyTorch's time for the same requests, from scripts/torch_latency.py; means over `runs` lines.
 struct TorchRow {
   std::string model;
   std::string torch;  // version
@@ -21,8 +22,8 @@ struct TorchRow {
   size_t runs = 0;
 };
 
-// Reads JSON lines. Throws DataError when a line is malformed, or is of other candidates, history
-// length or threads than this run.
+// Reads the JSON lines of --torch, one row for each model; none without --torch. Throws DataError
+// when a line is malformed, or was measured with other candidates, history length or threads.
 std::vector<TorchRow> ReadTorchRows(const CtrOptions& options);
 
 struct CtrReport {
@@ -33,9 +34,11 @@ struct CtrReport {
   Environment environment;
 };
 
-// Our logits against the exported ones; one line a model.
+// Our logits against the exported ones; one line for each model.
 std::string CheckText(const std::vector<CtrContender>& contenders);
 
+// One line for each model, then one for each of PyTorch's. The CSV and the JSON hold the same
+// values.
 std::string CtrTableText(const CtrReport& report);
 std::string CtrCsvText(const CtrReport& report);
 std::string CtrJsonText(const CtrReport& report);

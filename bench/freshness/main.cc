@@ -9,11 +9,11 @@
 
 #include "bench/common/environment.h"
 #include "bench/common/main.h"
+#include "bench/common/options.h"
 #include "bench/common/output.h"
 #include "bench/freshness/measure.h"
+#include "bench/freshness/options.h"
 #include "bench/freshness/report.h"
-#include "core/base/check.h"
-#include "core/base/simd_env.h"
 
 namespace eta::bench {
 namespace {
@@ -21,10 +21,8 @@ namespace {
 int Run(int argc, char** argv) {
   const std::optional<FreshnessOptions> options = ParseFreshnessOptions(argc, argv);
   if (!options) return 0;
-  const std::string target = ApplyTargetFromEnvironment();
-  for (const std::string& file : {options->csv, options->json}) {
-    if (!file.empty()) CheckWritable(file);
-  }
+  const std::string target = SelectTarget("");
+  CheckOutputs({options->csv, options->json});
   FreshnessReport report{*options, target, ReadEnvironment(), {}, {}};
   std::optional<Progress> progress(true);
   report.rows = MeasureFreshness(*options, [&](const std::string& text) { progress->Show(text); });

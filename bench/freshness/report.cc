@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/common/build_info.h"
+#include "bench/common/text.h"
 #include "core/base/check.h"
 
 namespace eta::bench {
@@ -12,12 +13,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string Number(const std::optional<double>& value) {
-  if (!value) return "";
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.5f", *value);
-  return text;
-}
+std::string Number(const std::optional<double>& value) { return Fixed(value, 5, ""); }
 
 Json OrNull(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
 

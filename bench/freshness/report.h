@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What a run of freshness_bench says.
 #pragma once
 
 #include <string>
@@ -17,6 +18,7 @@ struct FreshnessReport {
   FreshnessCosts costs;
 };
 
+// The rows as a table, then one line of costs. The CSV has the rows, the JSON both.
 std::string FreshnessText(const FreshnessReport& report);
 std::string FreshnessCsv(const FreshnessReport& report);
 std::string FreshnessJson(const FreshnessReport& report);

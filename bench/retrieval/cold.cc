@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <fstream>
 #include <numeric>
-#include <optional>
 #include <utility>
 
 #include "bench/retrieval/quality.h"
@@ -19,7 +18,7 @@ namespace eta::bench {
 namespace {
 
 constexpr size_t kMega = size_t{1} << 20;
-constexpr size_t kObjectBytes = 128;  // of a prepared history beside bytes(), roughly
+constexpr size_t kObjectBytes = 128;  // what a prepared history takes beside bytes(), roughly
 
 // The largest cache that sysfs lists for the first CPU; 0 where it lists none.
 size_t SizeFromSysfs() {
@@ -62,7 +61,8 @@ class Ring {
     for (const auto& history : histories_) copy_bytes_ += history->bytes();
   }
 
-  // How many copies exceed `bytes`. Nothing can be cold where a method keeps nothing.
+  // How many copies together exceed `bytes`. One copy where a method keeps nothing that could be
+  // cold.
   size_t CopiesFor(size_t bytes) const { return copy_bytes_ == 0 ? 1 : bytes / copy_bytes_ + 1; }
   size_t MemoryOf(size_t copies) const {
     return copies * (copy_bytes_ + requests_.size() * kObjectBytes);
@@ -80,7 +80,11 @@ class Ring {
     for (size_t r = begin; r < begin + size; ++r) {
       batch_.push_back({histories_[first + r].get(), requests_[r].candidates});
     }
-    contender_.Answer(batch_, k, pass > 0 ? std::optional(pass - 1) : std::nullopt);
+    if (pass == 0) {
+      contender_.WarmUp(batch_, k);
+    } else {
+      contender_.Answer(batch_, k, pass - 1);
+    }
   }
 
  private:
@@ -98,13 +102,13 @@ class Ring {
   std::vector<Request> batch_;
 };
 
-// Reading this fills the cache with it; empty where rings are long enough by themselves.
+// A buffer that fills the cache when it is read; empty where rings are long enough by themselves.
 class Flusher {
  public:
   explicit Flusher(size_t bytes) : words_(bytes / sizeof(uint64_t), 1) {}
 
   void Flush() {
-    // The sum goes somewhere, or the compiler would leave the reading out.
+    // The sum is stored, or the compiler would leave out the reading.
     sum_ = std::accumulate(words_.begin(), words_.end(), sum_);
   }
 
@@ -131,7 +135,7 @@ std::vector<Ring> MakeRings(std::vector<Contender>& contenders,
   return rings;
 }
 
-// Fills in what was decided, and grows the rings if they are to be the way.
+// Decides between copies and flushing, grows the rings in the first case, and fills in the report.
 void KeepCold(std::vector<Ring>& rings, ColdReport& report) {
   const size_t bytes = kColdFactor * report.cache.bytes;
   size_t with_copies = 0;
@@ -155,7 +159,8 @@ LastLevelCache FindLastLevelCache(const Options& options) {
   if (const size_t size = SizeFromSysfs(); size > 0) return {size, "sysfs"};
   if (const size_t size = SizeFromSysconf(); size > 0) return {size, "sysconf"};
   throw std::invalid_argument(
-      "--cache cold: the size of the last-level cache is not to be found out; give it by --llc-mb");
+      "--cache cold: the system does not tell the size of the last-level cache; give it by "
+      "--llc-mb");
 }
 
 ColdReport MeasureCold(std::vector<Contender>& contenders, const DataSet& data,

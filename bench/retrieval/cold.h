@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// --cache cold: every timed request is of a user whose prepared history is in no cache.
+// --cache cold: every timed request has a prepared history that is in no cache.
 #pragma once
 
 #include <cstddef>
@@ -13,22 +13,22 @@
 
 namespace eta::bench {
 
-// The cache that all memory traffic of a CPU passes last.
+// The cache nearest to memory.
 struct LastLevelCache {
   size_t bytes;
   std::string source;  // sysfs, sysconf or --llc-mb
 };
 
-// Throws std::invalid_argument when its size is neither given nor to be found out.
+// Throws std::invalid_argument when its size is not given and the system does not tell it.
 LastLevelCache FindLastLevelCache(const Options& options);
 
-// How a run kept its requests cold. Prepared histories of all requests and as many copies of them
-// as make kColdFactor times the cache are held, per method, and used in turn, so that between two
-// uses of one the whole ring has passed through the cache. Where that memory is too much, one copy
-// is held and a buffer of kColdFactor times the cache is read before each turn of a method.
+// How a run kept its requests cold. Each method holds so many copies of all prepared histories that
+// they exceed kColdFactor times the cache, and uses them in turn: between two uses of one history
+// the whole ring has passed through the cache. Where that takes too much memory, a method holds one
+// copy, and a buffer of kColdFactor times the cache is read before each of its turns.
 struct ColdReport {
   LastLevelCache cache;
-  size_t memory_limit;    // bytes
+  size_t memory_limit;    // in bytes, of all prepared histories
   bool is_flushed;        // by reading a buffer; else by using copies in turn
   size_t turn;            // requests that a method answers in a row
   size_t prepared_bytes;  // of all methods and copies
@@ -36,9 +36,10 @@ struct ColdReport {
 
 inline constexpr size_t kColdFactor = 2;
 
-// As Measure, but cold. Passes go over all requests; the first one is untimed and judged. Histories
-// are prepared before it. What all users share (code table, embeddings) is as warm as the requests
-// of the other users leave it. Throws std::invalid_argument when the memory limit is too low.
+// As Measure, but cold. All histories are prepared first. Passes then go over all requests; the
+// first one is untimed, and recall is judged by it. What all users share (code table, embeddings)
+// is as warm as the requests of the other users leave it. Throws std::invalid_argument when the
+// memory limit is too low.
 ColdReport MeasureCold(std::vector<Contender>& contenders, const DataSet& data,
                        std::span<const UserRequest> requests, const Options& options,
                        Progress& progress);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The columns of a result, in the order of the CSV: an interface that plots and comparisons read.
+// The columns of a result, in the order of the CSV. Plots and comparisons read them: they are an
+// interface.
 #pragma once
 
 namespace eta::bench {
@@ -20,8 +21,7 @@ inline constexpr Column kColumns[] = {
     {"target", "what ran it: SIMD target, or FAISS version and mode"},
     {"cache",
      "warm: a method answers each turn of requests once untimed before they are timed; cold: every "
-     "request timed is of a "
-     "user whose prepared history has left all caches (the JSON says how)"},
+     "request timed is of a user whose prepared history has left all caches (the JSON says how)"},
     {"recall",
      "share of the exact inner-product top-K that was returned, by position; top-min(K, n) for a "
      "history of n; mean over the candidates of a request, then over the requests; requests "

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// How sure a median is.
 #pragma once
 
 #include <optional>
@@ -6,6 +7,7 @@
 
 namespace eta::bench {
 
+// Both ends belong to it.
 struct Interval {
   double low;
   double high;

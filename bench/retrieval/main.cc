@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs many retrieval methods on the same requests and reports recall against latency.
-#include <array>
 #include <exception>
-#include <filesystem>
 #include <iostream>
-#include <new>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,33 +14,10 @@
 #include "bench/retrieval/requests.h"
 #include "bench/retrieval/run.h"
 #include "bench/retrieval/sweep/sweep_run.h"
-#include "bench/retrieval/verify.h"
 #include "core/base/check.h"
 
 namespace eta::bench {
 namespace {
-
-bool IsSameFile(const std::string& a, const std::string& b) {
-  namespace fs = std::filesystem;
-  std::error_code error;
-  // Absolute first, or a file that is not there yet would stay as it is written.
-  const fs::path first = fs::weakly_canonical(fs::absolute(a, error), error);
-  return a == b || (!error && first == fs::weakly_canonical(fs::absolute(b, error), error));
-}
-
-void CheckOutputs(const Options& options) {
-  const std::array<const std::string*, 4> files{&options.csv, &options.json, &options.load_csv,
-                                                &options.cells};
-  for (size_t i = 0; i < files.size(); ++i) {
-    if (files[i]->empty()) continue;
-    for (size_t j = 0; j < i; ++j) {
-      // By whatever path: a table in the place of --cells would lose all finished cells.
-      Require(files[j]->empty() || !IsSameFile(*files[i], *files[j]),
-              "two outputs are to be written to ", *files[i]);
-    }
-    CheckWritable(*files[i]);
-  }
-}
 
 void PrintNotes(const std::vector<std::string>& notes) {
   for (const std::string& note : notes) std::cerr << "note: " << note << '\n';
@@ -88,7 +62,7 @@ int Run(int argc, char** argv) {
   const std::optional<Options> options = ParseOptions(argc, argv);
   if (!options) return 0;
   const Machine machine = PrepareMachine(*options);
-  CheckOutputs(*options);
+  CheckOutputs({options->csv, options->json, options->load_csv, options->cells});
   if (options->sweep.empty()) {
     RunOnce(*options, machine);
   } else {

@@ -23,12 +23,12 @@ MethodOptions MakeMethodOptions(const Options& options, const DataSet& data, Spl
   method_options.seed = options.seed;
   method_options.hyperplanes = options.hyperplanes.value_or(HyperplaneKind::kGaussian);
   if (data.hyperplanes) method_options.loaded = &*data.hyperplanes;
-  // Where threads share out users each of them calls FAISS with one thread.
+  // Where threads share out users, each of them calls FAISS with one thread.
   method_options.threads = split == Split::kCandidates ? options.threads : 1;
   return method_options;
 }
 
-// Adds what happens during its life to the measurements.
+// Adds the CPU events and context switches during its life to the measurements.
 class Recorder {
  public:
   Recorder(const CpuCounters* counters, Measurements& measurements)
@@ -69,7 +69,8 @@ class Recorder {
   std::optional<uint64_t> instructions_;
 };
 
-// Embeddings, the largest that a method prepares, of one turn for all methods.
+// Limit of what all methods prepare for one turn, counted as if each kept embeddings, the largest
+// that a method keeps.
 constexpr size_t kTurnBytes = size_t{256} << 20;
 
 // The requests of the turn that begins with the first one.
@@ -106,11 +107,7 @@ std::vector<std::unique_ptr<PreparedHistory>> Contender::Prepare(
   return prepared;
 }
 
-void Contender::Answer(std::span<const Request> batch, size_t k, std::optional<size_t> repeat) {
-  if (!repeat) {
-    driver_.Run(batch, k, result_);
-    return;
-  }
+void Contender::Answer(std::span<const Request> batch, size_t k, size_t repeat) {
   {
     const Recorder recorder(counters_, measurements_);
     const auto start = Clock::now();
@@ -118,13 +115,13 @@ void Contender::Answer(std::span<const Request> batch, size_t k, std::optional<s
     measurements_.retrieve_seconds += SecondsSince(start);
   }
   measurements_.repeat_latencies.resize(
-      std::max(measurements_.repeat_latencies.size(), *repeat + 1));
+      std::max(measurements_.repeat_latencies.size(), repeat + 1));
   measurements_.candidates += result_.offsets.back();
   for (size_t r = 0; r < batch.size(); ++r) {
     const double seconds = result_.seconds[r];
     measurements_.codes += batch[r].candidates.size() * batch[r].history->length();
     measurements_.latencies.push_back(seconds);
-    measurements_.repeat_latencies[*repeat].push_back(seconds);
+    measurements_.repeat_latencies[repeat].push_back(seconds);
     measurements_.latencies_per_candidate.push_back(
         seconds / static_cast<double>(batch[r].candidates.size()));
   }
@@ -166,12 +163,10 @@ void Calibrate(std::vector<Contender>& contenders, std::span<const UserRequest> 
   }
 }
 
-// With one request per thread the threads would mostly wait for the longest history; too many would
-// need the memory of all their histories.
 size_t TurnSize(const Options& options, size_t num_requests) {
   const Split split = ResolveSplit(options.split, num_requests, options.threads);
   if (options.threads == 1 || split == Split::kCandidates) return kTurn;
-  return std::max<size_t>(64, 8 * static_cast<size_t>(options.threads));
+  return std::max(kFewestSharedTurn, kTurnPerThread * static_cast<size_t>(options.threads));
 }
 
 namespace {
@@ -192,7 +187,7 @@ void MeasureTurn(std::vector<Contender>& contenders, std::span<const UserRequest
     const size_t end = std::min(begin + kRepeatsPerTurn, options.repeats);
     for (size_t i = 0; i < contenders.size(); ++i) {
       const size_t c = (i + rotation) % contenders.size();
-      contenders[c].Answer(batches[c], options.k, std::nullopt);
+      contenders[c].WarmUp(batches[c], options.k);
       for (size_t r = begin; r < end; ++r) contenders[c].Answer(batches[c], options.k, r);
     }
   }

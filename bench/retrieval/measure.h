@@ -19,11 +19,12 @@
 
 namespace eta::bench {
 
+// What was measured of one method.
 struct Measurements {
   // Seconds; one per request and repeat.
   std::vector<double> latencies;
   std::vector<double> latencies_per_candidate;
-  std::vector<std::vector<double>> repeat_latencies;  // the same, apart by repeat
+  std::vector<std::vector<double>> repeat_latencies;  // the latencies of each repeat
   double retrieve_seconds = 0;                        // wall time of all timed runs
   size_t candidates = 0;                              // answered in that time
   size_t codes = 0;  // candidates x behaviours, summed over all timed requests
@@ -39,11 +40,11 @@ struct Measurements {
   std::vector<double> recall;
   std::vector<double> recall_ties;
   std::vector<double> attention_mass;
-  // Of all positions that were returned, whatever their order within a candidate.
+  // Equal where the same positions were returned for every candidate, in whatever order.
   uint64_t positions_digest = 0;
 };
 
-// One method in the race.
+// One method among those that are compared.
 class Contender {
  public:
   // `counters`, if any, must outlive the contender; they count the calling thread only.
@@ -54,12 +55,14 @@ class Contender {
   const Retriever& retriever() const { return *retriever_; }
   Measurements& measurements() { return measurements_; }
   const Measurements& measurements() const { return measurements_; }
-  const BatchResult& result() const { return result_; }  // of the last Run
+  const BatchResult& result() const { return result_; }  // of the last batch
 
   // Prepares the histories of the requests and adds the time to the measurements.
   std::vector<std::unique_ptr<PreparedHistory>> Prepare(std::span<const UserRequest> requests);
-  // Answers a batch; the latencies are kept if this is a `repeat`, numbered from 0.
-  void Answer(std::span<const Request> batch, size_t k, std::optional<size_t> repeat);
+  // Answers a batch untimed.
+  void WarmUp(std::span<const Request> batch, size_t k) { driver_.Run(batch, k, result_); }
+  // Answers a batch and adds its times to the measurements, as those of a repeat, numbered from 0.
+  void Answer(std::span<const Request> batch, size_t k, size_t repeat);
 
  private:
   std::unique_ptr<Retriever> retriever_;
@@ -69,8 +72,9 @@ class Contender {
   Measurements measurements_;
 };
 
-// Builds the methods. A method of the default list that the data cannot support is left out with a
-// line in `notes`. Throws std::invalid_argument when a method that was asked for cannot be built.
+// Builds the methods. `data` must outlive them. A method of the default list that the data cannot
+// support is left out, with a line in `notes`. Throws std::invalid_argument when a method that was
+// asked for cannot be built.
 std::vector<Contender> MakeContenders(const Options& options, const DataSet& data,
                                       size_t num_requests, const CpuCounters* counters,
                                       std::vector<std::string>& notes);
@@ -78,19 +82,24 @@ std::vector<Contender> MakeContenders(const Options& options, const DataSet& dat
 // Lets every method calibrate itself on the request with the median history.
 void Calibrate(std::vector<Contender>& contenders, std::span<const UserRequest> requests, size_t k);
 
-// Requests that a method answers in a row: at least kTurn, so that branch predictors and the
-// nearest caches cannot hold one request, and more where threads share out users.
+// Requests that a method answers in a row: kTurn, or more where threads share out users.
 size_t TurnSize(const Options& options, size_t num_requests);
 
+// So many that branch predictors and the nearest caches cannot hold one request.
 inline constexpr size_t kTurn = 16;
+
+// Where threads share out users: enough per thread that they seldom wait for the longest history.
+// All histories of a turn are in memory, so there are no more.
+inline constexpr size_t kTurnPerThread = 8;
+inline constexpr size_t kFewestSharedTurn = 64;
 
 // Repeats of a turn before the next method has its turn.
 inline constexpr size_t kRepeatsPerTurn = 3;
 
 // Measures all methods interleaved: a turn of requests goes through all methods, once for every
 // kRepeatsPerTurn repeats, in an order that rotates, so that drift of clock speed or of other load
-// hits all alike. A method first answers its turn once untimed. Where histories are long a turn
-// has fewer requests, but two or more, to bound the memory that they take.
+// hits all alike. A method first answers its turn once untimed. Where histories are long a turn has
+// fewer requests, two at least, to bound the memory that they take.
 void Measure(std::vector<Contender>& contenders, const DataSet& data,
              std::span<const UserRequest> requests, const Options& options, Progress& progress);
 

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,10 +16,10 @@
 namespace eta::bench {
 
 // The largest values that the command line accepts.
-inline constexpr uint64_t kMaxCount = std::numeric_limits<int32_t>::max();
 inline constexpr uint64_t kMaxK = 1'000'000;
 inline constexpr uint64_t kMaxCandidates = 1'000'000;
 
+// What is measured, and how.
 struct Options {
   // Data.
   std::string data;  // bundle folder; empty: use the generator
@@ -39,7 +38,8 @@ struct Options {
   std::vector<std::string> methods;
   bool methods_are_default = true;
   size_t k = 64;
-  std::optional<HyperplaneKind> hyperplanes;  // nothing: the bundle's where they fit, else Gaussian
+  // Nothing: those of the bundle for codes of their width, else Gaussian ones.
+  std::optional<HyperplaneKind> hyperplanes;
 
   // Measuring.
   int threads = 1;
@@ -74,8 +74,8 @@ struct Options {
 // Fewer expected arrivals in --load-seconds are refused.
 inline constexpr double kFewestArrivals = 20;
 
-// Reads the command line. Nothing when there is no more to do: help, the version or the list of
-// methods has been printed. Throws std::invalid_argument, one line, on anything that is wrong.
+// Reads the command line. Nothing when there is no more to do because help, the version or the list
+// of methods was printed. Throws std::invalid_argument, one line, on anything that is wrong.
 std::optional<Options> ParseOptions(int argc, char** argv);
 
 }  // namespace eta::bench

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Recall and attention mass of what methods return.
 #pragma once
 
 #include <cstddef>
@@ -18,10 +19,11 @@ class Contender;
 // order of summation), which are computed once per candidate for all methods.
 class QualityMeter {
  public:
+  // `items` must outlive the meter.
   QualityMeter(const ItemTable& items, size_t k);
 
-  // Adds one request to the measurements of every contender; `index` is its place in their last
-  // batch. A request without history adds nothing.
+  // Judges one request of each contender's last batch, the one at `index`, and adds that to the
+  // measurements. A request without history adds nothing.
   void Add(const UserRequest& request, size_t index, std::vector<Contender>& contenders);
 
  private:

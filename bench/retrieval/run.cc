@@ -4,24 +4,16 @@
 #include <optional>
 #include <utility>
 
+#include "bench/common/options.h"
 #include "bench/retrieval/cold.h"
 #include "bench/retrieval/load/load.h"
 #include "bench/retrieval/measure.h"
 #include "bench/retrieval/rows.h"
 #include "bench/retrieval/verify.h"
 #include "core/base/check.h"
-#include "core/base/simd_env.h"
-#include "simd/target.h"
 
 namespace eta::bench {
 namespace {
-
-// Returns the name of the target that runs.
-std::string ApplyTarget(const Options& options) {
-  if (options.target.empty()) return ApplyTargetFromEnvironment();
-  ForceTargetOrThrow(options.target);
-  return simd::TargetName(simd::ActiveTarget());
-}
 
 std::vector<std::string> MakeNotes(const Options& options, const RequestSummary& requests,
                                    const Environment& environment) {
@@ -59,7 +51,7 @@ void AddSpreadNote(const std::vector<Row>& rows, std::vector<std::string>& notes
 }  // namespace
 
 Machine PrepareMachine(const Options& options) {
-  Machine machine{.target = ApplyTarget(options),
+  Machine machine{.target = SelectTarget(options.target),
                   .environment = ReadEnvironment(),
                   .cpus = UsableCpus(),
                   .counters = std::make_unique<CpuCounters>()};

@@ -15,7 +15,7 @@
 
 namespace eta::bench {
 
-// What is found out once, before any thread is bound to a CPU.
+// What is known of the machine before any thread is bound to a CPU.
 struct Machine {
   std::string target;  // SIMD target that runs
   Environment environment;
@@ -26,8 +26,9 @@ struct Machine {
 // Selects the SIMD target. Throws std::invalid_argument when it is unknown or not available.
 Machine PrepareMachine(const Options& options);
 
-// Throws std::invalid_argument on options that do not fit data or machine; Mismatch.
-// `options` and `data` must outlive the report.
+// Draws the requests, builds the methods, checks them against the scalar reference and measures
+// them. `options` and `data` must outlive the report. Throws std::invalid_argument when the options
+// do not fit data or machine, and Mismatch when a kernel disagrees with its reference.
 Report RunBenchmark(const Options& options, const DataSet& data, const Machine& machine,
                     Progress& progress);
 

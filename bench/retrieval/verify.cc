@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "bench/common/main.h"
 #include "core/base/check.h"
 #include "core/reference/asym.h"
 #include "core/reference/dot.h"
@@ -19,7 +20,7 @@ namespace {
 // The scalar reference is slow, hence a sample.
 constexpr size_t kSampleRequests = 4;
 constexpr size_t kSampleCandidates = 8;
-constexpr size_t kSampleHistory = 1024;  // the most recent; hashing more would take seconds
+constexpr size_t kSampleHistory = 1024;  // the most recent; the reference hashes more in seconds
 
 // One request of the sample with the embeddings of its history, one row after another.
 struct Sample {

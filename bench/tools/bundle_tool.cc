@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes, imports and checks data bundles.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <iostream>
-#include <new>
 #include <numeric>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "bench/common/main.h"
+#include "bench/common/options.h"
+#include "bench/common/text.h"
 #include "core/base/check.h"
 #include "core/base/random.h"
 #include "core/base/staged_folder.h"
@@ -20,30 +21,21 @@
 #include "core/data/npy.h"
 #include "core/retrieval/hyperplanes.h"
 
-namespace eta {
+namespace eta::bench {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kExitError = 2;
 constexpr char kMovielensLicence[] =
     "MovieLens terms of GroupLens (README of the data set): no commercial use without permission";
 constexpr char kMovielensSource[] =
     "MovieLens, https://grouplens.org/datasets/movielens/; cite Harper and Konstan 2015, "
     "doi:10.1145/2827872";
 
-// Texts from files and arguments go on one line each, whatever is in them.
-std::string OneLine(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = ' ';
-  }
-  return text;
-}
-
 struct ImportOptions {
-  fs::path input;
-  fs::path output;
-  fs::path embeddings;
+  std::string input;
+  std::string output;
+  std::string embeddings;
   std::string made_by;
   size_t dim = 64;
   uint64_t seed = 1;
@@ -86,7 +78,6 @@ Matrix<float> ScaledToFloat(const Matrix<double>& matrix) {
 // scripts/import_movielens.py, with the same weights 1 / sqrt((user's count + mean)(item's count +
 // mean)). Inner products are those of the matrix's columns in expectation.
 Matrix<float> ProjectedEmbeddings(const MovielensLog& log, size_t dim, uint64_t seed) {
-  Require(dim >= 1 && dim <= kMaxDim, "--dim is ", dim, " (expected 1 to ", kMaxDim, ")");
   const InteractionCounts counts = CountInteractions(log);
   const double mean_user = Mean(counts.users);
   const double mean_item = Mean(counts.items);
@@ -151,7 +142,7 @@ void ImportMovielens(const ImportOptions& options) {
   bundle.made_by = options.made_by;
   if (bundle.made_by.empty() && given) {
     bundle.made_by = Cat("bundle_tool import-movielens, embeddings given as ",
-                         options.embeddings.filename().string());
+                         fs::path(options.embeddings).filename().string());
   } else if (bundle.made_by.empty()) {
     bundle.made_by = Cat("bundle_tool import-movielens, random projection of the user-item matrix",
                          " dim=", options.dim, " seed=", options.seed);
@@ -219,89 +210,77 @@ void Check(const fs::path& folder) {
   print("digest", BundleDigest(bundle));
 }
 
-void AddGenerate(CLI::App& app, GeneratorOptions& options, fs::path& output) {
+// What the subcommands read from the command line.
+struct Arguments {
+  GeneratorOptions generator;
+  ImportOptions import;
+  std::string input;
+  std::string output;
+};
+
+constexpr const char* kNewBundle = "Bundle folder to make; must not exist";
+constexpr const char* kMovielensFolder = "Folder with ratings.csv, movies.csv (or .dat)";
+
+void AddGenerate(CLI::App& app, Arguments& a) {
   CLI::App* command = app.add_subcommand("generate", "Write a seeded synthetic bundle");
-  command->add_option("--output", output, "Bundle folder to make; must not exist")->required();
-  const auto add = [&](const char* name, auto& value, const char* help) {
-    command->add_option(name, value, help)->capture_default_str();
-  };
-  add("--seed", options.seed, "Same seed and options, same bytes");
-  add("--users", options.users, "Number of users");
-  add("--items", options.items, "Number of items");
-  add("--dim", options.dim, "Dimensions of an embedding, 1 to 4096");
-  add("--categories", options.categories, "Number of item categories");
-  add("--median-length", options.median_length, "Median of the log-normal history length");
-  add("--sigma", options.sigma, "Sigma of the log-normal history length");
-  add("--max-length", options.max_length, "Longest history");
-  add("--fixed-length", options.fixed_length, "If not 0, every history has this length");
-  add("--interests-per-user", options.interests_per_user, "Interests of a user");
-  add("--cross-category-share", options.cross_category_share,
-      "Share of interests that join items of two categories, 0 to 1");
-  command->callback([&] { Generate(options, output); });
+  OptionGroup group(*command, "Options");
+  group.Text("--output", a.output, "DIR", kNewBundle)->required();
+  AddGeneratorOptions(group, a.generator, "--seed");
+  command->callback([&a] { Generate(a.generator, a.output); });
 }
 
-void AddImportMovielens(CLI::App& app, ImportOptions& options) {
+void AddImportMovielens(CLI::App& app, ImportOptions& o) {
   CLI::App* command = app.add_subcommand(
       "import-movielens", "Write a bundle from a MovieLens folder (ratings and movies)");
-  command->add_option("--input", options.input, "Folder with ratings.csv, movies.csv (or .dat)")
-      ->required();
-  command->add_option("--output", options.output, "Bundle folder to make; must not exist")
-      ->required();
-  command->add_option("--embeddings", options.embeddings,
-                      "float32 .npy, one row per item in the order of export-interactions' "
-                      "item_ids.npy; default: a random projection of the user-item matrix");
-  command->add_option("--dim", options.dim, "Dimensions of that projection")->capture_default_str();
-  command->add_option("--seed", options.seed, "Seed of that projection")->capture_default_str();
-  command->add_option("--made-by", options.made_by, "Text for bundle.json: how it was made");
-  command->callback([&] { ImportMovielens(options); });
+  OptionGroup group(*command, "Options");
+  group.Text("--input", o.input, "DIR", kMovielensFolder)->required();
+  group.Text("--output", o.output, "DIR", kNewBundle)->required();
+  group.Text("--embeddings", o.embeddings, "FILE",
+             "float32 .npy, one row per item in the order of export-interactions' item_ids.npy; "
+             "without it a random projection of the user-item matrix");
+  group.Whole("--dim", o.dim, 1, kMaxDim, "Dimensions of that projection");
+  group.Whole("--seed", o.seed, 0, kMaxSeed, "Seed of that projection");
+  group.Text("--made-by", o.made_by, "TEXT", "Text for bundle.json: how it was made");
+  command->callback([&o] { ImportMovielens(o); });
 }
 
-void AddExportInteractions(CLI::App& app, fs::path& input, fs::path& output) {
+void AddExportInteractions(CLI::App& app, Arguments& a) {
   CLI::App* command = app.add_subcommand(
       "export-interactions",
       "Write the user-item pairs of a MovieLens folder as history_offsets.npy and "
       "history_items.npy, with the original ids in user_ids.npy and item_ids.npy");
-  command->add_option("--input", input, "Folder with ratings.csv, movies.csv (or .dat)")
-      ->required();
-  command->add_option("--output", output, "Folder to make; must not exist")->required();
-  command->callback([&] { ExportInteractions(input, output); });
+  OptionGroup group(*command, "Options");
+  group.Text("--input", a.input, "DIR", kMovielensFolder)->required();
+  group.Text("--output", a.output, "DIR", "Folder to make; must not exist")->required();
+  command->callback([&a] { ExportInteractions(a.input, a.output); });
 }
 
-int Fail(const std::string& message) {
-  std::cerr << "bundle_tool: " << OneLine(message) << '\n';
-  return kExitError;
+void AddCheck(CLI::App& app, Arguments& a) {
+  CLI::App* command = app.add_subcommand("check", "Read a bundle, check it and describe it");
+  command->add_option("folder", a.input, "Bundle folder")->required();
+  command->callback([&a] { Check(a.input); });
 }
 
-int Main(int argc, char** argv) {
-  CLI::App app("Makes, imports and checks data bundles, the folders that the benchmarks read.",
-               "bundle_tool");
+int Run(int argc, char** argv) {
+  App app("bundle_tool",
+          "Makes, imports and checks data bundles, the folders that the benchmarks read.");
   app.require_subcommand(1);
-  app.footer("Errors are one line on standard error and exit code 2.");
-  GeneratorOptions generator;
-  ImportOptions import;
-  fs::path input;
-  fs::path output;
-  AddGenerate(app, generator, output);
-  AddImportMovielens(app, import);
-  AddExportInteractions(app, input, output);
-  CLI::App* check = app.add_subcommand("check", "Read a bundle, check it and describe it");
-  check->add_option("folder", input, "Bundle folder")->required();
-  check->callback([&] { Check(input); });
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help
-    return Fail(Cat(error.what(), " (see --help)"));
-  } catch (const std::bad_alloc&) {
-    return Fail("out of memory");
-  } catch (const std::exception& error) {
-    return Fail(error.what());
-  }
-  std::cout.flush();
-  return std::cout ? 0 : Fail("cannot write to standard output");
+  app.footer(
+      "Exit codes: 0 done; 1 unexpected failure; 2 bad arguments or data. An error is one line "
+      "on standard error.");
+  Arguments arguments;
+  AddGenerate(app, arguments);
+  AddImportMovielens(app, arguments.import);
+  AddExportInteractions(app, arguments);
+  AddCheck(app, arguments);
+  if (!app.Parse(argc, argv)) return 0;
+  if (!std::cout.flush()) throw DataError("stdout: cannot be written");
+  return 0;
 }
 
 }  // namespace
-}  // namespace eta
+}  // namespace eta::bench
 
-int main(int argc, char** argv) { return eta::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return eta::bench::RunMain("bundle_tool", eta::bench::Run, argc, argv);
+}

@@ -26,6 +26,7 @@ TEST_F(RetrievalBench, RejectsBadArguments) {
                                 "--k 0",
                                 "--k -1",
                                 "--k 1.5",
+                                "--k 010",
                                 "--k x",
                                 "--k",
                                 "--k 99999999999999999999",
@@ -40,6 +41,8 @@ TEST_F(RetrievalBench, RejectsBadArguments) {
                                 "--sigma -1",
                                 "--cross-category 2",
                                 "--seed -1",
+                                "--min-history -1",
+                                "--min-history x",
                                 "--users 1x"}) {
     ExpectBadInput(arguments, "--");
   }

@@ -43,6 +43,7 @@ TEST(ParseSweep, RefusesAnythingElse) {
                            "L=1,",
                            "L=0",
                            "L=-1",
+                           "L=010",
                            "L=1.5",
                            "L=x",
                            "L=1:2",

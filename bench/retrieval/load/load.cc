@@ -20,7 +20,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr uint64_t kChoiceStream = 4;
 constexpr double kWarmUpSeconds = 0.2;
-constexpr auto kStartDelay = std::chrono::milliseconds(5);  // for the workers to be there
+constexpr auto kStartDelay = std::chrono::milliseconds(5);  // until all workers run
 
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -28,8 +28,8 @@ double SecondsSince(Clock::time_point start) {
 
 class SteadyClock : public LoadClock {
  public:
-  // `spins`: waits awake at the end, since a sleep overshoots by tens of microseconds. That takes a
-  // CPU, so there must be one per worker.
+  // `spins`: wait actively at the end, because a sleep overshoots by tens of microseconds. That
+  // keeps a CPU busy, so there must be one for each worker.
   SteadyClock(Clock::time_point start, bool spins) : start_(start), spins_(spins) {}
 
   double Now() override { return SecondsSince(start_); }

@@ -31,16 +31,18 @@ struct SloRow {
   HighestRate found;
 };
 
+// What was measured under load.
 struct LoadReport {
   std::vector<LoadRow> rows;  // by rate, then by method
   std::vector<SloRow> slo;
 };
 
-// Each method in turn at each rate, then the search per method. A request is served whole by one of
-// --threads workers, first come, first served; arrivals (the same for all methods) and which of the
-// requests arrives are drawn with the seed. Histories are prepared beforehand, as in the closed
-// loop, and every worker has served some requests before the time begins. An empty report where
-// neither --load nor --slo-ms is given. Throws what a method throws.
+// Runs each method at each rate, then the search for each method. One of --threads workers serves a
+// request whole; the first to come is the first served. When requests arrive, and which, is drawn
+// with the seed and is the same for all methods. Histories are prepared beforehand, as in the
+// closed loop, and every worker has served some requests before the time begins. The report is
+// empty where neither
+// --load nor --slo-ms is given. Throws what a method throws.
 LoadReport MeasureLoad(std::vector<Contender>& contenders, std::span<const UserRequest> requests,
                        const Options& options, const std::vector<int>& cpus, Progress& progress);
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What --load and --slo-ms measured, as text, CSV and JSON.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -15,6 +16,7 @@ std::string LoadTableText(const LoadReport& report, const Options& options);
 // One line per rate of --load and per probe of --slo-ms; columns as in kLoadColumns.
 std::string LoadCsvText(const LoadReport& report, const RequestSummary& requests,
                         const Options& options);
+// Null where neither was given.
 nlohmann::ordered_json LoadJson(const LoadReport& report, const Options& options);
 
 }  // namespace eta::bench

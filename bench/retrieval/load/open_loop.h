@@ -19,7 +19,7 @@ std::vector<double> PoissonArrivals(double rate, double seconds, uint64_t seed);
 
 inline constexpr size_t kMaxArrivals = 10'000'000;  // their latencies are kept, 16 bytes each
 
-// The time of a run in seconds since its start. Tests put a false one in its place.
+// The time of a run in seconds since its start. Tests put their own clock in its place.
 class LoadClock {
  public:
   virtual ~LoadClock() = default;
@@ -46,7 +46,7 @@ struct OpenLoopResult {
   double max_us = 0;
 };
 
-inline constexpr double kLateSeconds = 100e-6;
+inline constexpr double kLateSeconds = 100e-6;  // see OpenLoopResult::late_starts
 
 // One queue, first come, first served, in front of any number of workers.
 class OpenLoop {
@@ -73,26 +73,28 @@ class OpenLoop {
   std::vector<double> services_;
 };
 
+// One rate that was tried.
 struct Probe {
   double rate;
   OpenLoopResult result;
   bool is_kept;  // everything was served and p99 is within the limit
 };
 
+// The result of FindHighestRate.
 struct HighestRate {
   std::optional<size_t> best;      // the probe of the highest rate that kept the limit
   std::optional<double> too_high;  // the lowest rate that did not
-  bool is_complete = false;        // the two lie within kRateStep; else the time ran out
+  bool is_complete = false;        // the two differ by kRateStep or less; else the time ran out
   std::vector<Probe> probes;       // in order
 };
 
-inline constexpr double kRateStep = 1.05;
+inline constexpr double kRateStep = 1.05;  // a factor
 
-// Searches the highest rate that keeps p99 within `limit_us`, from half of `capacity`, an estimate
-// of the rate at which all workers are busy: by factors until one rate is kept and another is not,
-// then by bisection on a log scale. Rates below `lowest` are not tried.
-// A rate counts as too high only when two probes of it fail, because a single one may meet a
-// disturbance. `probe(rate, index)` measures; `may_go_on()` is asked before each probe but the
+// Searches for the highest rate that keeps p99 within `limit_us`. Begins with half of `capacity`,
+// an estimate of the rate at which all workers are busy, goes by factors until one rate keeps the
+// limit and another does not, and then bisects on a log scale. Rates below `lowest` are not tried.
+// A rate counts as too high only when two probes of it fail, because a disturbance can spoil a
+// single one. `probe(rate, index)` measures; `may_go_on()` is asked before each probe but the
 // first.
 HighestRate FindHighestRate(double capacity, double lowest, double limit_us,
                             const std::function<OpenLoopResult(double, size_t)>& probe,

@@ -12,6 +12,7 @@
 
 namespace eta::bench {
 
+// A cell that has been measured.
 struct FinishedCell {
   SweepCell cell;
   std::string data_digest;
@@ -21,18 +22,18 @@ struct FinishedCell {
   std::vector<Row> rows;
 };
 
-// Everything that decides what a cell measures, but the values of the cell itself: options, data,
-// binary and machine. Cells are put together only where it is equal.
+// Everything that decides what a cell measures beside the values of the cell itself: options, data,
+// binary and machine. Only cells with equal keys are put together.
 nlohmann::ordered_json SweepKey(const Options& options, const std::string& data_digest,
                                 const Machine& machine);
 
 nlohmann::ordered_json CellJson(const FinishedCell& cell);
 
-// Throws DataError when the file is damaged or of another key, naming the first setting that
-// differs. A file that does not exist, and no name, have no cells.
+// The cells of a file; none where it does not exist or `path` is empty. Throws DataError when the
+// file is damaged or of another key, naming the first setting that differs.
 std::vector<FinishedCell> ReadCells(const std::string& path, const nlohmann::ordered_json& key);
 
-// Replaces the file as a whole. Nothing to do without a name. Throws DataError.
+// Replaces the file as a whole; does nothing where `path` is empty. Throws DataError.
 void WriteCells(const std::string& path, const nlohmann::ordered_json& key,
                 const std::vector<FinishedCell>& cells);
 

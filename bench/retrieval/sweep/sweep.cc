@@ -2,17 +2,18 @@
 #include "bench/retrieval/sweep/sweep.h"
 
 #include <algorithm>
-#include <charconv>
-#include <limits>
 #include <optional>
 #include <utility>
 
+#include "bench/common/options.h"
+#include "bench/common/text.h"
 #include "bench/retrieval/options.h"
 #include "core/base/check.h"
 
 namespace eta::bench {
 namespace {
 
+// What can be swept, up to which value, and how a value is set.
 struct AxisKind {
   const char* name;
   size_t max;
@@ -83,12 +84,10 @@ class AxisReader {
   std::string Where() const { return Cat("--sweep ", text_, ": "); }
 
   size_t Number(std::string_view digits, size_t min, size_t max) const {
-    size_t value = 0;
-    const char* end = digits.data() + digits.size();
-    const auto [stop, error] = std::from_chars(digits.data(), end, value);
-    Require(error == std::errc() && stop == end && value >= min && value <= max, Where(), "\"",
-            digits, "\" is not a whole number from ", min, " to ", max);
-    return value;
+    const std::optional<uint64_t> value = ParseWhole(digits);
+    Require(value && *value >= min && *value <= max, Where(), "\"", digits,
+            "\" is not a whole number from ", min, " to ", max);
+    return *value;
   }
 
   void Push(size_t value) {

@@ -12,24 +12,25 @@ namespace eta::bench {
 
 struct Options;
 
+// One --sweep.
 struct SweepAxis {
   std::string name;  // bits, L, k, b, dim or threads
   std::vector<size_t> values;
 };
 
 // Reads "L=256:65536:x4" or "bits=32,64,128": values and ranges, separated by commas. A range goes
-// from its first number by factors (x) or steps (+) to the last one that is not above its second
-// number. Throws std::invalid_argument, one line, on anything else, on values out of the range of
+// from its first number by factors (x) or steps (+), as long as they do not exceed its second
+// number. Throws std::invalid_argument, one line, on anything else, on values outside the range of
 // their axis and on values given twice.
 SweepAxis ParseSweep(std::string_view text);
 
-// "exact,eta:{bits}" with bits 32 and 64 -> "exact,eta:32,eta:64". Methods without {bits} are taken
-// over. Throws std::invalid_argument where no method has {bits} although `bits` is not empty, or
-// the other way round.
+// "exact,eta:{bits}" with bits 32 and 64 -> "exact,eta:32,eta:64". Methods without {bits} stay as
+// they are. Throws std::invalid_argument where no method has {bits} although `bits` is not empty,
+// or the other way round.
 std::string ExpandBits(std::string_view methods, const std::vector<size_t>& bits);
 
-// One combination of values, of all axes but bits (which makes methods, so that widths meet on the
-// same requests within one cell).
+// One combination of values of all axes but bits. Bits make methods instead, so that all widths are
+// measured on the same requests within one cell.
 struct SweepCell {
   std::vector<std::pair<std::string, size_t>> values;
 
@@ -43,8 +44,8 @@ std::vector<SweepCell> MakeCells(const std::vector<SweepAxis>& axes);
 
 inline constexpr size_t kMaxCells = 100'000;
 
-// The options of one cell. L is the length of every history: of generated data by making it so long
-// (held-out behaviours come on top), of a bundle by keeping the L most recent behaviours.
+// The options of one cell. L is the length of every history: generated histories get that length
+// plus the held-out behaviours, those of a bundle are cut to the L most recent behaviours.
 Options CellOptions(const Options& options, const SweepCell& cell);
 
 }  // namespace eta::bench

@@ -19,7 +19,7 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// What a cell takes, up to a factor that the finished cells tell.
+// The time that a cell takes, up to a factor that finished cells reveal.
 double Work(const SweepCell& cell) {
   double work = 1;
   for (const auto& [name, value] : cell.values) {

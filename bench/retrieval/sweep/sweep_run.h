@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Runs the cells of a sweep, and what is written about them.
 #pragma once
 
 #include <exception>
@@ -13,6 +14,7 @@
 
 namespace eta::bench {
 
+// What a sweep has measured.
 struct SweepReport {
   const Options& options;
   const Machine& machine;
@@ -23,13 +25,15 @@ struct SweepReport {
 };
 
 // Measures the cells that --cells does not hold yet and writes that file after each. At least one
-// is measured; none is begun that would end after --time-budget, going by what the finished ones
-// took. What RunBenchmark throws ends the sweep: thrown before any cell is finished, else part of
-// the report, so that the finished ones are not lost. Throws DataError for a file of another sweep.
+// is measured; no further one is begun that would end after --time-budget, judged by the time of
+// the finished ones. What RunBenchmark throws ends the sweep: it is thrown on where no cell is
+// finished, else kept in the report, so that the finished cells are not lost. Throws DataError when
+// --cells names a file of another sweep.
 SweepReport RunSweep(const Options& options, const Machine& machine, Progress& progress);
 
 // Notes of all cells, and one about cells that are missing.
 std::vector<std::string> SweepNotes(const SweepReport& report);
+// One table for each cell.
 std::string SweepTableText(const SweepReport& report);
 // As CsvText, with a column sweep_NAME at the end for each axis but bits.
 std::string SweepCsvText(const SweepReport& report);

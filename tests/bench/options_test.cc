@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the command lines of all programs share.
+#include "bench/common/options.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "bench/common/output.h"
+#include "bench/common/text.h"
+#include "core/base/check.h"
+#include "tests/support/temp_folder.h"
+
+namespace eta::bench {
+namespace {
+
+struct Values {
+  size_t count = 7;
+  int threads = 1;
+  uint64_t seed = 1;
+  double share = 0.5;
+  std::string name = "old";
+};
+
+// Reads the arguments as a program does.
+Values Parse(const std::vector<std::string>& arguments) {
+  Values values;
+  App app("program", "A program.");
+  OptionGroup group(app, "Options");
+  group.Whole("--count", values.count, 1, 1000, "Things");
+  group.Whole("--threads", values.threads, 1, 64, "Threads");
+  group.Whole("--seed", values.seed, 0, kMaxSeed, "Seed");
+  group.Decimal("--share", values.share, 1, "Share");
+  group.Text("--name", values.name, "NAME", "Name");
+  std::vector<std::string> all{"program"};
+  all.insert(all.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (std::string& argument : all) argv.push_back(argument.data());
+  EXPECT_TRUE(app.Parse(static_cast<int>(argv.size()), argv.data()));
+  return values;
+}
+
+TEST(OptionGroup, ReadsValues) {
+  EXPECT_EQ(Parse({}).count, 7u);
+  EXPECT_EQ(Parse({"--count", "10"}).count, 10u);
+  EXPECT_EQ(Parse({"--threads=64"}).threads, 64);
+  EXPECT_EQ(Parse({"--seed", "0"}).seed, 0u);
+  EXPECT_EQ(Parse({"--seed", "18446744073709551615"}).seed, kMaxSeed);
+  EXPECT_EQ(Parse({"--share", "0.25"}).share, 0.25);
+  EXPECT_EQ(Parse({"--share", "1"}).share, 1);
+  EXPECT_EQ(Parse({"--name", "new"}).name, "new");
+}
+
+TEST(OptionGroup, TakesTheLastOfSeveral) {
+  EXPECT_EQ(Parse({"--count", "10", "--count", "20"}).count, 20u);
+  EXPECT_EQ(Parse({"--name", "a", "--name", "b"}).name, "b");
+}
+
+// Leading zeros make a number octal for C, and so for CLI11.
+TEST(OptionGroup, RefusesWhatIsNotPlainlyAWholeNumber) {
+  for (const char* text : {"010", "00", "0x10", "1e2", "1.0", "-1", "+1", " 1", "1 ", "1x", "x", "",
+                           "0", "1001", "18446744073709551617"}) {
+    try {
+      Parse({"--count", text});
+      ADD_FAILURE() << "accepted \"" << text << '"';
+    } catch (const std::invalid_argument& error) {
+      EXPECT_NE(std::string(error.what()).find("--count"), std::string::npos) << error.what();
+    }
+  }
+}
+
+TEST(OptionGroup, RefusesBadDecimalsAndEmptyTexts) {
+  for (const char* text : {"-0.1", "1.1", "nan", "inf", "x", "", "0.5x", " 0.5"}) {
+    EXPECT_THROW(Parse({"--share", text}), std::invalid_argument) << text;
+  }
+  EXPECT_THROW(Parse({"--name", ""}), std::invalid_argument);
+  EXPECT_THROW(Parse({"--name"}), std::invalid_argument);
+  EXPECT_THROW(Parse({"--nonsense"}), std::invalid_argument);
+}
+
+TEST(App, PrintsHelpWithDefaultsInLinesThatFit) {
+  App app("program", std::string(30, 'x') +
+                         " and so on, with many words to be broken where the "
+                         "line is full, which it is here");
+  size_t count = 7;
+  OptionGroup group(app, "Numbers");
+  group.Whole("--count", count, 1, 1000,
+              "Things, of which there are so many that this text about them takes more than one "
+              "line of help, however wide the terminal is");
+  const std::string help = app.help();
+  EXPECT_NE(help.find("Numbers:"), std::string::npos) << help;
+  EXPECT_NE(help.find("[7]"), std::string::npos) << help;
+  size_t begin = 0;
+  for (size_t end; (end = help.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    EXPECT_LE(end - begin, kHelpWidth) << help.substr(begin, end - begin);
+  }
+}
+
+TEST(Text, ParsesWholeTextsOnly) {
+  EXPECT_EQ(ParseWhole("0"), 0u);
+  EXPECT_EQ(ParseWhole("120"), 120u);
+  for (const char* text : {"", "01", "-1", "+1", "1 ", "1,", "18446744073709551616"}) {
+    EXPECT_EQ(ParseWhole(text), std::nullopt) << text;
+  }
+  EXPECT_EQ(ParseDecimal("1e3"), 1000);
+  EXPECT_EQ(ParseDecimal("1e3 "), std::nullopt);
+}
+
+TEST(Text, PutsEverythingOnOneLine) {
+  EXPECT_EQ(OneLine("a\nb\tc\x7f\x1b[d\xc3\xa9"), "a b c  [d\xc3\xa9");
+}
+
+TEST(CheckOutputs, FindsFilesThatCannotBeWrittenOrMeetAnother) {
+  const TempFolder folder;
+  const std::string a = (folder / "a").string();
+  const std::string b = (folder / "b").string();
+  EXPECT_NO_THROW(CheckOutputs({a, "", b, ""}));
+  EXPECT_EQ(folder.CountEntries(), 0u);
+  EXPECT_THROW(CheckOutputs({a, b, a}), std::invalid_argument);
+  EXPECT_THROW(CheckOutputs({a, (folder / "./a").string()}), std::invalid_argument);
+  EXPECT_THROW(CheckOutputs({(folder / "missing/a").string()}), DataError);
+  EXPECT_THROW(CheckOutputs({folder.path().string()}), DataError);
+  EXPECT_THROW(CheckOutputs({a + "/"}), DataError);
+}
+
+}  // namespace
+}  // namespace eta::bench
