@@ -75,7 +75,7 @@ Json SettingsJson(const Report& report) {
           {"b", o.b},
           {"held_out", o.held_out},
           {"max_history", o.max_history},
-          {"min_history", o.min_history},
+          {"min_history", report.requests.choice.min_history},
           {"hyperplanes", HyperplaneKindName(kind)},
           {"hyperplanes_loaded_bits", loaded ? Json(loaded->bits()) : Json(nullptr)},
           {"threads", o.threads},

@@ -47,6 +47,7 @@ struct Arguments {
   std::string cache = "warm";
   std::string load;
   std::vector<std::string> sweep;
+  size_t min_history = 0;
   bool list_methods = false;
 
   std::vector<Need> needs;
@@ -54,6 +55,7 @@ struct Arguments {
   CLI::Option* dim = nullptr;
   CLI::Option* b_option = nullptr;
   CLI::Option* max_history = nullptr;
+  CLI::Option* min_history_option = nullptr;
   CLI::Option* k = nullptr;
   CLI::Option* threads = nullptr;
   CLI::Option* methods_option = nullptr;
@@ -85,8 +87,14 @@ void AddRequestOptions(CLI::App& app, Options& o, Arguments& arguments) {
               "candidates are drawn by popularity. Unused when the bundle brings candidates");
   arguments.max_history = group.Whole("--max-history", o.max_history, 0, kMaxCount,
                                       "Keep only so many most recent behaviours; 0: all");
-  group.Whole("--min-history", o.min_history, 0, kMaxCount,
-              "Leave out users with fewer behaviours than this");
+  arguments.min_history_option =
+      group
+          .Whole(
+              "--min-history", arguments.min_history, 0, kMaxCount,
+              "Leave out users with fewer behaviours than this; 0: none. Without it users with 2 K "
+              "or fewer are left out where the median user has fewer than 2 K, because requests "
+              "in which there is little to choose do not tell methods apart")
+          ->default_str("");
   group.Whole("--seed", o.seed, 0, kMaxSeed,
               "Seed of the choice of users and candidates, of hyperplanes and of indexes");
 }
@@ -230,6 +238,7 @@ std::string ConvertSweep(const Arguments& arguments, Options& o) {
 
 void Convert(const Arguments& arguments, Options& o) {
   o.methods_are_default = !IsGiven(arguments.methods_option);
+  if (IsGiven(arguments.min_history_option)) o.min_history = arguments.min_history;
   o.split = ParseSplit(arguments.split);
   Require(arguments.cache == "warm" || arguments.cache == "cold", "cache \"", arguments.cache,
           "\" is none of warm, cold");

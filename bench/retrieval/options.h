@@ -31,7 +31,8 @@ struct Options {
   size_t b = 256;
   size_t held_out = 8;
   size_t max_history = 0;  // 0: no limit
-  size_t min_history = 0;
+  // Users with fewer behaviours are left out; nothing: as ChooseUsers decides.
+  std::optional<size_t> min_history;
   uint64_t seed = 1;  // of the choice of users and candidates, and of the hyperplanes
 
   // Methods.

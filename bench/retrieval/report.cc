@@ -36,6 +36,11 @@ std::string RequestLine(const Report& report) {
       r.empty_histories, " empty)");
 }
 
+std::string UsersLine(const Report& report) {
+  const std::string text = UsersText(report.requests.choice, report.options.k);
+  return text.empty() ? "" : Cat("\nusers     ", text);
+}
+
 std::string ThreadsLine(const Report& report) {
   const Options& o = report.options;
   const Split split = ResolveSplit(o.split, report.requests.requests, o.threads);
@@ -63,12 +68,27 @@ std::string CacheLine(const Report& report) {
 
 std::string HeaderText(const Report& report) {
   const Environment& e = report.environment;
-  return Cat("data      ", DataLine(report), "\nrequests  ", RequestLine(report), "\nCPU       ",
-             e.cpu, ", ", e.usable_cpus, " of ", e.logical_cpus, " logical CPUs, load ",
-             Fixed(e.load_average, 2), "\ntarget    ", report.target, "; eta-simd ",
-             kProjectVersion, " (", kGitRevision, "), Highway ", kHighwayVersion, "\ncompiler  ",
-             kCompiler, ", ", kBuildType, "\nFAISS     ", FaissBuild(), "\nthreads   ",
-             ThreadsLine(report), CacheLine(report), "\n\n");
+  return Cat("data      ", DataLine(report), "\nrequests  ", RequestLine(report), UsersLine(report),
+             "\nCPU       ", e.cpu, ", ", e.usable_cpus, " of ", e.logical_cpus,
+             " logical CPUs, load ", Fixed(e.load_average, 2), "\ntarget    ", report.target,
+             "; eta-simd ", kProjectVersion, " (", kGitRevision, "), Highway ", kHighwayVersion,
+             "\ncompiler  ", kCompiler, ", ", kBuildType, "\nFAISS     ", FaissBuild(),
+             "\nthreads   ", ThreadsLine(report), CacheLine(report), "\n\n");
+}
+
+std::string UsersText(const UserChoice& c, size_t k) {
+  const std::string share = Cat(c.qualifying, " of ", c.users, " users");
+  if (!c.is_default) {
+    return c.asked_for == 0 ? "" : Cat(share, ", those with ", c.asked_for, " behaviours or more");
+  }
+  if (c.asked_for == 0) return "";
+  const std::string reason = Cat("the median history is ", c.median, " behaviours");
+  const std::string limit = Cat("more than 2 K = ", 2 * k);
+  if (c.min_history == 0) {
+    return Cat("all ", c.users, ": ", reason, ", but only ", c.qualifying, " have ", limit);
+  }
+  return Cat(share, ", those with ", limit, " behaviours, because ", reason,
+             " (--min-history 0 takes all)");
 }
 
 std::string TableText(std::span<const Row> rows, size_t k) {

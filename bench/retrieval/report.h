@@ -17,6 +17,7 @@
 
 namespace eta::bench {
 
+// One measurement with all that is needed to repeat it.
 struct Report {
   const Options& options;
   const DataSet& data;
@@ -29,14 +30,19 @@ struct Report {
   std::vector<Row> rows;
 };
 
+// Lines about data, requests and machine, to stand before the table.
 std::string HeaderText(const Report& report);
+// Which users the requests are of, on one line; empty where they are of all.
+std::string UsersText(const UserChoice& choice, size_t k);
+// The table to read; `k` is the K of all rows.
 std::string TableText(std::span<const Row> rows, size_t k);
-std::string CsvHeader();              // without the end of the line
-std::string CsvLine(const Row& row);  // likewise
+// The columns kColumns. Header and line have no end of line.
+std::string CsvHeader();
+std::string CsvLine(const Row& row);
 std::string CsvText(std::span<const Row> rows);
 std::string JsonText(const Report& report);
 
-// Parts of the JSON.
+// Parts of the JSON; the definitions say what each key of a row means.
 nlohmann::ordered_json EnvironmentJson(const Environment& environment, const std::string& target);
 nlohmann::ordered_json DefinitionsJson();
 

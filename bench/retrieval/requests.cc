@@ -106,6 +106,11 @@ std::vector<size_t> ShuffledUsers(size_t users, uint64_t seed) {
   return order;
 }
 
+// Behaviours that leave the user's history to become candidates.
+size_t HeldOut(const Bundle& bundle, const Options& options, size_t user) {
+  return bundle.candidates ? 0 : std::min(options.held_out, bundle.histories[user].size());
+}
+
 }  // namespace
 
 DataSet LoadData(const Options& options) {
@@ -123,17 +128,39 @@ DataSet LoadData(const Options& options) {
   return data;
 }
 
-std::vector<UserRequest> DrawRequests(const DataSet& data, const Options& options) {
+UserChoice ChooseUsers(const DataSet& data, const Options& options) {
+  const Histories& histories = data.bundle.histories;
+  std::vector<size_t> lengths;
+  for (size_t user = 0; user < histories.users(); ++user) {
+    lengths.push_back(histories[user].size() - HeldOut(data.bundle, options, user));
+  }
+  std::ranges::sort(lengths);
+  UserChoice choice{};
+  choice.users = lengths.size();
+  choice.median = lengths.empty() ? 0 : lengths[(lengths.size() - 1) / 2];
+  choice.is_default = !options.min_history;
+  choice.asked_for = options.min_history             ? *options.min_history
+                     : choice.median < 2 * options.k ? 2 * options.k + 1
+                                                     : 0;
+  choice.qualifying =
+      static_cast<size_t>(lengths.end() - std::ranges::lower_bound(lengths, choice.asked_for));
+  const bool are_enough = choice.qualifying >= std::min(options.requests, kFewestUsers);
+  choice.min_history = choice.is_default && !are_enough ? 0 : choice.asked_for;
+  return choice;
+}
+
+std::vector<UserRequest> DrawRequests(const DataSet& data, const Options& options,
+                                      size_t min_history) {
   const Bundle& bundle = data.bundle;
   CandidateChooser chooser(bundle, options);
   std::vector<UserRequest> requests;
   for (const size_t user : ShuffledUsers(bundle.histories.users(), options.seed)) {
     if (requests.size() == options.requests) break;
     std::span<const int32_t> history = bundle.histories[user];
-    const size_t held_out = bundle.candidates ? 0 : std::min(options.held_out, history.size());
+    const size_t held_out = HeldOut(bundle, options, user);
     const std::span<const int32_t> next = history.last(held_out);
     history = history.first(history.size() - held_out);
-    if (history.size() < options.min_history) continue;
+    if (history.size() < min_history) continue;
     if (options.max_history > 0) {
       history = history.last(std::min(options.max_history, history.size()));
     }
@@ -142,7 +169,7 @@ std::vector<UserRequest> DrawRequests(const DataSet& data, const Options& option
     if (!candidates.empty()) requests.push_back({user, history, std::move(candidates)});
   }
   Require(!requests.empty(), "none of the ", bundle.histories.users(),
-          " users has candidates and a history of at least ", options.min_history, " behaviours");
+          " users has candidates and a history of at least ", min_history, " behaviours");
   return requests;
 }
 

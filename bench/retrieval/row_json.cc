@@ -98,13 +98,36 @@ Row RowFromJson(const Json& json) {
 }
 
 Json RequestsJson(const RequestSummary& r) {
-  return {{"requests", r.requests},
+  const UserChoice& c = r.choice;
+  return {{"users", c.users},
+          {"users_median_behaviours", c.median},
+          {"min_history_asked_for", c.asked_for},
+          {"min_history_is_default", c.is_default},
+          {"users_qualifying", c.qualifying},
+          {"min_history", c.min_history},
+          {"requests", r.requests},
           {"empty_histories", r.empty_histories},
           {"behaviours_min", r.behaviours_min},
           {"behaviours_median", r.behaviours_median},
           {"behaviours_mean", r.l_mean},
           {"behaviours_max", r.behaviours_max},
           {"candidates_mean", r.b_mean}};
+}
+
+RequestSummary RequestsFromJson(const Json& json) {
+  return {.choice = {.users = json.at("users"),
+                     .median = json.at("users_median_behaviours"),
+                     .is_default = json.at("min_history_is_default"),
+                     .asked_for = json.at("min_history_asked_for"),
+                     .qualifying = json.at("users_qualifying"),
+                     .min_history = json.at("min_history")},
+          .requests = json.at("requests"),
+          .behaviours_min = json.at("behaviours_min"),
+          .behaviours_median = json.at("behaviours_median"),
+          .behaviours_max = json.at("behaviours_max"),
+          .empty_histories = json.at("empty_histories"),
+          .l_mean = json.at("behaviours_mean"),
+          .b_mean = json.at("candidates_mean")};
 }
 
 }  // namespace eta::bench

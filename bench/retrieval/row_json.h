@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Rows and requests as JSON.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -7,11 +8,12 @@
 
 namespace eta::bench {
 
+// The inverse functions throw nlohmann::json::exception or std::invalid_argument on what the others
+// do not write.
 nlohmann::ordered_json RowJson(const Row& row);
-// The inverse. Throws nlohmann::json::exception or std::invalid_argument on what RowJson does not
-// write.
 Row RowFromJson(const nlohmann::ordered_json& json);
 
 nlohmann::ordered_json RequestsJson(const RequestSummary& requests);
+RequestSummary RequestsFromJson(const nlohmann::ordered_json& json);
 
 }  // namespace eta::bench

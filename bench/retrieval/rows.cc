@@ -74,7 +74,7 @@ void FillQuality(const Measurements& m, Row& row) {
 
 }  // namespace
 
-RequestSummary SummarizeRequests(std::span<const UserRequest> requests) {
+RequestSummary SummarizeRequests(std::span<const UserRequest> requests, const UserChoice& choice) {
   std::vector<double> lengths;
   std::vector<double> candidates;
   for (const UserRequest& request : requests) {
@@ -83,6 +83,7 @@ RequestSummary SummarizeRequests(std::span<const UserRequest> requests) {
   }
   std::ranges::sort(lengths);
   RequestSummary summary;
+  summary.choice = choice;
   summary.requests = requests.size();
   summary.behaviours_min = static_cast<size_t>(lengths.front());
   summary.behaviours_median = static_cast<size_t>(Percentile(lengths, 50));

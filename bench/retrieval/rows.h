@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What was measured, summed up: one row for each method.
 #pragma once
 
 #include <array>
@@ -10,12 +11,13 @@
 #include <vector>
 
 #include "bench/retrieval/measure.h"
+#include "bench/retrieval/requests.h"
 
 namespace eta::bench {
 
-inline constexpr size_t kRecallBins = 20;
+inline constexpr size_t kRecallBins = 20;  // of Row::recall_histogram
 
-// One method summed up; the names and meanings are those of kColumns.
+// One method; the names and meanings are those of kColumns.
 struct Row {
   std::string method;
   size_t bits;
@@ -32,7 +34,7 @@ struct Row {
   std::optional<double> recall_ties;
   std::optional<double> attention_mass;
   double p50_us;
-  // Nothing with few repeats.
+  // Nothing where there are fewer repeats than kFewestForInterval.
   std::optional<double> p50_low_us;
   std::optional<double> p50_high_us;
   double p95_us;
@@ -58,8 +60,9 @@ struct Row {
   uint64_t positions_digest;                         // of all positions returned
 };
 
-// How many behaviours and candidates the requests have.
+// Which users the requests are of, and how many behaviours and candidates they have.
 struct RequestSummary {
+  UserChoice choice;
   size_t requests;
   size_t behaviours_min;
   size_t behaviours_median;
@@ -69,12 +72,16 @@ struct RequestSummary {
   double b_mean;
 };
 
-RequestSummary SummarizeRequests(std::span<const UserRequest> requests);
+// `requests` is not empty.
+RequestSummary SummarizeRequests(std::span<const UserRequest> requests, const UserChoice& choice);
 
-// Width of the interval of p50_us as a share of it. Above this it deserves a warning.
+// Width of the interval of p50_us as a share of p50_us; nothing where there is no interval.
 std::optional<double> Spread(const Row& row);
+
+// A spread above this deserves a warning: methods that differ by less cannot be told apart.
 inline constexpr double kWideSpread = 0.1;
 
+// One row for each contender, in their order; each has answered at least one timed request.
 std::vector<Row> SummarizeMethods(std::span<const Contender> contenders, const DataSet& data,
                                   const RequestSummary& requests, const Options& options);
 

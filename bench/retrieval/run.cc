@@ -64,8 +64,9 @@ Machine PrepareMachine(const Options& options) {
 Report RunBenchmark(const Options& options, const DataSet& data, const Machine& machine,
                     Progress& progress) {
   if (options.pin) PinOpenMpThreads(machine.cpus, options.threads);
-  const std::vector<UserRequest> requests = DrawRequests(data, options);
-  const RequestSummary summary = SummarizeRequests(requests);
+  const UserChoice choice = ChooseUsers(data, options);
+  const std::vector<UserRequest> requests = DrawRequests(data, options, choice.min_history);
+  const RequestSummary summary = SummarizeRequests(requests, choice);
   std::vector<std::string> notes = MakeNotes(options, summary, machine.environment);
   progress.Show("building the methods");
   // Counters count this thread alone.

@@ -66,5 +66,48 @@ TEST_F(RetrievalBench, CutsHistories) {
   EXPECT_EQ(rows[0].at("attention_mass"), "1.000000");
 }
 
+TEST_F(RetrievalBench, AsksUsersWhoHaveSomethingToChooseFrom) {
+  // Four users of 10 behaviours, one of 260 and one of 300.
+  const std::string bundle =
+      MakeBundle([](Bundle& b) { b.histories.offsets = {0, 10, 20, 30, 40, 300, 600}; });
+  const auto path = folder_ / "run.json";
+  const std::string arguments =
+      Cat("--data ", bundle, " --held-out 0 --k 20 --b 20 --repeats 1 --methods exact,recent ",
+          "--json ", path.string());
+  Outcome outcome = Run(arguments + " --requests 2");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("users     2 of 6 users, those with more than 2 K = 40 behaviours, "
+                             "because the median history is 10 behaviours"),
+            std::string::npos)
+      << outcome.out;
+  auto json = nlohmann::json::parse(ReadAll(path));
+  EXPECT_EQ(json.at("settings").at("min_history"), 41);
+  const auto& requests = json.at("requests");
+  EXPECT_EQ(requests.at("min_history"), 41);
+  EXPECT_EQ(requests.at("min_history_asked_for"), 41);
+  EXPECT_EQ(requests.at("min_history_is_default"), true);
+  EXPECT_EQ(requests.at("users"), 6);
+  EXPECT_EQ(requests.at("users_qualifying"), 2);
+  EXPECT_EQ(requests.at("users_median_behaviours"), 10);
+  EXPECT_EQ(requests.at("behaviours_min"), 260);
+
+  outcome = Run(arguments);  // 200 requests are wanted
+  EXPECT_NE(outcome.out.find("users     all 6: the median history is 10 behaviours, but only 2 "),
+            std::string::npos)
+      << outcome.out;
+  EXPECT_EQ(nlohmann::json::parse(ReadAll(path)).at("requests").at("min_history"), 0);
+
+  outcome = Run(arguments + " --requests 2 --min-history 0");
+  EXPECT_EQ(outcome.out.find("users     "), std::string::npos) << outcome.out;
+  EXPECT_EQ(nlohmann::json::parse(ReadAll(path)).at("requests").at("min_history_is_default"),
+            false);
+
+  outcome = Run(arguments + " --min-history 10 --sweep L=5,50");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("L = 50; 6 of 6 users, those with 10 behaviours or more\n"),
+            std::string::npos)
+      << outcome.out;
+}
+
 }  // namespace
 }  // namespace eta

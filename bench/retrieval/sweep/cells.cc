@@ -39,14 +39,7 @@ FinishedCell CellFromJson(const Json& json) {
     cell.cell.values.emplace_back(name, value.get<size_t>());
   }
   cell.data_digest = json.at("data_digest");
-  const Json& r = json.at("requests");
-  cell.requests = {.requests = r.at("requests"),
-                   .behaviours_min = r.at("behaviours_min"),
-                   .behaviours_median = r.at("behaviours_median"),
-                   .behaviours_max = r.at("behaviours_max"),
-                   .empty_histories = r.at("empty_histories"),
-                   .l_mean = r.at("behaviours_mean"),
-                   .b_mean = r.at("candidates_mean")};
+  cell.requests = RequestsFromJson(json.at("requests"));
   cell.seconds = json.at("seconds");
   json.at("notes").get_to(cell.notes);
   for (const Json& row : json.at("rows")) cell.rows.push_back(RowFromJson(row));
@@ -76,7 +69,7 @@ Json SweepKey(const Options& options, const std::string& data_digest, const Mach
   key["b"] = o.b;
   key["held-out"] = o.held_out;
   key["max-history"] = o.max_history;
-  key["min-history"] = o.min_history;
+  key["min-history"] = o.min_history ? Json(*o.min_history) : Json("more than 2 K");
   key["seed"] = o.seed;
   key["hyperplanes"] = o.hyperplanes ? HyperplaneKindName(*o.hyperplanes) : "of the data";
   key["threads"] = o.threads;

@@ -38,7 +38,9 @@ std::string SweepTableText(const SweepReport& report) {
   std::string text;
   for (const FinishedCell& cell : report.finished) {
     const size_t k = cell.rows.empty() ? report.options.k : cell.rows.front().k;
-    text += Cat(text.empty() ? "" : "\n", cell.cell.Text(), "\n", TableText(cell.rows, k));
+    const std::string users = UsersText(cell.requests.choice, k);
+    text += Cat(text.empty() ? "" : "\n", cell.cell.Text(), users.empty() ? "" : "; ", users, "\n",
+                TableText(cell.rows, k));
   }
   return text;
 }
