@@ -32,8 +32,9 @@ TEST_F(RetrievalBench, RunsAllDefaultMethods) {
   const Outcome outcome = Run(Cat(kTiny, kSmallRequests));
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   for (const char* method :
-       {"exact", "eta:64", "eta:128", "eta:256", "faiss_exact", "faiss_binary:64",
-        "faiss_binary:256", "sim_hard", "sim_soft:ivf", "sim_soft:hnsw", "recent"}) {
+       {"exact", "scan_i8", "eta:64", "eta:128", "eta:256", "eta_asym:64", "eta:64+rerank_i8:4",
+        "faiss_exact", "faiss_binary:64", "faiss_binary:256", "sim_hard", "sim_soft:ivf",
+        "sim_soft:hnsw", "recent"}) {
     EXPECT_NE(outcome.out.find(Cat("\n", method, " ")), std::string::npos) << method;
   }
   for (const char* text : {"data ", "CPU ", "target ", "compiler ", "FAISS ", "threads "}) {
