@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing, builds, compares the retrieval methods, recall against latency, and
-# makes a page of the results.
+# Installs what is missing, builds, compares the retrieval methods, recall against latency, measures
+# how they depend on history length, candidates, oversampling and threads, and makes a page of it all.
 #
 #   scripts/bench.sh [--data BUNDLE | --movielens DIR] [--output DIR] [--quick] [-- ARGUMENT...]
 #
@@ -10,39 +10,20 @@
 #   --movielens DIR   an unpacked MovieLens data set (ratings and movies, .csv or .dat); imported once
 #   --output DIR      where the results go, default results/<date>-<name>
 #   --quick           a short run, to see that all works; its numbers are noisy
-#   -- ARGUMENT...    given to retrieval_bench; -- --help lists them
+#   -- ARGUMENT...    given to retrieval_bench, which then makes the comparison alone; -- --help lists
+#                     them
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-bundle=
-movielens=
-output=
-quick=
-arguments=()
-while [[ $# -gt 0 ]]; do
-  case $1 in
-    -h | --help)
-      print_help
-      exit
-      ;;
-    --data | --movielens | --output)
-      [[ -n ${2:-} ]] || die "$1 needs a folder"
-      case $1 in
-        --data) bundle=$2 ;;
-        --movielens) movielens=$2 ;;
-        --output) output=$2 ;;
-      esac
-      shift
-      ;;
-    --quick) quick=1 ;;
-    --)
-      shift
-      arguments+=("$@")
-      break
-      ;;
-    *) die "unknown argument '$1'; see scripts/bench.sh --help" ;;
-  esac
+data="" movielens="" output="" quick=""
+ours=() theirs=()
+while [[ $# -gt 0 && $1 != -- ]]; do
+  ours+=("$1")
   shift
 done
+[[ $# -eq 0 ]] || theirs=("${@:2}")
+parse_options "data= movielens= output= quick" "${ours[@]}"
+refuse "${rest[@]}"
+bundle=$data
 [[ -z $bundle || -z $movielens ]] || die "--data and --movielens exclude each other"
 [[ -z $bundle || -d $bundle ]] || die "--data $bundle: there is no such folder"
 inputs=()
@@ -81,20 +62,40 @@ elif [[ -n $bundle ]]; then
   name="$(basename "$(realpath "$bundle")")"
 fi
 
+arguments=(${bundle:+--data "$bundle"})
 if [[ -n $quick ]]; then
-  arguments=(--requests 40 --repeats 1 "${arguments[@]}")
-  [[ -n $bundle ]] || arguments=(--users 50 --items 20000 "${arguments[@]}")
+  [[ -n $bundle ]] || arguments+=(--users 50 --items 20000)
+  arguments+=(--requests 40 --repeats 1)
 fi
 
 output="${output:-$ROOT/results/$(date +%Y-%m-%d-%H%M%S)-$name}"
 mkdir -p "$output"
 code=0
-"$tools/retrieval_bench" ${bundle:+--data "$bundle"} --csv "$output/results.csv" \
-  --json "$output/results.json" "${arguments[@]}" | tee "$output/table.txt" || code=$?
+"$tools/retrieval_bench" "${arguments[@]}" --csv "$output/results.csv" \
+  --json "$output/results.json" "${theirs[@]}" | tee "$output/table.txt" || code=$?
 if [[ ! -e $output/results.csv ]]; then # it failed, or printed its help
   rm -f "$output/table.txt"
   rmdir --ignore-fail-on-non-empty "$output"
   exit "$code"
+fi
+
+# also FILE ARGUMENT...: a short measurement beside the comparison, for the report. Fewer users, so
+# that generated histories of one length each take no longer than the measurement.
+also() {
+  local users=64 repeats=5
+  [[ -z $quick ]] || users=16 repeats=1
+  [[ -n $bundle ]] || set -- "$@" --users "$users"
+  "$tools/retrieval_bench" "${arguments[@]}" --requests "$users" --repeats "$repeats" --quiet \
+    --json "$output/$1.json" "${@:2}" >/dev/null || code=$?
+}
+if [[ ${#theirs[@]} -eq 0 ]]; then
+  say "Measuring history lengths, candidates, oversampling and threads ..."
+  methods=exact,scan_i8,eta:64,eta:256,eta_asym:64,eta:64+rerank:4
+  also length --methods "$methods" --sweep L=128:8192:x4
+  also candidates --methods "$methods" --sweep b=1:256:x4
+  also threads --methods "$methods" --sweep "threads=1:$JOBS:x2"
+  also oversampling --methods \
+    "exact,eta:64,eta:256$(printf ',eta:64+rerank:%d,eta:256+rerank:%d' 2 2 4 4 8 8 16 16)"
 fi
 say "Results are in $output: table.txt, results.csv, results.json"
 if report="$("$PYTHON" "$ROOT/scripts/report.py" "$output" 2>"$output/.report.log")"; then
