@@ -1,30 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which Highway targets the kernels are compiled for. Include before any Highway header; every
-// file that includes Highway must see the same setting, because Highway's table of targets is per
-// file and a target missing from one file silently falls back there.
+// Which Highway targets the kernels are compiled for, and which compiler flags are refused. Include
+// it before any Highway header. Every file that includes Highway needs the same settings: each file
+// has its own table of targets, and one that lacks a target silently runs a lesser one.
 #pragma once
 
-// Compile the portable fallback and every target the compiler knows, not only those at or above the
-// baseline: tests run each of them, and ETA_SIMD_TARGET can force each of them.
+// Codes, scores and ties are promised bit for bit, NaN and infinities included.
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "simd/ does not work with -ffast-math, -Ofast or -ffinite-math-only"
+#endif
+
+// Compile every target that the compiler knows and the portable fallback, even those below the
+// compiler's own baseline: tests run all of them, and ETA_SIMD_TARGET can force any of them.
 #ifndef HWY_COMPILE_ALL_ATTAINABLE
 #define HWY_COMPILE_ALL_ATTAINABLE
 #endif
 
-// Highway leaves out AVX3_DL (AVX-512 with VPOPCNTDQ and BITALG: Ice Lake, Zen 4 and later) unless
-// asked. A byte popcount is one instruction there and about six on AVX3.
+// Highway leaves AVX3_DL out unless asked (AVX-512 with VPOPCNTDQ, BITALG and VBMI2: Ice Lake,
+// Zen 4 and later). There a byte popcount is one instruction; on AVX3 it takes about six.
 #ifndef HWY_WANT_AVX3_DL
 #define HWY_WANT_AVX3_DL
 #endif
 
-// SSSE3 and SSE2 (bits 12 and 14 on x86) gain nothing over EMU128 worth their compile time: CPUs
-// that have them but lack SSE4 ended in 2008.
+// Leave out SSSE3 and SSE2 (bits 12 and 14 on x86). The last CPUs that have them but not SSE4 were
+// sold in 2008; those run EMU128.
 #if !defined(HWY_DISABLED_TARGETS) && (defined(__x86_64__) || defined(__i386__))
 #define HWY_DISABLED_TARGETS ((1LL << 12) | (1LL << 14))
 #endif
 
-// With GCC before 12.3 Highway replaces EMU128 by the one-lane SCALAR target because of GCC bug
-// 106322, a wrong vectorisation of the high half of products. No kernel here takes such a half, and
-// the tests run EMU128 against the scalar oracle, so keep one portable fallback on all compilers.
+// Keep EMU128 as the portable fallback on all compilers. Before GCC 12.3 Highway replaces it by the
+// one-lane SCALAR target, because GCC bug 106322 vectorises the high half of products wrongly. No
+// kernel here takes the high half of a product, and the tests compare EMU128 with the scalar twins.
 #ifndef HWY_BROKEN_EMU128
 #define HWY_BROKEN_EMU128 0
 #endif
