@@ -37,11 +37,17 @@ inline BlockTopKLayout AsymLayout(size_t n, size_t code_bytes, size_t k) {
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
 namespace {
+namespace hn = hwy::HWY_NAMESPACE;
 
-// The tables of a query. Entry m of a table: each of four bits adds its weight's magnitude if the
-// weight asks for the other value. Of all weights w the positive ones, less each w whose bit is 1.
-HWY_INLINE void MakeTables(const int8_t* HWY_RESTRICT weights, size_t code_bytes,
-                           uint8_t* HWY_RESTRICT tables) {
+// At most one plane of a block.
+using AsymTag = hn::CappedTag<uint8_t, kBlockRows>;
+using AsymVector = hn::Vec<AsymTag>;
+
+// The tables of a query. Entry m of a table is the penalty of the four bits m: a bit that is not
+// (weight > 0) adds |weight|. That is the sum of the positive weights, minus the weights whose bit
+// is 1.
+HWY_INLINE void MakePenaltyTables(const int8_t* HWY_RESTRICT weights, size_t code_bytes,
+                                  uint8_t* HWY_RESTRICT tables) {
   const hn::FixedTag<uint8_t, 16> d;
   const auto entry = hn::Iota(d, 0);
   const auto has = [&](uint8_t bit) HWY_ATTR {
@@ -63,8 +69,8 @@ HWY_INLINE void MakeTables(const int8_t* HWY_RESTRICT weights, size_t code_bytes
 }
 
 // The penalties of a vector's width of one plane.
-HWY_INLINE PlaneVector PlanePenalties(PlaneTag d, const uint8_t* plane, PlaneVector lower,
-                                      PlaneVector upper) {
+HWY_INLINE AsymVector PlanePenalties(AsymTag d, const uint8_t* plane, AsymVector lower,
+                                     AsymVector upper) {
   const auto v = hn::LoadU(d, plane);
   const auto low = hn::And(v, hn::Set(d, uint8_t{0x0F}));
   return hn::Add(hn::TableLookupBytes(lower, low),
@@ -74,7 +80,7 @@ HWY_INLINE PlaneVector PlanePenalties(PlaneTag d, const uint8_t* plane, PlaneVec
 // Penalties of whole blocks as bytes. Four blocks at once share the loads of the tables.
 inline void BlockPenalties(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks, size_t code_bytes,
                            const uint8_t* HWY_RESTRICT tables, uint8_t* HWY_RESTRICT penalties) {
-  const PlaneTag d;
+  const AsymTag d;
   const size_t block_bytes = code_bytes * kBlockRows;
   size_t b = 0;
   for (; b + 4 <= num_blocks; b += 4) {
@@ -109,12 +115,12 @@ inline void BlockPenalties(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks
   }
 }
 
-using WidePlaneTag = hn::Repartition<uint16_t, PlaneTag>;
+using WideAsymTag = hn::Repartition<uint16_t, AsymTag>;
 
 // Adds byte sums to 16-bit sums of the even rows and of the odd ones: no lane moves.
-HWY_INLINE void AddWidened(PlaneVector sum, hn::Vec<WidePlaneTag>& even,
-                           hn::Vec<WidePlaneTag>& odd) {
-  const WidePlaneTag d16;
+HWY_INLINE void AddWidenedPenalties(AsymVector sum, hn::Vec<WideAsymTag>& even,
+                                    hn::Vec<WideAsymTag>& odd) {
+  const WideAsymTag d16;
   const auto pairs = hn::BitCast(d16, sum);
   even = hn::Add(even, hn::And(pairs, hn::Set(d16, uint16_t{0x00FF})));
   odd = hn::Add(odd, hn::ShiftRight<8>(pairs));
@@ -122,13 +128,13 @@ HWY_INLINE void AddWidened(PlaneVector sum, hn::Vec<WidePlaneTag>& even,
 
 // Penalties of a vector's width of rows of two blocks, `block_bytes` apart. Two planes fit a byte:
 // 16 weights of 15.
-HWY_INLINE void TwoBlocks16(const uint8_t* HWY_RESTRICT plane, size_t block_bytes,
-                            size_t code_bytes, const uint8_t* HWY_RESTRICT tables,
-                            uint16_t* HWY_RESTRICT out, uint16_t* HWY_RESTRICT out1) {
-  const PlaneTag d;
-  const WidePlaneTag d16;
+HWY_INLINE void TwoBlockPenalties16(const uint8_t* HWY_RESTRICT plane, size_t block_bytes,
+                                    size_t code_bytes, const uint8_t* HWY_RESTRICT tables,
+                                    uint16_t* HWY_RESTRICT out, uint16_t* HWY_RESTRICT out1) {
+  const AsymTag d;
+  const WideAsymTag d16;
   auto even = hn::Zero(d16), odd = even, even1 = even, odd1 = even;
-  const auto step = [&](PlaneVector& sum, PlaneVector& sum1) HWY_ATTR {
+  const auto step = [&](AsymVector& sum, AsymVector& sum1) HWY_ATTR {
     const auto lower = hn::LoadDup128(d, tables), upper = hn::LoadDup128(d, tables + 16);
     sum = hn::Add(sum, PlanePenalties(d, plane, lower, upper));
     sum1 = hn::Add(sum1, PlanePenalties(d, plane + block_bytes, lower, upper));
@@ -140,14 +146,14 @@ HWY_INLINE void TwoBlocks16(const uint8_t* HWY_RESTRICT plane, size_t block_byte
     auto sum = hn::Zero(d), sum1 = sum;
     step(sum, sum1);
     step(sum, sum1);
-    AddWidened(sum, even, odd);
-    AddWidened(sum1, even1, odd1);
+    AddWidenedPenalties(sum, even, odd);
+    AddWidenedPenalties(sum1, even1, odd1);
   }
   if (p != code_bytes) {
     auto sum = hn::Zero(d), sum1 = sum;
     step(sum, sum1);
-    AddWidened(sum, even, odd);
-    AddWidened(sum1, even1, odd1);
+    AddWidenedPenalties(sum, even, odd);
+    AddWidenedPenalties(sum1, even1, odd1);
   }
   hn::StoreInterleaved2(even, odd, d16, out);
   hn::StoreInterleaved2(even1, odd1, d16, out1);
@@ -158,41 +164,41 @@ inline void BlockPenalties(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks
                            const uint8_t* HWY_RESTRICT tables, uint16_t* HWY_RESTRICT penalties) {
   const size_t block_bytes = code_bytes * kBlockRows;
   for (size_t b = 0; b < num_blocks; b += 2) {
-    // A last block alone is done twice, to the same place.
+    // A last block without a partner is computed twice, into the same place.
     const size_t next = b + 1 < num_blocks ? 1 : 0;
-    for (size_t lane = 0; lane < kBlockRows; lane += hn::Lanes(PlaneTag())) {
+    for (size_t lane = 0; lane < kBlockRows; lane += hn::Lanes(AsymTag())) {
       uint16_t* out = penalties + b * kBlockRows + lane;
-      TwoBlocks16(blocks + b * block_bytes + lane, next * block_bytes, code_bytes, tables, out,
-                  out + next * kBlockRows);
+      TwoBlockPenalties16(blocks + b * block_bytes + lane, next * block_bytes, code_bytes, tables,
+                          out, out + next * kBlockRows);
     }
   }
 }
 
-// What BlockTopK scans with: tables in place of query codes.
+// What BlockTopK scans with. A query is its tables.
 struct AsymScan {
   static constexpr bool kMaySaturate = false;
   static size_t MaxDistance(size_t code_bytes) { return MaxPenalty(code_bytes); }
   template <typename T>
-  static HWY_INLINE void Distances(const uint8_t* blocks, size_t num_blocks, size_t code_bytes,
-                                   const uint8_t* tables, T* penalties) {
-    BlockPenalties(blocks, num_blocks, code_bytes, tables, penalties);
+  static HWY_INLINE void Distances(const CodeBlocksView& rows, const uint8_t* tables,
+                                   T* penalties) {
+    BlockPenalties(rows.data, NumBlocks(rows.n), rows.code_bytes, tables, penalties);
   }
 };
 
 template <typename T>
-HWY_INLINE void PenaltiesOf(const CodeBlocksView& rows, const int8_t* weights, T* penalties) {
+HWY_INLINE void ComputePenalties(const CodeBlocksView& rows, const int8_t* weights, T* penalties) {
   HWY_ALIGN uint8_t tables[kMaxAsymCodeBytes * kTableBytes];
-  MakeTables(weights, rows.code_bytes, tables);
-  BlockPenalties(rows.data, NumBlocks(rows.n), rows.code_bytes, tables, penalties);
+  MakePenaltyTables(weights, rows.code_bytes, tables);
+  AsymScan::Distances(rows, tables, penalties);
 }
 
 void AsymPenalties8OnTarget(const CodeBlocksView& rows, const int8_t* weights, uint8_t* penalties) {
-  PenaltiesOf(rows, weights, penalties);
+  ComputePenalties(rows, weights, penalties);
 }
 
 void AsymPenalties16OnTarget(const CodeBlocksView& rows, const int8_t* weights,
                              uint16_t* penalties) {
-  PenaltiesOf(rows, weights, penalties);
+  ComputePenalties(rows, weights, penalties);
 }
 
 // Queries are taken a tile at a time, so that the scratch for their tables is bounded.
@@ -205,7 +211,7 @@ void AsymTopKOnTarget(const CodeBlocksView& rows, const Queries<int8_t>& weights
   for (size_t q = 0; q < weights.count; q += kAsymTile) {
     const size_t count = HWY_MIN(kAsymTile, weights.count - q);
     for (size_t i = 0; i < count; ++i) {
-      MakeTables(weights.query(q + i), rows.code_bytes, tables + i * stride);
+      MakePenaltyTables(weights.query(q + i), rows.code_bytes, tables + i * stride);
     }
     const Queries<uint8_t> queries = {tables, count, stride};
     const TopKResult<uint16_t> results = result.from(q, options.k);

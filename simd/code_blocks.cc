@@ -4,26 +4,28 @@
 #include <cstring>
 
 #include "simd/internal/highway_config.h"
+#include "simd/internal/scratch.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/code_blocks.cc"
 #include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+#include "simd/internal/capabilities-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
 namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Exactly one 16-byte vector on every target: the network below counts on 16 lanes.
-using ByteTag = hn::FixedTag<uint8_t, 16>;
+// One 16-byte vector on every target: the network below needs 16 lanes.
+using TransposeTag = hn::FixedTag<uint8_t, 16>;
 
 // Transposes 16 rows of 8 bytes into 8 planes of 16 bytes, 64 bytes apart. A round of interleaving
 // vectors i and i + 4 rotates the 7-bit index of each of the 128 bytes left by one; four rounds
 // turn (row, byte) into (byte, row).
 HWY_INLINE void Transpose16x8(const uint64_t* rows, uint8_t* planes, size_t num_planes) {
-  const ByteTag d;
+  const TransposeTag d;
   const auto* bytes = reinterpret_cast<const uint8_t*>(rows);
   auto v0 = hn::Load(d, bytes), v1 = hn::Load(d, bytes + 16), v2 = hn::Load(d, bytes + 32),
        v3 = hn::Load(d, bytes + 48), v4 = hn::Load(d, bytes + 64), v5 = hn::Load(d, bytes + 80),
@@ -45,28 +47,31 @@ HWY_INLINE void Transpose16x8(const uint64_t* rows, uint8_t* planes, size_t num_
   if (num_planes > 7) hn::StoreU(v7, d, planes + 7 * kBlockRows);
 }
 
-// Two groups of 16 rows side by side with AVX2 and above.
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
-using WideTag = hn::FixedTag<uint8_t, 32>;
-HWY_INLINE hn::Vec<WideTag> LoadRows(const uint8_t* row, const uint8_t* row_plus_16) {
-  return hn::Combine(WideTag(), hn::LoadU(ByteTag(), row_plus_16), hn::LoadU(ByteTag(), row));
+// Rows are transposed in groups of 16, two groups side by side where vectors have 32 bytes.
+#if ETA_SIMD_HAS_WIDE_VECTORS
+using WideTransposeTag = hn::FixedTag<uint8_t, 32>;
+HWY_INLINE hn::Vec<WideTransposeTag> LoadTransposed(const uint8_t* row,
+                                                    const uint8_t* row_plus_16) {
+  return hn::Combine(WideTransposeTag(), hn::LoadU(TransposeTag(), row_plus_16),
+                     hn::LoadU(TransposeTag(), row));
 }
 #else
-using WideTag = ByteTag;
-HWY_INLINE hn::Vec<WideTag> LoadRows(const uint8_t* row, const uint8_t* /*row_plus_16*/) {
-  return hn::LoadU(WideTag(), row);
+using WideTransposeTag = TransposeTag;
+HWY_INLINE hn::Vec<WideTransposeTag> LoadTransposed(const uint8_t* row,
+                                                    const uint8_t* /*row_plus_16*/) {
+  return hn::LoadU(WideTransposeTag(), row);
 }
 #endif
-constexpr size_t kWideRows = HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2 ? 32 : 16;
+constexpr size_t kTransposedRows = kHasWideVectors ? 32 : 16;
 
-// Transposes 16 bytes of 64 rows into 16 planes; row_of(i) points to the bytes of row i. Rounds as
-// in Transpose16x8, of 8 bits of index.
+// Transposes 16 bytes of 64 rows into 16 planes; row_of(i) points to the bytes of row i. The rounds
+// are those of Transpose16x8, on indices of 8 bits.
 template <class RowOf>
 HWY_INLINE void Transpose64x16(RowOf row_of, uint8_t* planes) {
-  const WideTag d;
-  for (size_t r = 0; r < kBlockRows; r += kWideRows) {
+  const WideTransposeTag d;
+  for (size_t r = 0; r < kBlockRows; r += kTransposedRows) {
     const auto load = [&](size_t i) HWY_ATTR {
-      return LoadRows(row_of(r + i), row_of(r + i + kWideRows - 16));
+      return LoadTransposed(row_of(r + i), row_of(r + i + kTransposedRows - 16));
     };
     auto v0 = load(0), v1 = load(1), v2 = load(2), v3 = load(3), v4 = load(4), v5 = load(5);
     auto v6 = load(6), v7 = load(7), v8 = load(8), v9 = load(9), v10 = load(10), v11 = load(11);
@@ -84,7 +89,7 @@ HWY_INLINE void Transpose64x16(RowOf row_of, uint8_t* planes) {
       v8 = w8, v9 = w9, v10 = w10, v11 = w11, v12 = w12, v13 = w13, v14 = w14, v15 = w15;
     }
     uint8_t* out = planes + r;
-    const auto store = [&](size_t p, hn::Vec<WideTag> v)
+    const auto store = [&](size_t p, hn::Vec<WideTransposeTag> v)
                            HWY_ATTR { hn::StoreU(v, d, out + p * kBlockRows); };
     store(0, v0), store(1, v1), store(2, v2), store(3, v3), store(4, v4), store(5, v5);
     store(6, v6), store(7, v7), store(8, v8), store(9, v9), store(10, v10), store(11, v11);
@@ -92,20 +97,18 @@ HWY_INLINE void Transpose64x16(RowOf row_of, uint8_t* planes) {
   }
 }
 
-constexpr size_t kLine = 64;  // bytes
-
-// Asks for the codes of rows [first, last).
+// Prefetches the codes of rows [first, last).
 template <class CodeOf>
 HWY_INLINE void PrefetchCodes(size_t first, size_t last, size_t code_bytes, CodeOf code_of) {
   for (size_t i = first; i < last; ++i) {
-    for (size_t b = 0; b < code_bytes; b += kLine) hwy::Prefetch(code_of(i) + b);
+    for (size_t b = 0; b < code_bytes; b += kCacheLineBytes) hwy::Prefetch(code_of(i) + b);
   }
 }
 
 // Builds blocks from code_of(i), a pointer to the code of row i. With kPrefetch the codes of the
-// next block are asked for while a block is transposed: they lie anywhere in a large table.
+// next block are prefetched while a block is transposed: they lie anywhere in a large table.
 template <bool kPrefetch, class CodeOf>
-HWY_INLINE void FillBlocks(size_t n, size_t code_bytes, uint8_t* blocks, CodeOf code_of) {
+HWY_INLINE void FillCodeBlocks(size_t n, size_t code_bytes, uint8_t* blocks, CodeOf code_of) {
   HWY_ALIGN static constexpr uint8_t kNoRow[16] = {0};
   HWY_ALIGN uint64_t rows[kBlockRows];
   for (size_t first = 0; first < n; first += kBlockRows) {
@@ -135,12 +138,12 @@ HWY_INLINE void FillBlocks(size_t n, size_t code_bytes, uint8_t* blocks, CodeOf 
 }
 
 void PackCodeBlocksOnTarget(const RowsView<uint8_t>& codes, uint8_t* blocks) {
-  FillBlocks<false>(codes.count, codes.width, blocks,
-                    [codes](size_t i) HWY_ATTR { return codes.row(i); });
+  FillCodeBlocks<false>(codes.count, codes.width, blocks,
+                        [codes](size_t i) HWY_ATTR { return codes.row(i); });
 }
 
 void GatherCodeBlocksOnTarget(const RowsView<uint8_t>& table, IdsView ids, uint8_t* blocks) {
-  FillBlocks<true>(ids.count, table.width, blocks, [table, ids](size_t i) HWY_ATTR {
+  FillCodeBlocks<true>(ids.count, table.width, blocks, [table, ids](size_t i) HWY_ATTR {
     return table.row(static_cast<size_t>(ids.data[i]));
   });
 }

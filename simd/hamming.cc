@@ -2,7 +2,6 @@
 #include "simd/hamming.h"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 
 #include "simd/internal/block_topk_layout.h"
@@ -16,6 +15,18 @@
 #include "simd/internal/block_topk-inl.h"
 #include "simd/internal/hamming-inl.h"
 
+#ifndef ETA_SIMD_HAMMING_TYPES_
+#define ETA_SIMD_HAMMING_TYPES_
+namespace eta::simd {
+
+// Codes of up to this many bytes (384 bits) are ranked by distances of one byte, which saturate
+// beyond 248 bits. Their K-th nearest is hardly ever that far; a query for which it is runs again
+// with 16 bits.
+inline constexpr size_t kMaxSaturatedCodeBytes = 48;
+
+}  // namespace eta::simd
+#endif  // ETA_SIMD_HAMMING_TYPES_
+
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
 
@@ -23,12 +34,12 @@ namespace {
 
 void HammingDistances8OnTarget(const CodeBlocksView& rows, const uint8_t* query,
                                uint8_t* distances) {
-  BlockDistances(rows.data, NumBlocks(rows.n), rows.code_bytes, query, distances);
+  HammingScan::Distances(rows, query, distances);
 }
 
 void HammingDistances16OnTarget(const CodeBlocksView& rows, const uint8_t* query,
                                 uint16_t* distances) {
-  BlockDistances(rows.data, NumBlocks(rows.n), rows.code_bytes, query, distances);
+  HammingScan::Distances(rows, query, distances);
 }
 
 void HammingTopKOnTarget(const CodeBlocksView& rows, const Queries<uint8_t>& queries,
@@ -63,7 +74,9 @@ void HammingDistances(const CodeBlocksView& rows, const uint8_t* query, uint16_t
 }
 
 size_t HammingTopKScratchBytes(size_t n, size_t code_bytes, size_t k) {
-  return BlockTopKLayout(n, code_bytes, k).bytes();
+  // Where bytes may saturate, room for the run with 16 bits.
+  const size_t distance_bytes = code_bytes <= kMaxByteDistanceCodeBytes ? 1 : 2;
+  return BlockTopKLayout(n, code_bytes, k, distance_bytes, code_bytes * 8).bytes();
 }
 
 size_t HammingTopK(const CodeBlocksView& rows, const Queries<uint8_t>& queries,

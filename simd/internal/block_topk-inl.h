@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hamming top-K of many queries over one history.
+// Exact top-K of many queries over the code blocks of one history, by any distance that is a small
+// integer: Hamming distances, or the penalties of asym.h.
 //
 // The history is scanned in chunks that fit the L1 cache. Rows of a chunk whose distance does not
-// exceed the query's limit are appended to the query's list; a list that grows is cut back to
-// exactly K, which lowers the limit. The first limit comes from a sample of the query's own
-// distances. (The last query's K-th distance is a worse guess: between candidates of one user it
-// differs by 4 on average at 64 bits, 14 at 256, on generated data.)
+// exceed the query's limit are appended to the query's list. A list that grows long is cut to its K
+// nearest, which lowers the limit. The first limit comes from a sample of the query's own
+// distances. The K-th distance of the query before is a worse guess: between candidates of one user
+// it differs by 4 on average at 64 bits and by 14 at 256, on generated data.
 //
-// Without a byte compress a list is dear: there the K-th distance of a one-chunk history is
-// searched among all rows, and only the K nearest are written (64 bits, 1,024 rows, AVX2: 419
-// instead of 459 ns).
-//
-// Distances are bytes up to 384 bits: beyond 248 a byte saturates, but the K-th nearest is hardly
-// ever that far. A query for which it is runs again with 16 bits.
+// Without a byte-compress instruction, appending to a list is slow. So histories of one chunk are
+// searched whole for the K-th distance there, and only the K nearest are written (64 bits, 1,024
+// rows, Zen 4 as AVX2: 419 instead of 459 ns).
 
 // clang-format off
 #if defined(ETA_SIMD_BLOCK_TOPK_INL_H_) == defined(HWY_TARGET_TOGGLE)  // NOLINT
@@ -32,25 +30,21 @@
 
 #include "hwy/highway.h"
 #include "simd/internal/block_topk_layout.h"
-#include "simd/internal/hamming-inl.h"
+#include "simd/internal/capabilities-inl.h"
 #include "simd/internal/int_select-inl.h"
+#include "simd/topk.h"
+#include "simd/views.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
+namespace {
 
-// What BlockTopK scans with.
-struct HammingScan {
-  // A distance too large for a byte may become the largest byte.
-  static constexpr bool kMaySaturate = true;
-  static size_t MaxDistance(size_t code_bytes) { return code_bytes * 8; }
-  template <typename T>
-  static HWY_INLINE void Distances(const uint8_t* blocks, size_t num_blocks, size_t code_bytes,
-                                   const uint8_t* query, T* distances) {
-    BlockDistances(blocks, num_blocks, code_bytes, query, distances);
-  }
-};
-
-// Queries are what Scan::Distances takes. T holds a distance; T's maximum is reserved for "no row".
+// Scan computes the distances of whole blocks and says how large they can be:
+//   static constexpr bool kMaySaturate;  // a distance too large for a byte may become 255
+//   static size_t MaxDistance(size_t code_bytes);
+//   template <typename T>
+//   static void Distances(const CodeBlocksView& rows, const uint8_t* query, T* distances);
+// T holds a distance; T's maximum is reserved for "no row".
 template <typename T, class Scan>
 class BlockTopK {
  public:
@@ -66,7 +60,7 @@ class BlockTopK {
         max_distance_(std::min<size_t>(Scan::MaxDistance(rows.code_bytes),
                                        std::numeric_limits<T>::max() - 1)),
         search_width_(SearchWidth(max_distance_)),
-        last_limit_(max_distance_ * 3 / 8) {}
+        last_limit_(FirstGuess(max_distance_)) {}
 
   void Run() {
     for (size_t q = 0; q < queries_.count; q += layout_.tile()) {
@@ -86,9 +80,23 @@ class BlockTopK {
 
  private:
   static constexpr size_t kGroup = BlockTopKLayout::kGroup;
-  static constexpr bool kHasByteCompress = HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL;
 
-  // One query again, for which fewer than K rows have a distance that T can tell from the largest.
+  // Widths of the windows in which K-th distances are searched first, as shares of all distances,
+  // and how often a result lay outside, which costs a search of all distances (2026-11, K 64):
+  // - a sample, about the limit of the query before: an eighth. Outside in 9 to 28 % of queries on
+  //   generated histories and 14 to 50 % on MovieLens; in 2 to 16 % with a quarter, which adds a
+  //   step of 7 or 8 to every search, and in 32 to 72 % with a sixteenth.
+  // - a list, up to its limit: a sixteenth, because the surplus of a list is small. Outside in 2 to
+  //   7 % of queries; in 2 to 7 % with an eighth, in 4 to 33 % with a thirty-second.
+  static constexpr size_t kSampleWindow = 8;
+  static constexpr size_t kListWindow = 16;
+
+  // Where the first query of a call searches, which has none before it: of random codes of 64 bits
+  // the nearest 6 % differ in 26 bits, and neighbours of real queries are nearer. A bad guess costs
+  // a search of all distances, once a call.
+  static constexpr size_t FirstGuess(size_t max_distance) { return max_distance * 3 / 8; }
+
+  // Runs one query again in 16 bits: fewer than K rows have a distance below T's saturation.
   HWY_NOINLINE void RunWide(size_t q) const {
     BlockTopK<uint16_t, Scan>(rows_, queries_.part(q, 1), options_, scratch_,
                               result_.from(q, options_.k))
@@ -102,13 +110,19 @@ class BlockTopK {
             reinterpret_cast<int32_t*>(layout_.list_positions(scratch_, i)), 0};
   }
 
-  // Computes the distances of a history of one chunk for up to kGroup queries; those that are not
-  // there become copies of the last one.
+  // A group is searched in step whether it is full or not: its last query stands in for the rest.
+  template <class Value>
+  static void RepeatLast(Value (&values)[kGroup], size_t queries) {
+    for (size_t i = queries; i < kGroup; ++i) values[i] = values[queries - 1];
+  }
+
+  // Computes the distances of a history of one chunk for up to kGroup queries.
   void ComputeGroup(size_t first_query, size_t queries, const T* (&chunks)[kGroup]) {
-    for (size_t i = 0; i < kGroup; ++i) {
-      chunks[i] = chunk(std::min(i, queries - 1));
-      if (i < queries) ComputeChunk(first_query + i, 0, chunk(i));
+    for (size_t i = 0; i < queries; ++i) {
+      chunks[i] = chunk(i);
+      ComputeChunk(first_query + i, 0, chunk(i));
     }
+    RepeatLast(chunks, queries);
   }
 
   void RunGroupByFullSearch(size_t first_query, size_t queries) {
@@ -122,7 +136,7 @@ class BlockTopK {
         continue;
       }
       NearestList<T> list = EmptyList(i);
-      ListNearest(chunks[i], rows_.n, k_, kth[i], options_.ties, list);
+      AppendNearest(chunks[i], rows_.n, k_, kth[i], options_.ties, list);
       Write(first_query + i, list, kth[i]);
     }
   }
@@ -133,31 +147,29 @@ class BlockTopK {
     ComputeGroup(first_query, queries, chunks);
     size_t limits[kGroup];
     FirstLimits(chunks, rows_.n, limits);
-    NearestList<T> lists[kGroup] = {};
-    const T* list_distances[kGroup];
+    NearestList<T> lists[kGroup];
     size_t padded = 0;
     for (size_t i = 0; i < queries; ++i) {
       lists[i] = EmptyList(i);
       limits[i] = std::min(limits[i], max_distance_);
-      AppendNear(chunks[i], PaddedRows(rows_.n), 0, limits[i], lists[i]);
+      AppendUpTo(limits[i], chunks[i], PaddedRows(rows_.n), 0, lists[i]);
       if (HWY_UNLIKELY(lists[i].count < k_)) {
         lists[i].count = 0;
         limits[i] = AppendAll(chunks[i], lists[i]);
       }
       padded = std::max(padded, PaddedRows(lists[i].count));
     }
-    for (size_t i = 0; i < kGroup; ++i) {
-      if (i < queries) PadList(lists[i], padded);
-      list_distances[i] = lists[std::min(i, queries - 1)].distances;
-    }
-    // The surplus of a list is small: its K-th distance is the limit or little less.
-    const size_t width = std::max<size_t>(search_width_ / 16, 2);
+    const size_t width = std::max<size_t>(search_width_ / kListWindow, 2);
+    const T* list_distances[kGroup];
     size_t kth[kGroup];
-    for (size_t i = 0; i < kGroup; ++i) {
-      const size_t limit = limits[std::min(i, queries - 1)];
-      kth[i] = limit + 2 - std::min(width, limit + 2);
+    for (size_t i = 0; i < queries; ++i) {
+      PadList(lists[i], padded);
+      list_distances[i] = lists[i].distances;
+      kth[i] = limits[i] + 2 - std::min(width, limits[i] + 2);  // the limit lies inside
     }
-    FindKthNear(list_distances, padded, k_, max_distance_, width, kth);
+    RepeatLast(list_distances, queries);
+    RepeatLast(kth, queries);
+    FindKthInWindow(list_distances, padded, k_, max_distance_, width, kth);
     for (size_t i = 0; i < queries; ++i) Finish(first_query + i, lists[i], kth[i]);
   }
 
@@ -166,7 +178,7 @@ class BlockTopK {
   HWY_NOINLINE size_t AppendAll(const T* distances, NearestList<T>& list) const {
     const size_t padded = PaddedRows(rows_.n);
     const size_t kth = std::min(FindKth(distances, padded, k_, max_distance_), max_distance_);
-    AppendNear(distances, padded, 0, kth, list);
+    AppendUpTo(kth, distances, padded, 0, list);
     return kth;
   }
 
@@ -197,16 +209,14 @@ class BlockTopK {
   // Computes the distances of the chunk that starts at `row`; returns how many rows it has.
   size_t ComputeChunk(size_t q, size_t row, T* distances) const {
     const size_t rows = std::min(layout_.chunk_rows(), rows_.n - row);
-    Scan::Distances(rows_.data + row * rows_.code_bytes, NumBlocks(rows), rows_.code_bytes,
-                    queries_.query(q), distances);
-    // Rows that are not there get a distance above any limit.
+    const CodeBlocksView chunk_rows = {rows_.data + row * rows_.code_bytes, rows, rows_.code_bytes};
+    Scan::Distances(chunk_rows, queries_.query(q), distances);
+    // The unused rows of the last block get a distance above any limit.
     std::fill(distances + rows, distances + PaddedRows(rows), std::numeric_limits<T>::max());
     return rows;
   }
 
-  // The limits to start with: a rank among evenly spread blocks of the first chunk, high enough
-  // that only rarely fewer than K rows of the history turn out to be as near (how rarely on real
-  // histories is not measured; such a query is scanned again).
+  // The limits to start with: the distance at a rank among evenly spread blocks of the first chunk.
   template <size_t kSets>
   void FirstLimits(const T* const (&chunks)[kSets], size_t rows, size_t (&limits)[kSets]) {
     const size_t blocks = NumBlocks(rows), sample_blocks = layout_.sample_rows() / kBlockRows;
@@ -224,36 +234,48 @@ class BlockTopK {
       }
       sets[s] = samples[s];
     }
-    // The last block may be partly filled: it is never among those spread from 0.
+    // The last block, which may be partly filled, is never among these.
     const size_t sampled = sample_blocks * kBlockRows;
     SearchSamples(sets, sampled, std::min(SampleRank(sampled), sampled), limits);
   }
 
-  // Searches near the limit of the query before: within an eighth of all distances.
+  // The distance at `rank` of each set of n, searched near the limit of the query before.
   template <size_t kSets>
   void SearchSamples(const T* const (&sets)[kSets], size_t n, size_t rank,
                      size_t (&limits)[kSets]) {
-    const size_t width = std::max<size_t>(search_width_ / 8, 2);
+    const size_t width = std::max<size_t>(search_width_ / kSampleWindow, 2);
     for (size_t& limit : limits) limit = last_limit_ - std::min(width / 2, last_limit_);
-    FindKthNear(sets, n, rank, max_distance_, width, limits);
+    FindKthInWindow(sets, n, rank, max_distance_, width, limits);
     last_limit_ = std::min(limits[kSets - 1], max_distance_);
   }
 
-  // Rank in a sample of n rows whose distance bounds about K rows of the history or more: the
-  // expected rank plus a margin for the scatter of a count (it is Poisson-like).
+  // The rank in a sample of n rows whose distance at least K rows of the history should reach: the
+  // number of the K nearest that is expected in the sample, plus a margin for its scatter, which is
+  // that of a Poisson number. A higher margin makes lists longer, a lower one makes more limits too
+  // low, so that the query is scanned again. Limits too low, in % of queries at 64 / 128 / 256
+  // bits, K 64 (2026-11), and rows listed at 64 bits:
+  //   generated histories, L 1,024:    0.7 / 0.8 / 1.1, 2.3 K    0.4 / 0.2 / 0.4 with 2 deviations
+  //   generated histories, L 4,096:    0.3 / 0.2 / 0.5, 3.2 K      0 / 0.1 / 0.2
+  //   generated histories, L 16,384:   0.2 / 0.4 / 0.2             0 / 0.1 / 0.1
+  //   MovieLens, L 1,024 (11 users):   3.6 / 6.1 / 9.4, 1.8 K    1.3 / 3.3 / 4.8
+  //   MovieLens, L 2,048 (3 users):    3.1 / 5.7 / 34           1.6 / 1.6 / 25
+  // The users of MovieLens rated in an order: their rows are not spread evenly, least of all where
+  // the sample is the older of two chunks (256 bits, L 2,048).
   size_t SampleRank(size_t n) const {
+    constexpr float kDeviations = 1.5f, kLeastMargin = 2.0f;
     const float expected =
         static_cast<float>(k_) * static_cast<float>(n) / static_cast<float>(rows_.n);
-    return std::min(static_cast<size_t>(expected + 1.5f * std::sqrt(expected) + 2.0f), k_);
+    const float rank = expected + kDeviations * std::sqrt(expected) + kLeastMargin;
+    return std::min(static_cast<size_t>(rank), k_);
   }
 
   // Appends the near rows of the chunk that starts at `row`.
   void Admit(size_t rows, size_t row, size_t& limit, NearestList<T>& list) const {
-    AppendNear(chunk(0), PaddedRows(rows), row, limit, list);
-    if (list.count > layout_.prune_above()) {
+    AppendUpTo(limit, chunk(0), PaddedRows(rows), row, list);
+    if (list.count > layout_.cut_above()) {
       PadList(list, 0);
       limit = Kth(list);
-      KeepNearest(list, k_, limit, options_.ties);
+      CutToNearest(list, k_, limit, options_.ties);
     }
   }
 
@@ -281,7 +303,7 @@ class BlockTopK {
       saturated_[num_saturated_++] = q;
       return;
     }
-    KeepNearest(list, k_, kth, options_.ties);
+    CutToNearest(list, k_, kth, options_.ties);
     Write(q, list, kth);
   }
 
@@ -342,6 +364,7 @@ class BlockTopK {
   size_t num_saturated_ = 0;
 };
 
+}  // namespace
 }  // namespace eta::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

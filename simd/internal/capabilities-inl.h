@@ -25,7 +25,7 @@
 // AVX2 and SVE: hn::MaskedLoad leaves the masked-off lanes alone. Elsewhere it loads all, then
 // blends.
 #define ETA_SIMD_HAS_MASKED_LOAD (HWY_HAVE_SCALABLE || (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2))
-// AVX-512: masks are registers of bits, and 32-bit lanes can be compressed.
+// AVX-512: masks are registers of bits.
 #define ETA_SIMD_HAS_MASK_REGISTERS (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3)
 // AVX-512 VBMI2: 8- and 16-bit lanes can be compressed, and bytes permuted across a vector.
 #define ETA_SIMD_HAS_BYTE_COMPRESS (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL)
@@ -33,6 +33,10 @@
 #define ETA_SIMD_HAS_VNNI (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL)
 // BMI2: bits of a word are scattered to set bits of another (PDEP).
 #define ETA_SIMD_HAS_BIT_SCATTER (HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX2)
+// AVX2: vectors of 32 bytes, and 32-bit lanes permuted across them.
+#define ETA_SIMD_HAS_WIDE_VECTORS (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2)
+// AVX-512 and SVE: one instruction compresses 32-bit lanes.
+#define ETA_SIMD_HAS_COMPRESS (ETA_SIMD_HAS_MASK_REGISTERS || HWY_HAVE_SCALABLE)
 #endif
 
 // The attribute of functions that use VNNI, and of those that such are inlined into; empty without
@@ -50,8 +54,9 @@ HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
 namespace {
 
-constexpr bool kHasMaskRegisters = ETA_SIMD_HAS_MASK_REGISTERS;
-constexpr bool kHasByteCompress = ETA_SIMD_HAS_BYTE_COMPRESS;
+HWY_MAYBE_UNUSED constexpr bool kHasMaskRegisters = ETA_SIMD_HAS_MASK_REGISTERS;
+HWY_MAYBE_UNUSED constexpr bool kHasByteCompress = ETA_SIMD_HAS_BYTE_COMPRESS;
+HWY_MAYBE_UNUSED constexpr bool kHasWideVectors = ETA_SIMD_HAS_WIDE_VECTORS;
 
 }  // namespace
 }  // namespace eta::simd::HWY_NAMESPACE

@@ -29,7 +29,7 @@
 #include <limits>
 
 #include "hwy/highway.h"
-#include "simd/internal/int_select-inl.h"
+#include "simd/internal/compress-inl.h"
 #include "simd/topk.h"
 
 #ifndef ETA_SIMD_FLOAT_SELECT_TYPES_
@@ -68,47 +68,6 @@ HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 namespace {
-
-// Lanes whose mask bit is set are moved to the front of several vectors by one plan. With GCC 12,
-// Highway 1.0.3's Compress for AVX2 copies its 1 KiB table to the stack in every call: 50 cycles.
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3 || HWY_HAVE_SCALABLE
-
-template <class D>
-using CompressPlan = hn::Mask<D>;
-
-template <class D>
-HWY_INLINE CompressPlan<D> PlanCompress(D d, hn::Mask<D> mask, size_t& count) {
-  count = hn::CountTrue(d, mask);
-  return mask;
-}
-
-template <class D, typename T>
-HWY_INLINE void StoreCompressed(D, CompressPlan<D> plan, hn::Vec<hn::Rebind<T, D>> v, T* to) {
-  const hn::Rebind<T, D> d;
-  hn::StoreU(hn::Compress(v, hn::RebindMask(d, plan)), d, to);
-}
-
-#else
-
-template <class D>
-using CompressPlan = hn::Vec<hn::RebindToSigned<D>>;  // the numbers of the lanes, in front
-
-template <class D>
-HWY_INLINE CompressPlan<D> PlanCompress(D d, hn::Mask<D> mask, size_t& count) {
-  uint8_t bytes[8] = {0};  // StoreMaskBits may write 8 bytes
-  hn::StoreMaskBits(d, mask, bytes);
-  count = hwy::PopCount(uint64_t{bytes[0]});
-  return hn::PromoteTo(hn::RebindToSigned<D>(),
-                       hn::LoadU(hn::Rebind<uint8_t, D>(), kSetBits.of[bytes[0]]));
-}
-
-template <class D, typename T>
-HWY_INLINE void StoreCompressed(D, CompressPlan<D> plan, hn::Vec<hn::Rebind<T, D>> v, T* to) {
-  const hn::Rebind<T, D> d;
-  hn::StoreU(hn::TableLookupLanes(v, hn::IndicesFromVec(d, plan)), d, to);
-}
-
-#endif
 
 // Selects the K best of n scores, again and again.
 class FloatSelector {

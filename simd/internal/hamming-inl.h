@@ -19,6 +19,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
+namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
 // At most one plane of a block.
@@ -31,11 +32,12 @@ HWY_INLINE PlaneVector AddDifferences(PlaneTag d, const uint8_t* planes, PlaneVe
   return hn::Add(sum, hn::PopulationCount(hn::Xor(hn::LoadU(d, planes), q)));
 }
 
-// Sums over `num_planes` <= 31 planes for four blocks, `block_bytes` apart, at once: a broadcast of
-// a query byte costs a shuffle and serves four vectors.
-HWY_INLINE void FourBlocks(PlaneTag d, const uint8_t* HWY_RESTRICT block, size_t block_bytes,
-                           size_t num_planes, const uint8_t* HWY_RESTRICT query, PlaneVector& sum0,
-                           PlaneVector& sum1, PlaneVector& sum2, PlaneVector& sum3) {
+// Sums over `num_planes` <= 31 planes of four blocks, `block_bytes` apart. The broadcast of a query
+// byte costs a shuffle, which four vectors share.
+HWY_INLINE void FourBlockDistances(PlaneTag d, const uint8_t* HWY_RESTRICT block,
+                                   size_t block_bytes, size_t num_planes,
+                                   const uint8_t* HWY_RESTRICT query, PlaneVector& sum0,
+                                   PlaneVector& sum1, PlaneVector& sum2, PlaneVector& sum3) {
   sum0 = sum1 = sum2 = sum3 = hn::Zero(d);
   for (size_t p = 0; p < num_planes; ++p) {
     const auto q = hn::Set(d, query[p]);
@@ -47,8 +49,8 @@ HWY_INLINE void FourBlocks(PlaneTag d, const uint8_t* HWY_RESTRICT block, size_t
   }
 }
 
-HWY_INLINE PlaneVector OneBlock(PlaneTag d, const uint8_t* HWY_RESTRICT block, size_t num_planes,
-                                const uint8_t* HWY_RESTRICT query) {
+HWY_INLINE PlaneVector OneBlockDistances(PlaneTag d, const uint8_t* HWY_RESTRICT block,
+                                         size_t num_planes, const uint8_t* HWY_RESTRICT query) {
   auto sum = hn::Zero(d);
   for (size_t p = 0; p < num_planes; ++p) {
     sum = AddDifferences(d, block + p * kBlockRows, hn::Set(d, query[p]), sum);
@@ -80,8 +82,8 @@ inline void BlockDistances64Bits(const uint8_t* HWY_RESTRICT blocks, size_t num_
   }
 }
 
-// Distances of whole blocks as bytes. Beyond kMaxByteDistanceCodeBytes (and up to twice that) 255
-// stands for 255 or more.
+// Distances of whole blocks as bytes. Codes of up to twice kMaxByteDistanceCodeBytes are taken; 255
+// then stands for 255 or more.
 inline void BlockDistances(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks, size_t code_bytes,
                            const uint8_t* HWY_RESTRICT query, uint8_t* HWY_RESTRICT distances) {
   if (code_bytes == 8) return BlockDistances64Bits(blocks, num_blocks, query, distances);
@@ -93,11 +95,11 @@ inline void BlockDistances(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks
     for (size_t lane = 0; lane < kBlockRows; lane += hn::Lanes(d)) {
       const uint8_t* block = blocks + b * block_bytes + lane;
       PlaneVector sum0, sum1, sum2, sum3;
-      FourBlocks(d, block, block_bytes, planes, query, sum0, sum1, sum2, sum3);
+      FourBlockDistances(d, block, block_bytes, planes, query, sum0, sum1, sum2, sum3);
       if (rest != 0) {
         PlaneVector rest0, rest1, rest2, rest3;
-        FourBlocks(d, block + planes * kBlockRows, block_bytes, rest, query + planes, rest0, rest1,
-                   rest2, rest3);
+        FourBlockDistances(d, block + planes * kBlockRows, block_bytes, rest, query + planes, rest0,
+                           rest1, rest2, rest3);
         sum0 = hn::SaturatedAdd(sum0, rest0);
         sum1 = hn::SaturatedAdd(sum1, rest1);
         sum2 = hn::SaturatedAdd(sum2, rest2);
@@ -113,8 +115,8 @@ inline void BlockDistances(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks
   for (; b < num_blocks; ++b) {
     for (size_t lane = 0; lane < kBlockRows; lane += hn::Lanes(d)) {
       const uint8_t* block = blocks + b * block_bytes + lane;
-      const auto sum = OneBlock(d, block, planes, query);
-      const auto rest_sum = OneBlock(d, block + planes * kBlockRows, rest, query + planes);
+      const auto sum = OneBlockDistances(d, block, planes, query);
+      const auto rest_sum = OneBlockDistances(d, block + planes * kBlockRows, rest, query + planes);
       hn::StoreU(hn::SaturatedAdd(sum, rest_sum), d, distances + b * kBlockRows + lane);
     }
   }
@@ -122,7 +124,7 @@ inline void BlockDistances(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks
 
 // Widens byte sums and adds them to, or with kFirst stores them as, 16-bit distances.
 template <bool kFirst>
-HWY_INLINE void Accumulate16(PlaneVector sum, uint16_t* HWY_RESTRICT distances) {
+HWY_INLINE void AccumulateDistances16(PlaneVector sum, uint16_t* HWY_RESTRICT distances) {
   const hn::Half<PlaneTag> dh;
   const hn::Rebind<uint16_t, hn::Half<PlaneTag>> d16;
   auto lower = hn::PromoteTo(d16, hn::LowerHalf(dh, sum));
@@ -138,25 +140,26 @@ HWY_INLINE void Accumulate16(PlaneVector sum, uint16_t* HWY_RESTRICT distances) 
 
 // Adds (or with kFirst stores) the distances over `num_planes` <= 31 planes of four blocks.
 template <bool kFirst>
-HWY_INLINE void FourBlocks16(const uint8_t* block, size_t block_bytes, size_t num_planes,
-                             const uint8_t* query, uint16_t* distances) {
+HWY_INLINE void FourBlockDistances16(const uint8_t* block, size_t block_bytes, size_t num_planes,
+                                     const uint8_t* query, uint16_t* distances) {
   const PlaneTag d;
   for (size_t lane = 0; lane < kBlockRows; lane += hn::Lanes(d)) {
     PlaneVector sum0, sum1, sum2, sum3;
-    FourBlocks(d, block + lane, block_bytes, num_planes, query, sum0, sum1, sum2, sum3);
-    Accumulate16<kFirst>(sum0, distances + lane);
-    Accumulate16<kFirst>(sum1, distances + lane + kBlockRows);
-    Accumulate16<kFirst>(sum2, distances + lane + 2 * kBlockRows);
-    Accumulate16<kFirst>(sum3, distances + lane + 3 * kBlockRows);
+    FourBlockDistances(d, block + lane, block_bytes, num_planes, query, sum0, sum1, sum2, sum3);
+    AccumulateDistances16<kFirst>(sum0, distances + lane);
+    AccumulateDistances16<kFirst>(sum1, distances + lane + kBlockRows);
+    AccumulateDistances16<kFirst>(sum2, distances + lane + 2 * kBlockRows);
+    AccumulateDistances16<kFirst>(sum3, distances + lane + 3 * kBlockRows);
   }
 }
 
 template <bool kFirst>
-HWY_INLINE void OneBlock16(const uint8_t* block, size_t num_planes, const uint8_t* query,
-                           uint16_t* distances) {
+HWY_INLINE void OneBlockDistances16(const uint8_t* block, size_t num_planes, const uint8_t* query,
+                                    uint16_t* distances) {
   const PlaneTag d;
   for (size_t lane = 0; lane < kBlockRows; lane += hn::Lanes(d)) {
-    Accumulate16<kFirst>(OneBlock(d, block + lane, num_planes, query), distances + lane);
+    AccumulateDistances16<kFirst>(OneBlockDistances(d, block + lane, num_planes, query),
+                                  distances + lane);
   }
 }
 
@@ -171,22 +174,33 @@ inline void BlockDistances(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks
     const uint8_t* block = blocks + b * block_bytes;
     uint16_t* out = distances + b * kBlockRows;
     if (four) {
-      FourBlocks16<true>(block, block_bytes, first_planes, query, out);
+      FourBlockDistances16<true>(block, block_bytes, first_planes, query, out);
     } else {
-      OneBlock16<true>(block, first_planes, query, out);
+      OneBlockDistances16<true>(block, first_planes, query, out);
     }
     for (size_t p = first_planes; p < code_bytes; p += kMaxByteDistanceCodeBytes) {
       const size_t planes = HWY_MIN(kMaxByteDistanceCodeBytes, code_bytes - p);
       if (four) {
-        FourBlocks16<false>(block + p * kBlockRows, block_bytes, planes, query + p, out);
+        FourBlockDistances16<false>(block + p * kBlockRows, block_bytes, planes, query + p, out);
       } else {
-        OneBlock16<false>(block + p * kBlockRows, planes, query + p, out);
+        OneBlockDistances16<false>(block + p * kBlockRows, planes, query + p, out);
       }
     }
     b += four ? 4 : 1;
   }
 }
 
+// What BlockTopK scans with.
+struct HammingScan {
+  static constexpr bool kMaySaturate = true;
+  static size_t MaxDistance(size_t code_bytes) { return code_bytes * 8; }
+  template <typename T>
+  static HWY_INLINE void Distances(const CodeBlocksView& rows, const uint8_t* query, T* distances) {
+    BlockDistances(rows.data, NumBlocks(rows.n), rows.code_bytes, query, distances);
+  }
+};
+
+}  // namespace
 }  // namespace eta::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
