@@ -12,7 +12,10 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from eta_simd.text import PrintableStream, printable, reason, shown
+
 EXIT_ERROR = 2
+MAX_MESSAGE = 1000  # characters
 
 
 class BadInput(Exception):
@@ -21,6 +24,10 @@ class BadInput(Exception):
 
 class Parser(argparse.ArgumentParser):
     """Raises BadInput instead of printing its usage and exiting."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.color = False  # since Python 3.14; its escapes would be shown as text
 
     def error(self, message):
         raise BadInput(f"{message} (see --help)")
@@ -65,7 +72,8 @@ def progress(text, is_logged=False):
     """Replaces the last line of a terminal; an empty text wipes it. With `is_logged` a pipe gets
     the text as a line, for steps that take minutes."""
     if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+        terminal = getattr(sys.stderr, "stream", sys.stderr)
+        print(f"\r\033[K{printable(text)}", end="", file=terminal, flush=True)
     elif is_logged and text:
         print(text, file=sys.stderr, flush=True)
 
@@ -78,7 +86,8 @@ def summarize(text):
 
 
 def run(module, needs):
-    """Runs main() of `module`, a name, as the command in sys.argv, and exits.
+    """Runs main() of `module`, a name, as the command in sys.argv, and exits. Control characters,
+    which texts of files may hold, are printed as escapes.
 
     Exit code: that of main(), or 2 after one line on stderr for bad input, a missing Python module
     (which `scripts/setup.sh NEEDS` installs), a failed read or write, or too little memory; 130 on
@@ -86,15 +95,18 @@ def run(module, needs):
     """
     # SystemExit, unlike the signal itself, lets temporary folders be removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.stdout, sys.stderr = PrintableStream(sys.stdout), PrintableStream(sys.stderr)
     try:
         sys.exit(importlib.import_module(module).main(sys.argv[1:]))
     except ImportError as error:
         message = f"{error} (scripts/setup.sh {needs} installs it)"
-    except (BadInput, OSError, MemoryError) as error:
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename is not None else ""
+        message = f"{place}{reason(error)}"
+    except (BadInput, MemoryError) as error:
         message = str(error) or "out of memory"
     except KeyboardInterrupt:
         sys.exit(130)
     progress("")
-    message = "".join(c if c.isprintable() else "?" for c in message)
-    print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
+    print(f"{Path(sys.argv[0]).name}: {shown(message, MAX_MESSAGE)}", file=sys.stderr)
     sys.exit(EXIT_ERROR)

@@ -102,6 +102,16 @@ class TargetsTest(support.FolderTest):
         rows["hamming_topk_sorted/bits:64/L:1024/K:64/AVX2"]["x_faiss"] = 13.0
         self.assertEqual(self.run_script(rows, target="AVX2").returncode, 1)
 
+    def test_numbers_of_another_locale_are_refused(self):
+        rows = good_kernels("AVX3_DL")
+        for changed, message in (({"threads": "1,95"}, "no row of thread_scaling.sh: '.a. users eta"),
+                                 ({"threads": "1.9.5"}, "no row of thread_scaling.sh"),
+                                 ({"recall": "0,96"}, "recall.csv:2: wrong number of fields"),
+                                 ({"recall": "0.96x"}, "'0.96x' is not a number"),
+                                 ({"recall": "nan"}, "'nan' is not a number"),
+                                 ({"faiss_us": "26.0 us"}, "'26.0 us' is not a number")):
+            self.refused(self.run_script(rows, **changed), message)
+
     def test_unreadable_input(self):
         done = support.call("targets.py", "--kernels", "/nowhere", "--threads", "x", "--recall",
                             "x", "--hyperplanes", "gaussian=x", "hadamard=x")

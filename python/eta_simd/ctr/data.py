@@ -6,12 +6,12 @@ A sample is a row (user, history_end, item, label, split): does this user, after
 from. Loaders check every value and raise BadInput, which names the file.
 """
 import dataclasses
-import json
 
 import numpy as np
 
 from eta_simd.command import BadInput
 from eta_simd.data.bundle import check_ids, read_array, read_lists
+from eta_simd.reading import read_json
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 USER, END, ITEM, LABEL, SPLIT = range(5)
@@ -57,10 +57,7 @@ def load_bundle(folder, seed, negatives=1):
         falls = np.flatnonzero(np.diff(times) < 0) + 1
         if not np.isin(falls, offsets).all():
             raise BadInput(f"{folder / 'history_times.npy'}: a history is not in order of time")
-    try:
-        info = json.loads((folder / "bundle.json").read_text())
-    except (ValueError, FileNotFoundError, RecursionError) as error:
-        raise BadInput(f"{folder / 'bundle.json'}: {error}") from error
+    info = read_json(folder / "bundle.json")
     if not isinstance(info, dict) or any(
             not isinstance(info.get(key, ""), str) for key in ("name", "source", "licence")):
         raise BadInput(f"{folder / 'bundle.json'}: not an object with texts")

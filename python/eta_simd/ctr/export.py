@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes a trained model as docs/models.md describes, and reads it back, every shape and type
 checked; a file that does not fit is BadInput."""
-import json
 import pathlib
 
 import numpy as np
@@ -12,6 +11,8 @@ from eta_simd.ctr import data, train
 from eta_simd.ctr.metrics import quality
 from eta_simd.data.bundle import read_array
 from eta_simd.files import write_json
+from eta_simd.reading import read_json
+from eta_simd.text import reason
 
 FORMAT, VERSION = "eta-ctr", 1
 
@@ -124,10 +125,7 @@ def write_script(path, model):
 def load(folder):
     """The manifest and the arrays of an exported model, every shape and type checked."""
     folder = pathlib.Path(folder)
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-    except (ValueError, FileNotFoundError, NotADirectoryError, RecursionError) as error:
-        raise BadInput(f"{folder / 'manifest.json'}: {error}") from error
+    manifest = read_json(folder / "manifest.json")
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or (
             manifest.get("version") != VERSION):
         raise BadInput(f"{folder / 'manifest.json'}: not {FORMAT} version {VERSION}")
@@ -137,7 +135,7 @@ def load(folder):
                    for part in ("weights", "test") for name, entry in manifest[part].items()]
     except (KeyError, TypeError, AttributeError, ValueError, SyntaxError) as error:
         raise BadInput(f"{folder / 'manifest.json'}: weights or test are not as described: "
-                       f"{error}") from error
+                       f"{reason(error)}") from error
     for part, name, dtype, shape in entries:
         arrays[name] = read_array(folder / part, f"{name}.npy", dtype, shape)
     users = len(arrays.get("user_embeddings", ()))

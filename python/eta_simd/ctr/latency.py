@@ -11,6 +11,7 @@ import pathlib
 import time
 
 from eta_simd.command import BadInput, Count, Parser, add_counts, check_counts, set_threads
+from eta_simd.text import reason
 
 COUNTS = (
     Count("candidates", 256, 1, 100000, "candidates of a request"),
@@ -61,7 +62,7 @@ def main(arguments):
     try:
         model = torch.jit.load(str(path)).eval()
     except (RuntimeError, ValueError) as error:
-        raise BadInput(f"{path}: not TorchScript: {str(error).splitlines()[0]}") from error
+        raise BadInput(f"{path}: not TorchScript: {reason(error)}") from error
     behaviours = read_array(options.model / "bundle", "history_items.npy", np.int32, (-1,))
     if not len(behaviours):
         raise BadInput(f"{options.model / 'bundle'}: the histories are empty")

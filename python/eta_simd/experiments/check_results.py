@@ -8,13 +8,14 @@ percentiles are in order, ETA's recall rises with its bits, and rescoring does n
 each violation; exit code 1.
 """
 import argparse
-import csv
 import math
 import re
 import sys
 from collections import defaultdict
 
 from eta_simd.command import Parser
+from eta_simd.reading import number, read_csv
+from eta_simd.text import printable, shown
 
 TEXTS = ["method", "target", "cache"]
 SHARES = ["recall", "recall_p5", "recall_ties", "attention_mass"]
@@ -28,14 +29,10 @@ COLUMNS = (
 ).split()
 
 
-def read_row(values):
-    """The row of a line with its numbers as floats. Raises ValueError where it is none."""
-    if len(values) != len(COLUMNS):
-        raise ValueError(f"{len(values)} values for {len(COLUMNS)} columns")
-    row = dict(zip(COLUMNS, values))
-    row.update((name, float(row[name])) for name in COLUMNS
-               if name not in TEXTS and (row[name] or name not in OPTIONAL))
-    return row
+def read_row(row):
+    """The row with its numbers as floats. Raises ValueError where one is none."""
+    return {**row, **{name: number(row[name]) for name in COLUMNS
+                      if name not in TEXTS and (row[name] or name not in OPTIONAL)}}
 
 
 def row_violations(row):
@@ -85,22 +82,22 @@ def rescoring_violations(rows):
 
 def violations(path):
     """Yields a line about each violation in the file."""
-    with open(path, newline="", encoding="utf-8") as file:
-        lines = list(csv.reader(file))
-    if not lines or lines[0] != COLUMNS:
-        yield f"the header is {lines[0] if lines else 'missing'}, expected {','.join(COLUMNS)}"
+    columns, lines = read_csv(path)
+    if columns != COLUMNS:
+        yield (f"the header is {shown(','.join(columns)) or 'missing'}, expected "
+               f"{','.join(COLUMNS)}")
         return
-    if len(lines) == 1:
-        yield "there are no rows"
     rows = []
-    for number, values in enumerate(lines[1:], start=2):
+    for line, row in enumerate(lines, start=2):
         try:
-            rows.append(read_row(values))
+            rows.append(read_row(row))
         except ValueError as error:
-            yield f"line {number}: {error}"
+            yield f"line {line}: {error}"
             continue
         for text in row_violations(rows[-1]):
-            yield f"line {number} ({rows[-1]['method']}): {text}"
+            yield f"line {line} ({shown(row['method'])}): {text}"
+    if not rows:
+        yield "there are no rows"
     if not any(row["method"] == "exact" for row in rows):
         yield "there is no row of the method 'exact'"
     yield from eta_violations(rows)
@@ -110,8 +107,8 @@ def violations(path):
 def main(arguments):
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", metavar="CSV")
-    found = [(path, text) for path in parser.parse_args(arguments).files
+    found = [f"{path}: {text}" for path in parser.parse_args(arguments).files
              for text in violations(path)]
-    for path, text in found:
-        print(f"{path}: {text}", file=sys.stderr)
+    for line in found:
+        print(printable(line), file=sys.stderr)
     return 1 if found else 0

@@ -23,6 +23,7 @@ import scipy.stats
 
 from eta_simd.command import BadInput, Parser
 from eta_simd.experiments.measurements import read_both
+from eta_simd.text import printable
 
 ALPHA = 0.01  # p below which a change is not put down to chance
 LEAST_CHANGE = 0.01  # code layout alone can cause less, at any p
@@ -84,7 +85,7 @@ def verdict_of(change, low, high, p, samples):
 
 def differences(old, new):
     """Lines on what must not change and did; a new key is not a change."""
-    return [f"{key} {old[key]} -> {new.get(key, 'nothing')}" for key in old
+    return [printable(f"{key} {old[key]} -> {new.get(key, 'nothing')}") for key in old
             if key not in new or old[key] != new[key]]
 
 
@@ -131,8 +132,8 @@ def fields_of(row, threshold):
     """The fields of a row of the table."""
     verdict = f"{row.verdict}, fails" if row.fails(threshold) else row.verdict
     if np.isnan(row.ratio):
-        return [row.name, "-", "-", "-", "-", "-", verdict]
-    return [row.name, duration(row.old), duration(row.new), f"{row.ratio:.3f}",
+        return [printable(row.name), "-", "-", "-", "-", "-", verdict]
+    return [printable(row.name), duration(row.old), duration(row.new), f"{row.ratio:.3f}",
             f"{row.low:.3f} to {row.high:.3f}", f"{row.p:.2g}", verdict]
 
 

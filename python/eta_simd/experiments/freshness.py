@@ -7,12 +7,13 @@ was built, for ETA re-hashed and for SIM soft with that index and with rebuilt o
 
 Several files, such as of one run with --from at several steps, are drawn below each other.
 """
-import json
 import pathlib
 import re
 
 from eta_simd.command import BadInput, Parser
 from eta_simd.files import replaced
+from eta_simd.reading import read_json
+from eta_simd.text import reason
 
 NAMES = {"eta": "ETA, re-hashed", "eta:stale": "ETA, old codes", "sim_soft:stale":
          "SIM soft, old index", "sim_soft:fresh": "SIM soft, index always rebuilt"}
@@ -42,9 +43,9 @@ def check(holds, what):
 
 def read(path):
     """Rows and costs of a report; every row has what is drawn."""
+    report = read_json(path, "rows", "costs")
+    rows, costs = report["rows"], report["costs"]
     try:
-        report = json.loads(path.read_text())
-        rows, costs = report["rows"], report["costs"]
         for row in rows:
             check(isinstance(row["method"], str) and re.fullmatch(r"[a-z_]+(:\w+)?", row["method"]),
                   "method")
@@ -53,9 +54,8 @@ def read(path):
                 check(row[key] is None or is_number(row[key]), key)
         for key in ("rehash_ms_per_million", "rebuild_ms_per_million"):
             check(is_number(costs[key]), key)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        text = (str(error).splitlines() or [""])[0]
-        raise BadInput(f"{path}: not a report of freshness_bench: {text}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{path}: not a report of freshness_bench: {reason(error)}") from error
     if not rows:
         raise BadInput(f"{path}: no rows")
     return rows, costs

@@ -2,12 +2,13 @@
 """Reads measurements that compare.py holds against each other: the JSON of kernel_bench with
 repetitions, or of retrieval_bench, a sweep included. Raises BadInput, which names the file."""
 import dataclasses
-import json
 
 import numpy as np
 
 from eta_simd.command import BadInput
+from eta_simd.reading import number, read_json
 from eta_simd.results import digests_of
+from eta_simd.text import reason, shown
 
 EXACT = ("recall", "recall_p5", "recall_ties", "attention_mass", "positions_digest")
 
@@ -34,13 +35,13 @@ def kernel_rows(run):
         failed = entry.get("error_message") if entry.get("error_occurred") else None
         name = entry.get("run_name", entry["name"])
         if not isinstance(name, str):
-            raise TypeError(f"a row's name is {name!r}")
+            raise TypeError(f"a row's name is {shown(name)}")
         row = rows.setdefault(name, Row([], {"error": failed}, place=place))
         if failed is not None:  # in any repetition
             row.exact["error"] = failed
         else:
             # The time of other processes on this CPU is not in it.
-            row.samples.append(float(entry["cpu_time"]) * units[entry["time_unit"]])
+            row.samples.append(number(entry["cpu_time"]) * units[entry["time_unit"]])
     return rows, None
 
 
@@ -67,29 +68,24 @@ def request_rows(run):
     for entry, digest in zip(run["rows"], digests):
         name = f"{entry['method']}/{setting_of(entry)}"
         samples = entry.get("repeat_p50_us") or [entry["p50_us"]]
-        rows[name] = Row([1e3 * float(t) for t in samples],
+        rows[name] = Row([1e3 * number(t) for t in samples],
                          {key: entry[key] for key in EXACT if key in entry}, digest, place)
     return rows, {key: run["settings"].get(key) for key in ("seed", "requests", "held_out")}
 
 
 def read_run(path):
     """The rows of a file, and what must agree for two files to be comparable."""
+    run = read_json(path)
     try:
-        run = json.loads(path.read_text(encoding="utf-8"))
         rows, basis = kernel_rows(run) if "benchmarks" in run else request_rows(run)
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") \
-            from None
-    except ValueError as error:
-        raise BadInput(f"{path}: no JSON of a measurement: {error}") from None
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise BadInput(f"{path}: neither kernel_bench's nor retrieval_bench's JSON: "
-                       f"{error!r}") from None
+                       f"{reason(error)}") from None
     if not rows:
         raise BadInput(f"{path}: there are no rows in it")
     for name, row in rows.items():
         if not all(np.isfinite(t) and t > 0 for t in row.samples):
-            raise BadInput(f"{path}: {name}: a time is not a number above 0")
+            raise BadInput(f"{path}: {shown(name)}: a time is not a number above 0")
     return rows, basis
 
 
@@ -110,9 +106,10 @@ def read_both(old_path, new_path):
                        "many)")
     for _, basis in old + new:
         if basis != old[0][1]:
-            raise BadInput(f"not comparable: {old[0][1]} and {basis}")
+            raise BadInput(f"not comparable: {shown(old[0][1])} and {shown(basis)}")
     digests = {name: row.data for name, row in old[0][0].items()}
     for name, row in ((n, r) for rows, _ in old + new for n, r in rows.items()):
         if row.data != digests.setdefault(name, row.data):
-            raise BadInput(f"not comparable: {name} is of data {digests[name]} and {row.data}")
+            raise BadInput(f"not comparable: {shown(name)} is of data {shown(digests[name])} and "
+                           f"{shown(row.data)}")
     return [rows for rows, _ in old], [rows for rows, _ in new]

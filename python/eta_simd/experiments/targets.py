@@ -7,11 +7,12 @@ Prints a line for each target: name, target, measured, and whether it is reached
 instruction set that the machine lacks is undecided; its line shows the best instruction set
 instead. Exit code 1 if a target is not reached.
 """
-import csv
-import json
+import math
 import re
 
 from eta_simd.command import BadInput, Parser
+from eta_simd.reading import number, read_csv, read_json, read_text
+from eta_simd.text import reason, shown
 
 BEST = "AVX3_DL"  # what most targets are defined on: AVX-512 with VPOPCNTDQ
 
@@ -32,8 +33,7 @@ class Kernels:
     """The rows of a kernel_bench JSON, with the SIMD target that was the best there."""
 
     def __init__(self, path):
-        with open(path, encoding="utf-8") as file:
-            data = json.load(file)
+        data = read_json(path, "context", "benchmarks")
         self.target = data["context"]["simd_target"]
         self.faiss = data["context"].get("faiss", "?")
         self.rows = {row["name"]: row for row in data["benchmarks"]}
@@ -44,7 +44,7 @@ class Kernels:
         if row is None:
             return None
         if row.get("error_occurred"):
-            raise BadInput(f"{row['name']}: {row.get('error_message', 'failed')}")
+            raise BadInput(f"{shown(row['name'])}: {shown(row.get('error_message', 'failed'))}")
         return row.get(counter)
 
     def matching(self, pattern, target, counter):
@@ -126,38 +126,55 @@ def other_kernels(report, kernels):
 
 
 def rows_of(path):
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return list(read_csv(path)[1])
+
+
+def number_of(row, column):
+    """A number of a row, which must be finite."""
+    value = number(row[column])
+    if not math.isfinite(value):
+        raise ValueError(f"{column} is {value}")
+    return value
 
 
 def hyperplanes(report, paths):
     """Recall with Hadamard hyperplanes against Gaussian ones."""
-    recall = {kind: float(rows_of(path)[-1]["recall"]) for kind, path in paths.items()}
+    recall = {kind: number_of(rows_of(path)[-1], "recall") for kind, path in paths.items()}
     report.line("Hadamard recall less Gaussian, 256 bits, dim 128", ">=", -0.01,
                 recall["hadamard"] - recall["gaussian"])
 
 
+RATIO = re.compile(r"(\([ab]\)) .* (\S+) +(\d+\.\d+)x +\d+\.\d+ to \d+\.\d+")
+
+
+def ratio_of(line):
+    """Case, method and median of a row of scripts/thread_scaling.sh."""
+    row = RATIO.fullmatch(line)
+    if row is None:
+        raise ValueError(f"no row of thread_scaling.sh: '{shown(line)}'")
+    return row[1], row[2], float(row[3])
+
+
 def threads(report, path):
     """The rows of scripts/thread_scaling.sh: the least ratio of its ETA methods."""
-    with open(path, encoding="utf-8") as file:
-        lines = file.read().splitlines()
+    found = [ratio_of(line) for line in read_text(path).splitlines() if line.startswith("(")]
     for mark, name, limit in (("(a)", "2 threads against 1, user batches", 1.9),
                               ("(b)", "2 threads against 1, one request of 1,000", 1.7)):
-        found = [float(re.search(r"([0-9.]+)x", line)[1]) for line in lines
-                 if line.startswith(mark) and " eta:" in line]
-        report.line(name, ">=", limit, min(found) if found else None, "x")
+        ratios = [ratio for case, method, ratio in found
+                  if case == mark and method.startswith("eta:")]
+        report.line(name, ">=", limit, min(ratios) if ratios else None, "x")
 
 
 def equal_recall(report, path, kernels):
     """The fastest method of recall 0.95 or more against FAISS exact."""
     rows = rows_of(path)
     faiss = next(row for row in rows if row["method"] == "faiss_exact")
-    good = [row for row in rows if float(row["recall"]) >= 0.95 and
+    good = [row for row in rows if number_of(row, "recall") >= 0.95 and
             not row["method"].startswith("faiss")]
-    best = min(good, key=lambda row: float(row["p50_us"]))
+    best = min(good, key=lambda row: number_of(row, "p50_us"))
     on = "" if kernels.target == BEST else f", on {kernels.target}"
     report.line("best of recall >= 0.95 against FAISS exact, L 1,024", ">=", 25,
-                float(faiss["p50_us"]) / float(best["p50_us"]), "x", best["method"] + on)
+                number_of(faiss, "p50_us") / number_of(best, "p50_us"), "x", best["method"] + on)
 
 
 def parse_options(arguments):
@@ -180,7 +197,9 @@ def main(arguments):
         hyperplanes(report, dict(item.split("=", 1) for item in options.hyperplanes))
         threads(report, options.threads)
         equal_recall(report, options.recall, kernels)
-    except (ValueError, KeyError, StopIteration, TypeError) as error:
-        raise BadInput(f"malformed measurements: {type(error).__name__}: {error}") from error
+    except StopIteration:
+        raise BadInput("malformed measurements: there is no row of faiss_exact") from None
+    except (ValueError, LookupError, TypeError, AttributeError, ZeroDivisionError) as error:
+        raise BadInput(f"malformed measurements: {reason(error)}") from error
     print(f"{report.missed} not reached, {report.undecided} undecided")
     return 1 if report.missed else 0

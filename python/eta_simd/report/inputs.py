@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads what the benchmarks and scripts of this project write. Every number that is drawn is
 checked; BadInput names the file."""
-import csv
 import dataclasses
-import json
 import math
 from pathlib import Path
 
+from eta_simd import reading
 from eta_simd.command import BadInput
 from eta_simd.report.selection import swept_axes
 from eta_simd.results import digests_of
+from eta_simd.text import reason, shown
 
 NUMBERS = ("bits", "dim", "k", "l_mean", "b", "threads", "recall", "recall_ties", "attention_mass",
            "p50_us", "p99_us", "candidates_per_s")
@@ -34,7 +34,7 @@ def number(row, key, path):
     value = row.get(key)
     if value in (None, ""):
         return None
-    value = float(value)
+    value = reading.number(value)
     if not math.isfinite(value):
         raise BadInput(f"{path}: {key} is {value}")
     return value
@@ -50,7 +50,7 @@ def choice_of(choice, path):
     """A choice of equal_recall.py, checked."""
     for key, kind in (("data", str), ("cache", str), ("family", str), ("l", (int, float)),
                       ("target", (int, float)), ("is_winner", bool)):
-        need(isinstance(choice[key], kind), path, f"{key} of a choice is {choice[key]!r:.40}")
+        need(isinstance(choice[key], kind), path, f"{key} of a choice is '{shown(choice[key], 40)}'")
     need(not choice["is_winner"] or isinstance(choice["method"], str) and
          number(choice, "ns_per_candidate", path) is not None, path, "a winner without its time")
     return choice
@@ -130,23 +130,19 @@ def add_json(results, run, path):
 def add_csv(results, path, is_found):
     """Whether the file is one of ours, whose rows are then in `results`. A file that was found in a
     folder (`is_found`) is passed over if its JSON is there."""
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or []
-        if columns == THREAD_COLUMNS:
-            for row in reader:
-                least, median, largest = (number(row, key, path)
-                                          for key in ("least", "median", "largest"))
-                need(0 < least <= median <= largest and 0 < float(row["threads"]) < 1e5, path,
-                     f"no ratios: {row}")
-                results.threads.append({**row, **{key: float(row[key])
-                                                  for key in THREAD_COLUMNS[2:]}})
-        elif {"method", "recall_ties", "p99_us"} <= set(columns):
-            if is_found and path.with_suffix(".json").exists():  # which has the same rows and more
-                return False
-            results.rows += [request_row(row, path.stem, None, path) for row in reader]
-        else:
+    columns, rows = reading.read_csv(path)
+    if columns == THREAD_COLUMNS:
+        for row in rows:
+            row.update({key: reading.number(row[key]) for key in THREAD_COLUMNS[2:]})
+            need(0 < row["least"] <= row["median"] <= row["largest"] < math.inf and
+                 0 < row["threads"] < 1e5, path, f"no ratios: {shown(row)}")
+            results.threads.append(row)
+    elif {"method", "recall_ties", "p99_us"} <= set(columns):
+        if is_found and path.with_suffix(".json").exists():  # which has the same rows and more
             return False
+        results.rows += [request_row(row, path.stem, None, path) for row in rows]
+    else:
+        return False
     return True
 
 
@@ -156,11 +152,9 @@ def add_file(results, path, is_found):
         if path.suffix == ".csv":
             is_ours = add_csv(results, path, is_found)
         else:
-            is_ours = add_json(results, json.loads(path.read_text(encoding="utf-8")), path)
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, csv.Error) as error:
-        raise BadInput(f"{path}: malformed: {error!r}") from None
+            is_ours = add_json(results, reading.read_json(path), path)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BadInput(f"{path}: malformed: {reason(error)}") from None
     (results.files if is_ours else results.skipped).append(str(path))
 
 
@@ -170,8 +164,8 @@ def read(paths):
     for path in map(Path, paths):
         if not path.exists():
             raise BadInput(f"{path}: there is no such file or folder")
-        files = [path] if path.is_file() else sorted(
-            file for file in path.rglob("*") if file.suffix in (".json", ".csv"))
+        files = [path] if not path.is_dir() else sorted(
+            file for file in path.rglob("*") if file.suffix in (".json", ".csv") and file.is_file())
         for file in files:
             add_file(results, file, is_found=file != path)
     name_swept_bundles(results.rows)

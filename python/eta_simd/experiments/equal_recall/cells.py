@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs of retrieval_bench: one per data set, cache mode and history length. A finished run is kept
 in cells/ and not run again."""
-import json
 import math
 import subprocess
 import sys
@@ -11,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from eta_simd.command import BadInput, progress
+from eta_simd.data.bundle import read_array
+from eta_simd.reading import read_json
 
 HELD_OUT = 8  # behaviours of a user that are no history, as retrieval_bench has it by default
 # Requests per run by history length; longer histories need fewer for the same time.
@@ -26,10 +27,7 @@ class DataSet:
         self.folder = folder
         self.lengths = None
         if folder is not None:
-            try:
-                offsets = np.load(Path(folder) / "history_offsets.npy")
-            except (OSError, ValueError) as error:
-                raise BadInput(f"{folder} is no data bundle: {error}") from None
+            offsets = read_array(Path(folder), "history_offsets.npy", np.int64, (-1,))
             held_out = 0 if (Path(folder) / "candidates_offsets.npy").exists() else HELD_OUT
             self.lengths = np.diff(offsets) - held_out
 
@@ -65,9 +63,9 @@ class Cell:
     def is_done(self):
         """Whether its files are there and come from the same arguments."""
         try:
-            ran = json.loads(self.json.read_text())["command_line"]
+            ran = read_json(self.json, "command_line")["command_line"]
             return self.csv.exists() and ran[1 : 1 + len(self.arguments)] == self.arguments
-        except (OSError, ValueError, KeyError):
+        except (BadInput, TypeError):
             return False
 
     def run(self, bench, timeout):

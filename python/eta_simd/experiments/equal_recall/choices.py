@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fastest setting of each family that reaches a recall, from the rows of retrieval_bench."""
-import csv
-
 from eta_simd.command import BadInput
 from eta_simd.experiments.equal_recall.families import BASE, FAMILIES, family_of
+from eta_simd.reading import number, read_csv
+from eta_simd.text import reason
 
 
 def read_rows(path):
     """The rows of a CSV of retrieval_bench, with what is compared as numbers."""
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            return [row for row in map(read_row, csv.DictReader(file)) if row]
-    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError, csv.Error) as error:
-        raise BadInput(f"{path}: no results of retrieval_bench: {error!r}") from None
+        return [row for row in map(read_row, read_csv(path)[1]) if row]
+    except (ValueError, KeyError, ZeroDivisionError) as error:
+        raise BadInput(f"{path}: no results of retrieval_bench: {reason(error)}") from None
 
 
 def read_row(row):
@@ -20,8 +19,8 @@ def read_row(row):
     family = family_of(row["method"])
     if family is None or row["recall_ties"] == "":
         return None
-    return {"family": family, "method": row["method"], "recall_ties": float(row["recall_ties"]),
-            "ns": 1e3 * float(row["p50_us"]) / float(row["b"])}
+    return {"family": family, "method": row["method"], "recall_ties": number(row["recall_ties"]),
+            "ns": 1e3 * number(row["p50_us"]) / number(row["b"])}
 
 
 def cheapest(rows, family, target):

@@ -5,6 +5,7 @@ import json
 from eta_simd import files
 from eta_simd.experiments.equal_recall.choices import group
 from eta_simd.experiments.equal_recall.families import BASE
+from eta_simd.reading import read_json
 
 
 def number(value):
@@ -53,7 +54,7 @@ def markdown(choices, notes):
 
 def describe(cell):
     """Arguments, machine and notes of a run, to judge or repeat it."""
-    run = json.loads(cell.json.read_text())
+    run = read_json(cell.json, "environment", "settings", "data", "notes")
     environment = {k: run["environment"].get(k)
                    for k in ("cpu", "target", "date", "load_average", "versions")}
     return {"cell": str(cell), "arguments": cell.arguments, "environment": environment,

@@ -11,6 +11,8 @@ from typing import NamedTuple, Optional
 
 from eta_simd import SOURCE_TREE
 from eta_simd.command import BadInput, progress
+from eta_simd.reading import number, read_json
+from eta_simd.text import reason
 
 MEASURES = ("auc", "gauc", "log_loss")
 BITS, K = (16, 32, 64, 128, 256, 512), (16, 32, 64, 128, 256)
@@ -75,7 +77,7 @@ def train_cell(options, cell):
     report = options.results / "cells" / f"{cell.name}.json"
     arguments = arguments_of(options, cell)
     if report.exists():
-        if json.loads(report.read_text())["arguments"] != arguments:
+        if read_json(report, "arguments")["arguments"] != arguments:
             raise BadInput(f"{report}: made with other arguments (remove it to train it anew)")
         return
     with tempfile.TemporaryDirectory(prefix=".cell-", dir=options.results) as folder:
@@ -88,7 +90,7 @@ def train_cell(options, cell):
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise BadInput(f"{cell.name}: {reason}")
-        finished = json.loads((out / "report.json").read_text())
+        finished = read_json(out / "report.json")
         if cell in kept_cells(options, cell.data):
             kept = options.results / "models" / cell.name
             shutil.rmtree(kept, ignore_errors=True)
@@ -117,8 +119,13 @@ def train_all(options):
 
 def read_cell(options, cell):
     """The report of a finished cell, NaN for measures that are not defined."""
-    report = json.loads((options.results / "cells" / f"{cell.name}.json").read_text())
-    for measure in MEASURES:  # null where all labels are the same
-        if report["test"][measure] is None:
-            report["test"][measure] = float("nan")
+    path = options.results / "cells" / f"{cell.name}.json"
+    report = read_json(path, "test", "train_seconds")
+    try:
+        number(report["train_seconds"])
+        for measure in MEASURES:  # null where all labels are the same
+            value = report["test"][measure]
+            report["test"][measure] = float("nan") if value is None else number(value)
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{path}: no report of train_ctr.py: {reason(error)}") from None
     return report

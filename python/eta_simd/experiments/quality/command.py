@@ -16,7 +16,6 @@ noise unless the paired t-test, with Holm's correction for the number of models,
 With --ctr-bench PROGRAM the models of the first seed are timed too (requests of 256 candidates, one
 thread): p50_us and p99_us in the tables, and latency in the picture of the sweep.
 """
-import json
 import os
 import pathlib
 
@@ -24,6 +23,7 @@ from eta_simd import files
 from eta_simd.command import BadInput, Parser, check_range, summarize
 from eta_simd.ctr import MODELS
 from eta_simd.experiments.quality.cells import SETTINGS, train_all
+from eta_simd.reading import read_json
 
 
 def parse_options(arguments):
@@ -79,8 +79,8 @@ def main(arguments):
     latency = {data: measure(options, data) for data in options.sets}
     tables = {data: collect(options, data, latency[data]) for data in options.sets}
     planted = {data: getattr(options, data) / "planted.json" for data in options.sets}
-    facts = {data: json.loads(path.read_text()) for data, path in planted.items()
-             if path.exists()}
+    facts = {data: read_json(path, "bayes_auc", "same_category_auc")
+             for data, path in planted.items() if path.exists()}
     sweep = collect_sweep(options, latency) if options.sweep_seeds else []
     text = write_tables(options, tables, sweep, facts)
     if sweep:

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Collects the cells of a data set into the rows of the tables, and writes these as Markdown."""
-import json
 import math
 import subprocess
 
@@ -8,6 +7,7 @@ from eta_simd.command import BadInput
 from eta_simd.experiments.quality.cells import (LENGTH, MEASURES, Cell, kept_cells, read_cell,
                                                 sweep_settings)
 from eta_simd.experiments.quality.comparison import compare
+from eta_simd.reading import read_json
 
 COLUMNS = ("data", "model", "seeds", "auc", "auc_sd", "gauc", "gauc_sd", "log_loss", "log_loss_sd",
            "auc_difference", "p", "verdict", "train_seconds", "p50_us", "p99_us")
@@ -50,7 +50,7 @@ def measure(options, data):
     if done.returncode:
         reason = ((done.stdout + done.stderr).strip().splitlines() or ["no message"])[-1]
         raise BadInput(f"{options.ctr_bench}: {reason}")
-    rows = json.loads(path.read_text())["rows"]
+    rows = read_json(path, "rows")["rows"]
     return {cell: {"p50_us": row["request_p50_us"], "p99_us": row["request_p99_us"]}
             for cell, row in zip(cells, rows)}
 
