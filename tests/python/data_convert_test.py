@@ -83,6 +83,30 @@ class Convert(DataTest):
             self.assertEqual(file.attrs["distance"], "euclidean")
 
     @unittest.skipIf(h5py is None, "h5py is missing")
+    def test_the_metric_of_hdf5_is_kept(self):
+        path, bundle = self.folder / "a.hdf5", self.output
+        for stated, given, written in (("euclidean", (), "euclidean"), ("angular", (), "angular"),
+                                       ("euclidean", ("--metric", "angular"), "angular"),
+                                       (None, (), "angular"), ("jaccard", (), None),
+                                       ("hamming", ("--metric", "euclidean"), "euclidean")):
+            with self.subTest(stated=stated, given=given):
+                with h5py.File(path, "w") as file:
+                    file["train"], file["test"] = self.BASE, self.QUERIES
+                    if stated:
+                        file.attrs["distance"] = stated
+                self.output = bundle.with_name(f"bundle-{stated}-{len(given)}")
+                self.make("convert.py", "--input", path)
+                made, self.output = self.output, self.folder / "made.hdf5"
+                if written is None:
+                    self.refuse("convert.py", f"of the metric '{stated}'", "--input", made)
+                    continue
+                done = support.call("convert.py", "--input", made, "--output", self.output, *given)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                with h5py.File(self.output) as file:
+                    self.assertEqual(file.attrs["distance"], written)
+                self.output.unlink()
+
+    @unittest.skipIf(h5py is None, "h5py is missing")
     def test_bits_of_hdf5_become_signs(self):
         path = self.folder / "bits.hdf5"
         with h5py.File(path, "w") as file:

@@ -7,6 +7,8 @@ import numpy as np
 
 from eta_simd.command import BadInput
 from eta_simd.files import staged
+from eta_simd.reading import check_file
+from eta_simd.text import reason, shown
 
 
 def write_bundle(output, arrays, description):
@@ -39,21 +41,19 @@ def read_array(folder, name, dtype, shape, optional=False, mapped=False):
     path = folder / name
     if optional and not path.exists():
         return None
+    check_file(path)
     try:  # not np.load, which opens archives too
         if mapped:
             array = np.lib.format.open_memmap(path, mode="r")
         else:
             with open(path, "rb") as file:
                 array = np.lib.format.read_array(file, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise BadInput(f"{path}: there is no such file") from error
     except (OSError, MemoryError):
         raise
     except Exception as error:  # NumPy parses the header as Python, which fails in many ways
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BadInput(f"{path}: not a NumPy array file: {reason}") from error
+        raise BadInput(f"{path}: not a NumPy array file: {reason(error)}") from error
     if array.dtype != np.dtype(dtype):
-        raise BadInput(f"{path}: type {array.dtype} (expected {np.dtype(dtype)})")
+        raise BadInput(f"{path}: type {shown(array.dtype)} (expected {np.dtype(dtype)})")
     fits = array.ndim == len(shape) and all(w in (-1, n) for n, w in zip(array.shape, shape))
     if not fits:
         raise BadInput(f"{path}: shape {list(array.shape)} (expected {list(shape)}, -1 is any)")

@@ -10,7 +10,8 @@ name is its format: .fvecs .ivecs .bvecs, .fbin .ibin .u8bin .i8bin, .hdf5 or .h
 Into a bundle: vectors become items. The items, in their order, become the behaviours of one user,
 or of many users with --length behaviours each; --histories reads behaviours from an .ivecs file, a
 row per user. Queries become items too, and the candidates of all users in turn. Bits become +1 and
--1.
+-1. The metric that an .hdf5 file states is kept in bundle.json; retrieval in the bundle is by inner
+product all the same.
 
 Out of a bundle: the embeddings of all items or of the candidates, or (.ivecs only) the histories as
 lists of items. In an .hdf5 file train has all items except those that are only candidates, test has
@@ -20,6 +21,11 @@ import pathlib
 
 from eta_simd.command import BadInput, Parser, summarize
 from eta_simd.data import importing
+from eta_simd.reading import check_file, read_json
+from eta_simd.text import shown
+
+
+METRICS = ("angular", "euclidean")
 
 
 def parse_options(arguments):
@@ -33,8 +39,8 @@ def parse_options(arguments):
     add("--length", type=int, metavar="N", help="behaviours of a user (default: all)")
     add("--part", choices=("embeddings", "candidates", "histories"), default="embeddings",
         help="what of a bundle (default: %(default)s)")
-    add("--metric", choices=("angular", "euclidean"), default="angular",
-        help="distance of the neighbours in an .hdf5 file (default: %(default)s)")
+    add("--metric", choices=METRICS, help="distance of the neighbours in an .hdf5 file (default: "
+        "that of the file which the bundle was made from, else angular)")
     options = importing.parse(parser, arguments)
     if options.length is not None and options.length < 1:
         raise BadInput(f"--length is {options.length} (expected 1 or more)")
@@ -59,6 +65,14 @@ def read_vectors(options):
     return vectors.read_matrix(path), queries
 
 
+def metric_of_input(path):
+    """{"metric": ...} as the .hdf5 file `path` states it, else {}."""
+    from eta_simd.data import vectors
+
+    metric = vectors.hdf5_metric(path) if path.suffix in vectors.HDF5 else ""
+    return {"metric": metric} if metric else {}
+
+
 def read_histories(options, num_items):
     """Offsets and items of the histories: those of --histories, or all items in order, cut at
     --length."""
@@ -69,6 +83,7 @@ def read_histories(options, num_items):
         length = options.length or num_items
         offsets = np.append(np.arange(0, num_items, length), num_items).astype(np.int64)
         return offsets, np.arange(num_items, dtype=np.int32)
+    check_file(options.histories)
     if options.histories.suffix != ".ivecs":
         raise BadInput(f"{options.histories}: unknown format (expected .ivecs)")
     offsets, items = vectors.read_ragged(options.histories)
@@ -111,7 +126,7 @@ def to_bundle(options):
         table = np.concatenate([table, queries])
     return write_bundle(options.output, {"item_embeddings": table, **arrays}, {
         "name": options.input.stem, "source": options.input.name, "licence": "",
-        "made_by": "scripts/convert.py"})
+        "made_by": "scripts/convert.py", **metric_of_input(options.input)})
 
 
 # ---- out of a bundle
@@ -144,6 +159,19 @@ def need_lists(folder, name, num_items):
     return lists
 
 
+def metric_of_output(options):
+    """The metric of an .hdf5 file: --metric, else that of the bundle, else angular."""
+    if options.metric:
+        return options.metric
+    path = options.input / "bundle.json"
+    info = read_json(path) if path.exists() else {}
+    metric = info.get("metric", METRICS[0]) if isinstance(info, dict) else None
+    if metric not in METRICS:
+        raise BadInput(f"{path}: made from a set of the metric '{shown(metric)}' (name with --metric "
+                       f"what the neighbours are by: {' or '.join(METRICS)})")
+    return metric
+
+
 def write_file(options, path):
     """Writes what --part and the ending of --output ask for to `path`."""
     import numpy as np
@@ -152,15 +180,16 @@ def write_file(options, path):
     table = read_embeddings(options.input)
     suffix, part = options.output.suffix, options.part
     if suffix in vectors.HDF5:
+        metric = metric_of_output(options)
         candidates = lists_of(options.input, "candidates", len(table))
         if candidates is None:
-            return vectors.write_hdf5(path, np.asarray(table), None, options.metric)
+            return vectors.write_hdf5(path, np.asarray(table), None, metric)
         is_train = np.ones(len(table), bool)
         is_train[candidates[1]] = False
         is_train[need_lists(options.input, "history", len(table))[1]] = True
         if not is_train.any() or len(candidates[1]) == 0:
             raise BadInput(f"{options.input}: no items or no candidates for {options.output}")
-        return vectors.write_hdf5(path, table[is_train], table[candidates[1]], options.metric)
+        return vectors.write_hdf5(path, table[is_train], table[candidates[1]], metric)
     if part == "histories":
         if suffix != ".ivecs":
             raise BadInput(f"{options.output}: cannot hold histories (expected .ivecs)")

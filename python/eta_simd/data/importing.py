@@ -33,6 +33,12 @@ def parse(parser, arguments):
     return options
 
 
+def stem(path):
+    """The name of a file without its ending, and without .gz before that."""
+    name = pathlib.PurePath(path.name)
+    return (name.with_suffix("") if name.suffix == ".gz" else name).stem
+
+
 def import_log(options, read_log, made_by, **description):
     """Writes the bundle options.output from the Log (log.py) that read_log() returns.
 

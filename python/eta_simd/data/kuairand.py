@@ -12,7 +12,7 @@ from eta_simd.data import importing
 HEADER = ("user_id,video_id,date,hourmin,time_ms,is_click,is_like,is_follow,is_comment,is_forward,"
           "is_hate,long_view,play_time_ms,duration_ms,profile_stay_time,comment_stay_time,"
           "is_profile_enter,is_rand,tab")
-READ = ("user_id", "video_id", "time_ms", "is_click")
+KEPT = ("user_id", "video_id", "time_ms")
 
 
 def parse_options(arguments):
@@ -33,13 +33,14 @@ def read_log(paths, take_all):
     import numpy as np
     from eta_simd.data import log
 
-    columns = [log.Integer(name, 0, 1) if name == "is_click" else log.Integer(name)
-               if name in READ else log.Skipped(name) for name in HEADER.split(",")]
+    known = {"user_id": log.Integer("user_id"), "video_id": log.Integer("video_id"),
+             "time_ms": log.Time("time_ms", 1000), "is_click": log.Integer("is_click", 0, 1)}
+    columns = [known.get(name, log.Skipped(name)) for name in HEADER.split(",")]
     parts = []
     for path in paths:
         for chunk in log.read_chunks(path, columns, HEADER):
             taken = (chunk["is_click"] == 1) | take_all
-            parts.append([chunk[name][taken] for name in READ[:3]])
+            parts.append([chunk[name][taken] for name in KEPT])
     users, items, milliseconds = (np.concatenate(part) for part in zip(*parts))
     if len(users) == 0:
         raise BadInput(f"{paths[0]}: no clicks (--all takes videos that were not clicked)")

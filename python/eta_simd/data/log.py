@@ -3,14 +3,18 @@
 
 A file must be as it was published: its header, if it has one, the same number of fields in every
 line, whole numbers without blanks, and a sign only in columns that may be negative. Quoted fields
-are rejected. Errors are BadInput: "file:line: what (expected ..., found ...)".
+are rejected; a byte-order mark of UTF-8 is skipped, and gzip unpacked. Errors are BadInput:
+"file:line: what (expected ..., found ...)".
 """
 import dataclasses
 import re
 
 import numpy as np
 
+from eta_simd import reading
 from eta_simd.command import BadInput, progress
+from eta_simd.data import times as eta_times
+from eta_simd.text import shown
 
 CHUNK_BYTES = 8 << 20
 MAX_LINE_BYTES = 1 << 16
@@ -24,6 +28,14 @@ class Integer:
     name: str
     low: int = 0
     high: int = 10**MAX_DIGITS - 1
+
+
+@dataclasses.dataclass
+class Time:
+    """A column of times from 1995 to now (times.py). With `strays` any of 32 bits are taken."""
+    name: str
+    per_second: int = 1
+    strays: bool = False
 
 
 @dataclasses.dataclass
@@ -101,6 +113,16 @@ class Chunk:
                             f"a whole number from {column.low} to {column.high}")
         return values
 
+    def times(self, index, column):
+        """int64 times of the column `index`. One that cannot be right is a failure."""
+        values = self.integers(index, Integer(column.name, -MAX_INT32 if column.strays else 0))
+        good = (values <= MAX_INT32 if column.strays else
+                eta_times.are_right(values, column.per_second))
+        if not good.all():
+            row = int(np.argmin(good))
+            self.fail(row, eta_times.fault(column.name, int(values[row]), column.per_second))
+        return values
+
     def texts(self, index, column):
         """The distinct texts and, for each row, which of them it has."""
         begins, ends = self.begins[:, index], self.ends[:, index]
@@ -128,6 +150,8 @@ class Chunk:
         for index, column in enumerate(columns):
             if isinstance(column, Integer):
                 values[column.name] = self.integers(index, column)
+            elif isinstance(column, Time):
+                values[column.name] = self.times(index, column)
             elif isinstance(column, Text):
                 values[column.name] = self.texts(index, column)
         return values
@@ -156,17 +180,16 @@ def lines_of(file, path, line):
 def read_chunks(path, columns, header=None):
     """Yields a dict of columns for each chunk of a CSV file: an int64 array for an Integer, texts
     and codes for a Text. Raises BadInput about the first line that does not fit."""
-    if path.is_dir():
-        raise BadInput(f"{path}: cannot be read (expected a file, found a folder)")
-    size = max(path.stat().st_size, 1)
-    with open(path, "rb") as file:
-        line, done, rows = 1, 0, 0
+    size = max(reading.check_file(path), 1)
+    with reading.opened(path) as (file, packed):
+        reading.skip_mark(file, path)
+        line, rows = 1, 0
         if header is not None:
             found = file.readline(MAX_LINE_BYTES).rstrip(b"\r\n").decode("ascii", "replace")
             if found != header:
                 raise BadInput(f'{path}:1: wrong header line (expected {header}, found '
-                               f'"{found[:80]}")')
-            line, done = 2, len(header)
+                               f'"{shown(found)}")')
+            line = 2
         for text in lines_of(file, path, line):
             chunk = Chunk(text, len(columns), line)
             values = chunk.read(columns)
@@ -176,8 +199,7 @@ def read_chunks(path, columns, header=None):
             yield values
             line += chunk.rows
             rows += chunk.rows
-            done += len(text)
-            progress(f"reading {path.name}: {100 * done // size} %")
+            progress(f"reading {path.name}: {100 * packed.tell() // size} %")
         if rows == 0:
             raise BadInput(f"{path}:{line}: no rows (expected one per line)")
 
@@ -227,7 +249,8 @@ class Log:
 
 def make_log(users, items, times):
     """A Log with each user's behaviours in order of time, and in order of the file where times are
-    equal. Users and items are numbered from 0 without gaps."""
+    equal: the published files are in no order, or in that of items. Users and items are numbered
+    from 0 without gaps."""
     order = np.lexsort((times, users))
     offsets = np.zeros(int(users.max()) + 2, np.int64)
     np.cumsum(np.bincount(users), out=offsets[1:])

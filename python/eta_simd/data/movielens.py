@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns a MovieLens folder into a data bundle. Every rating is a behaviour, whether good or bad.
-Item embeddings come from an SVD of the user-item matrix (eta_simd/data/embeddings.py)."""
+"""Turns a MovieLens folder of any size into a data bundle: ratings.csv and movies.csv (small, 20M,
+25M, 32M), ratings.dat and movies.dat (1M, 10M), or u.data and u.item (100K); each may be gzip, with
+.gz after its name. Every rating is a behaviour, whether good or bad. Item embeddings come from an
+SVD of the user-item matrix (eta_simd/data/embeddings.py)."""
 import pathlib
 import shutil
 import subprocess
@@ -8,13 +10,14 @@ import tempfile
 
 from eta_simd import SOURCE_TREE
 from eta_simd.command import BadInput, Parser, progress, summarize
-from eta_simd.data import importing
+from eta_simd.data import importing, movielens_files
+from eta_simd.files import staged
 
 
 def parse_options(arguments):
     parser = Parser(description=__doc__)
     parser.add_argument("--input", required=True, type=pathlib.Path, metavar="FOLDER",
-                        help="folder with ratings.csv and movies.csv (or .dat)")
+                        help="folder with the ratings and the movies")
     importing.add_output(parser)
     parser.add_argument("--bundle-tool", metavar="PATH",
                         help="default: the one built in this source tree, else in PATH")
@@ -60,18 +63,29 @@ def main(arguments):
     import numpy as np
 
     tool = find_bundle_tool(options.bundle_tool)
+    ratings, movies = movielens_files.find(options.input)
     with tempfile.TemporaryDirectory(prefix="eta-movielens-") as temporary:
-        interactions = pathlib.Path(temporary) / "interactions"
+        scratch = pathlib.Path(temporary)
+        interactions = scratch / "interactions"
         progress(f"reading {options.input}")
-        run_bundle_tool(tool, "export-interactions", "--input", options.input,
-                        "--output", interactions)
+        folder = movielens_files.prepare(ratings, movies, scratch)
+        try:
+            run_bundle_tool(tool, "export-interactions", "--input", folder,
+                            "--output", interactions)
+        except BadInput as error:
+            raise BadInput(movielens_files.name_originals(str(error), folder, ratings,
+                                                          movies)) from None
         log = Log(np.load(interactions / "history_offsets.npy"),
                   np.load(interactions / "history_items.npy"), None,
                   len(np.load(interactions / "item_ids.npy")))
-        file = pathlib.Path(temporary) / "embeddings.npy"
+        file = scratch / "embeddings.npy"
         np.save(file, embeddings.item_embeddings(log, options.dim, options.seed))
         made_by = (f"scripts/import_movielens.py dim={options.dim} seed={options.seed}: "
                    f"{embeddings.KIND}")
         progress(f"writing {options.output}")
-        summarize(run_bundle_tool(tool, "import-movielens", "--input", options.input, "--output",
-                                  options.output, "--embeddings", file, "--made-by", made_by))
+        with staged(options.output, is_folder=True) as bundle:
+            bundle.rmdir()  # bundle_tool makes it
+            text = run_bundle_tool(tool, "import-movielens", "--input", folder, "--output", bundle,
+                                   "--embeddings", file, "--made-by", made_by)
+            movielens_files.check_times(ratings, np.load(bundle / "history_times.npy"))
+        summarize(text.replace(str(bundle), str(options.output)))

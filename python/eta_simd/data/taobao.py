@@ -4,7 +4,10 @@
 The file has no header; its columns are user, item, category, behaviour type and timestamp. Only
 clicks (pv) are behaviours, unless --behaviours names other types: these follow a click on the same
 item, which would then count twice. An item has the category of its last row. Item embeddings come
-from an SVD of the user-item matrix (eta_simd/data/embeddings.py)."""
+from an SVD of the user-item matrix (eta_simd/data/embeddings.py).
+
+A few times of the published file lie before 1970 and are kept; a file with more wrong times than
+right ones is refused."""
 import argparse
 import pathlib
 
@@ -34,6 +37,16 @@ def parse_options(arguments):
     return importing.parse(parser, arguments)
 
 
+def check_times(path, values):
+    """Raises BadInput if half or more of the times cannot be right."""
+    from eta_simd.data import times
+
+    wrong = values[~times.are_right(values)]
+    if 2 * len(wrong) >= len(values):
+        raise BadInput(f"{path}: {len(wrong)} of {len(values)} times are not from 1995 to now: "
+                       f"{times.fault('timestamp', int(wrong[0]))}")
+
+
 def read_log(path, chosen):
     """The Log of the behaviours of the `chosen` types, with categories."""
     import numpy as np
@@ -41,7 +54,7 @@ def read_log(path, chosen):
 
     columns = [log.Integer("user"), log.Integer("item"), log.Integer("category", 0, log.MAX_INT32),
                log.Text("behaviour type", "|".join(TYPES), "one of " + ", ".join(TYPES)),
-               log.Integer("timestamp", -log.MAX_INT32)]  # the published file has 38 negative ones
+               log.Time("timestamp", strays=True)]  # the published file has 38 negative ones
     parts = []
     for chunk in log.read_chunks(path, columns):
         texts, codes = chunk["behaviour type"]
@@ -53,6 +66,7 @@ def read_log(path, chosen):
     del parts
     if len(users) == 0:
         raise BadInput(f"{path}: no behaviours of type {', '.join(chosen)}")
+    check_times(path, times)
     users = log.number_ids(users)[1]
     items = log.number_ids(items)[1]
     result = log.make_log(users, items, times)

@@ -12,6 +12,8 @@ import io
 import numpy as np
 
 from eta_simd.command import BadInput
+from eta_simd.reading import check_file
+from eta_simd.text import reason
 
 VECS = {".fvecs": "<f4", ".ivecs": "<i4", ".bvecs": "u1"}
 BIN = {".fbin": "<f4", ".ibin": "<i4", ".u8bin": "u1", ".i8bin": "i1"}
@@ -22,10 +24,8 @@ ROWS = 1 << 10  # worked on at a time
 
 
 def map_bytes(path):
-    """The bytes of a file, mapped. Raises BadInput for a folder or an empty file."""
-    if path.is_dir():
-        raise BadInput(f"{path}: cannot be read (expected a file, found a folder)")
-    if path.stat().st_size == 0:
+    """The bytes of a file, mapped. Raises BadInput for an empty one, or what is no file."""
+    if check_file(path) == 0:
         raise BadInput(f"{path}: empty (expected at least one row)")
     return np.memmap(path, np.uint8, "r")
 
@@ -90,6 +90,7 @@ def read_hdf5(path):
     """train and test (None if absent) of an ann-benchmarks file."""
     import h5py
 
+    check_file(path)
     try:
         with h5py.File(path, "r") as file:
             found = []
@@ -102,12 +103,21 @@ def read_hdf5(path):
                     raise BadInput(f"{path}: no data set '{name}' in it")
                 found.append(matrix[()])
     except (OSError, KeyError, RuntimeError, ValueError) as error:
-        raise BadInput(f"{path}: not an HDF5 file: {error}") from None
+        raise BadInput(f"{path}: not an HDF5 file: {reason(error)}") from None
     for name, matrix in zip(("train", "test"), found):
         if matrix is not None and (matrix.ndim != 2 or 0 in matrix.shape):
             raise BadInput(f"{path}: '{name}' has the shape {matrix.shape} (expected rows x "
                            "columns)")
     return found
+
+
+def hdf5_metric(path):
+    """The distance that an ann-benchmarks file states, such as "angular"; "" where it states none."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        stated = file.attrs.get("distance", "")
+    return stated.decode("ascii", "replace") if isinstance(stated, bytes) else str(stated)
 
 
 def to_float(matrix, path):
@@ -125,6 +135,7 @@ def to_float(matrix, path):
 
 def read_matrix(path):
     """float32 rows of any of the formats; of an HDF5 file its train set."""
+    check_file(path)
     if path.suffix in VECS:
         return to_float(read_vecs(path), path)
     if path.suffix in BIN:
