@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Error messages, and the two kinds of error that this project throws.
 #pragma once
 
 #include <sstream>

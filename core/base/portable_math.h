@@ -8,6 +8,6 @@ namespace eta {
 // pow times |y log x|. Results below the smallest normal number are flushed to 0.
 double PortableLog(double x);  // NaN for x < 0, -infinity for 0
 double PortableExp(double x);
-double PortablePow(double x, double y);  // x > 0
+double PortablePow(double x, double y);  // x to the power of y, for x > 0
 
 }  // namespace eta

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Choosing the SIMD target from outside a program.
 #pragma once
 
 #include <string>
@@ -10,7 +11,7 @@ namespace eta {
 // targets there are, when it names none of them. Call before threads run kernels.
 std::string ApplyTargetFromEnvironment();
 
-// The same for a name from elsewhere, such as a flag.
+// Forces the target that `name` names, such as the value of a flag. Throws as above.
 void ForceTargetOrThrow(const std::string& name);
 
 }  // namespace eta

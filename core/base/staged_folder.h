@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Writing a folder of files so that nobody ever sees half of it.
 #pragma once
 
 #include <filesystem>
@@ -11,7 +12,7 @@ class StagedFolder {
  public:
   // Throws DataError when `target` exists already or its parent cannot be written.
   explicit StagedFolder(const std::filesystem::path& target);
-  ~StagedFolder();
+  ~StagedFolder();  // removes what was not committed
   StagedFolder(const StagedFolder&) = delete;
   StagedFolder& operator=(const StagedFolder&) = delete;
 

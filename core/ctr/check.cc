@@ -11,7 +11,7 @@
 namespace eta {
 
 bool CtrCheck::agrees() const {
-  if (!(largest_difference <= kLogitTolerance)) return false;  // NaN is none either
+  if (!(largest_difference <= kLogitTolerance)) return false;  // so written that NaN fails
   if (auc.has_value() != exported_auc.has_value()) return false;
   return !auc || std::abs(*auc - *exported_auc) <= kAucTolerance;
 }
@@ -44,7 +44,7 @@ CtrCheck CheckCtrModel(const CtrExport& model, const CtrModel& served) {
   std::vector<int32_t> labels, users;
   for (size_t i = 0; i < samples.size(); ++i) {
     const double difference = std::abs(static_cast<double>(check.logits[i]) - model.logits[i]);
-    // A NaN is the largest of all, and stays.
+    // NaN counts as the largest difference, and stays.
     if (std::isnan(difference) || difference > check.largest_difference) {
       check.largest_difference = difference;
     }

@@ -103,17 +103,18 @@ struct CtrExport {
   std::vector<CtrSample> samples;  // of the test split
   std::vector<float> logits;       // PyTorch's, one per sample
 
-  size_t users() const { return user_embeddings.rows; }
-  size_t items() const { return bundle.items.size(); }
-  bool has_unit() const { return unit != CtrUnit::kNone; }
+  size_t users() const { return user_embeddings.rows; }     // all ids are below it
+  size_t items() const { return bundle.items.size(); }      // all ids are below it
+  bool has_unit() const { return unit != CtrUnit::kNone; }  // false for kNone
   // The window of a test sample: item ids, oldest first. Valid while this lives. `sample` must be
   // one of this model's, or in range like them.
   std::span<const int32_t> Window(const CtrSample& sample) const;
 };
 
 // Reads and checks a whole exported model: types, shapes, ranges, finite weights, codes that follow
-// from the hyperplanes and buckets that follow from the rotations (but for projections of about 0,
-// whose sign depends on the order of the sum). Throws DataError: one line with file, what, where.
+// from the hyperplanes and buckets that follow from the rotations (except for projections of about
+// 0, whose sign depends on the order of the sum). Throws DataError: one line with file, what,
+// where.
 CtrExport ReadCtrExport(const std::filesystem::path& folder);
 
 }  // namespace eta

@@ -19,29 +19,32 @@ namespace eta {
 // hidden layers stay in the L2 cache.
 inline constexpr size_t kCtrChunk = 66;
 
-// A view of floats, rows `stride` apart.
+// A view of float rows, of a width that the layer they meet determines: row r starts at
+// values + r * stride.
 struct Rows {
   const float* values;
   size_t count;
   size_t stride;
 };
 
-// y = x W + bias.
+// y = x W + bias, W of in() x out(), packed for simd/linear.h.
 class Layer {
  public:
   Layer() = default;
-  // Rows [first, first + rows) of `weight`, times `scale`; an empty bias is none.
+  // W is rows [first, first + rows) of `weight`, times `scale`. `bias` has weight.cols values or,
+  // for a layer without one, none. Neither need outlive the layer.
   Layer(const Matrix<float>& weight, size_t first, size_t rows, std::span<const float> bias,
         float scale = 1.0f);
   explicit Layer(const Matrix<float>& weight, float scale = 1.0f)
       : Layer(weight, 0, weight.rows, {}, scale) {}
 
-  size_t in() const { return in_; }
-  size_t out() const { return out_; }
+  size_t in() const { return in_; }    // floats of an input row
+  size_t out() const { return out_; }  // floats of an output row
+  // Row r of the result at y + r * y_stride, x.count rows of out() floats. No overlap.
   void Apply(const Rows& x, simd::Activation activation, float* y, size_t y_stride) const {
     Apply(x, bias_.empty() ? nullptr : bias_.data(), 0, activation, y, y_stride);
   }
-  // With another bias; row r's is at bias + r * bias_stride.
+  // The same with other biases: row r's is at bias + r * bias_stride, and null is none.
   void Apply(const Rows& x, const float* bias, size_t bias_stride, simd::Activation activation,
              float* y, size_t y_stride) const;
 
@@ -52,24 +55,26 @@ class Layer {
   AlignedVector<float> bias_;
 };
 
-// Whether what depends on an item alone is computed for all items when a model is read, or for each
-// request anew.
+// Whether what depends on an item alone is computed for all items when a model is read (kAll) or
+// again in each request (kNone).
 enum class ItemTables { kNone, kAll };
 
-// A layer whose input are item rows, looked up in a table or computed.
+// A layer whose input is item rows; its output is looked up in a table or computed.
 class ItemLayer {
  public:
   ItemLayer() = default;
+  // `items` need not outlive this.
   ItemLayer(Layer layer, const Matrix<float>& items, ItemTables tables);
 
-  // y row b is the layer's output for item ids[b], whose row is x row b.
+  // Writes the layer's output for item ids[b], whose embedding is row b of x, to y + b * y_stride.
   void Apply(std::span<const int32_t> ids, const Rows& x, float* y, size_t y_stride) const;
-  // The same where x are other rows than items'.
+  // The same for rows that are not from the item table.
   void Apply(const Rows& x, float* y, size_t y_stride) const {
     layer_.Apply(x, simd::Activation::kNone, y, y_stride);
   }
+  // The output for an item; only with a table.
   const float* row(int32_t id) const { return table_.row(static_cast<size_t>(id)); }
-  size_t table_bytes() const { return table_.values.size() * sizeof(float); }
+  size_t table_bytes() const { return table_.values.size() * sizeof(float); }  // 0 without a table
 
  private:
   Layer layer_;
@@ -78,17 +83,16 @@ class ItemLayer {
 
 // Keys and values of rows that all candidates of a request attend to.
 struct ProjectedHistory {
-  size_t count = 0;
-  AlignedVector<float> keys, values;  // with room for the most rows
-
-  size_t floats = 0;  // in use
+  size_t count = 0;                   // rows
+  AlignedVector<float> keys, values;  // packed; room for the largest count
+  size_t floats = 0;                  // of both, in use by `count` rows
 };
 
-// Buffers of both forms of attention, for kCtrChunk candidates.
+// Scratch of all forms of attention, for kCtrChunk candidates.
 struct AttentionScratch {
   AttentionScratch() = default;
-  // `chosen`: rows for each candidate at most, 0 where there are none of its own; `projected`: rows
-  // for all candidates at most.
+  // `chosen`: the most rows chosen for one candidate, 0 for ProjectedAttention alone; `projected`:
+  // the most rows that all candidates share, 0 for the other forms alone.
   AttentionScratch(size_t dim, size_t heads, size_t chosen, size_t projected);
 
   AlignedVector<float> queries, folded, sums, pooled, keys, values;
@@ -99,21 +103,25 @@ struct AttentionScratch {
 class ProjectedAttention {
  public:
   ProjectedAttention() = default;
-  // `queries`, `rows`: where the candidates' queries and the rows' keys and values come from.
+  // `queries`, `rows`: whether the candidates' queries, and the rows' keys and values, come from
+  // tables. Neither `weights` nor `items` need outlive this.
   ProjectedAttention(const AttentionWeights& weights, size_t heads, const Matrix<float>& items,
                      ItemTables queries, ItemTables rows);
 
+  // Room for max_rows rows.
   ProjectedHistory NewHistory(size_t max_rows) const;
-  // Rows of these items.
+  // Fills `history` with the keys and values of the items `ids`, whose embeddings are `rows`.
   void Project(std::span<const int32_t> ids, const Rows& rows, AttentionScratch& scratch,
                ProjectedHistory& history) const;
-  // Rows that are no items'.
+  // The same for rows that are not from the item table.
   void Project(const Rows& rows, AttentionScratch& scratch, ProjectedHistory& history) const;
-  // out row b: the attention of candidate b, whose item row is target row b. At most kCtrChunk.
+  // Writes the attention of candidate b, whose embedding is row b of targets, to
+  // out + b * out_stride: dim floats, 0 where the history is empty. At most kCtrChunk candidates;
+  // the history of this object's NewHistory, the scratch of its dim, heads and rows.
   void Attend(std::span<const int32_t> candidates, const Rows& targets,
               const ProjectedHistory& history, AttentionScratch& scratch, float* out,
               size_t out_stride) const;
-  size_t table_bytes() const;
+  size_t table_bytes() const;  // of all tables
 
  private:
   void Pack(size_t count, AttentionScratch& scratch, ProjectedHistory& history) const;
@@ -124,7 +132,8 @@ class ProjectedAttention {
   Layer output_;
 };
 
-// Rows of the item table: row b attends to ids[b * stride + j] for j < counts[b].
+// Items chosen for each candidate: candidate b attends to ids[b * stride + j] for j < counts[b];
+// the other ids are not read.
 struct ChosenItems {
   const int32_t* ids;
   const int32_t* counts;
@@ -136,11 +145,15 @@ struct ChosenItems {
 class TableAttention {
  public:
   TableAttention() = default;
+  // Computes the tables; neither `weights` nor `items` need outlive this.
   TableAttention(const AttentionWeights& weights, size_t heads, const Matrix<float>& items);
 
+  // Writes the attention of candidate b, whose embedding is row b of targets, over its chosen items
+  // to out + b * out_stride: dim floats, 0 where counts[b] is 0. At most kCtrChunk candidates, and
+  // as many chosen items for each as `scratch` was made for.
   void Attend(std::span<const int32_t> candidates, const Rows& targets, const ChosenItems& chosen,
               AttentionScratch& scratch, float* out, size_t out_stride) const;
-  size_t table_bytes() const;
+  size_t table_bytes() const;  // of all tables
 
  private:
   simd::HeadLayout layout_ = {};
@@ -149,13 +162,15 @@ class TableAttention {
   Layer output_;
 };
 
-// The same from the raw rows of the items, without tables: four times the arithmetic a row with
-// four heads.
+// The same from the embeddings, without tables: with four heads it takes four times the arithmetic
+// a row.
 class ChosenAttention {
  public:
   ChosenAttention() = default;
+  // `items` must outlive this, `weights` need not.
   ChosenAttention(const AttentionWeights& weights, size_t heads, const Matrix<float>& items);
 
+  // As TableAttention::Attend; ids come from `chosen` alone.
   void Attend(const Rows& targets, const ChosenItems& chosen, AttentionScratch& scratch, float* out,
               size_t out_stride) const;
 

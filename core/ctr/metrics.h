@@ -8,9 +8,11 @@
 
 namespace eta {
 
-// Probability that a click's logit is above a non-click's; equal logits count half. Nothing when
-// all labels are equal. All functions throw std::invalid_argument when sizes differ, a label is not
-// 0 or 1 or a logit is NaN.
+// All functions throw std::invalid_argument when sizes differ, a label is not 0 or 1 or a logit is
+// NaN.
+
+// AUC: the probability that a click's logit is above a non-click's; equal logits count half.
+// Nothing when all labels are equal.
 std::optional<double> Auc(std::span<const float> logits, std::span<const int32_t> labels);
 
 // Mean AUC of users, weighted by their samples; users with clicks only or none are left out.

@@ -77,7 +77,7 @@ CtrScratch CtrModel::NewScratch() const {
 }
 
 void CtrModel::Check(const CtrUser& user, const CtrScratch& scratch) const {
-  // What was moved from has kept its owner, but no memory.
+  // An object that was moved from still has its owner, but its buffers are gone.
   Require(user.owner_ == owner_ && user.bias_.size() == user_layer_.out(),
           "CTR model: the user is not of this model's NewUser");
   Require(scratch.owner_ == owner_ && scratch.features_.size() == kCtrChunk * features_,

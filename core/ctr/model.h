@@ -57,28 +57,30 @@ class CtrScratch {
 class CtrModel {
  public:
   // Packs the weights. `model` must outlive this, since the item table is read in place. With
-  // tables whatever depends on an item alone is computed here, for all items: requests are faster,
-  // and take table_bytes() more.
+  // ItemTables::kAll everything that depends on an item alone is computed here, for all items:
+  // requests are faster, and the tables take table_bytes().
   explicit CtrModel(const CtrExport& model, ItemTables tables = ItemTables::kAll);
 
+  // Room for one user with up to max_history behaviours; serves this model only.
   CtrUser NewUser() const;
+  // Scratch for one thread, all that Prepare and Score need; serves this model only.
   CtrScratch NewScratch() const;
 
-  // Takes in a user's behaviours, oldest first. An empty history is legal. Throws
+  // Fills `prepared` with a user's behaviours, oldest first. An empty history is legal. Throws
   // std::invalid_argument when the user or an item id is out of range, the history is longer than
   // max_history, or another model made `scratch` or `prepared`. Neither this nor Score allocates.
   void Prepare(size_t user, std::span<const int32_t> history, CtrScratch& scratch,
                CtrUser& prepared) const;
 
-  // logits[b] of candidate b. Equal to core/reference/ctr.h up to rounding. Throws
+  // Writes logits[b] of candidate b, equal to those of core/reference/ctr.h up to rounding. Throws
   // std::invalid_argument when a candidate is out of range, the sizes differ, or another model made
   // `user` or `scratch`.
   void Score(const CtrUser& user, std::span<const int32_t> candidates, CtrScratch& scratch,
              std::span<float> logits) const;
 
-  size_t table_bytes() const;  // of all items
-  const CtrSettings& settings() const { return model_.settings; }
-  CtrUnit unit() const { return model_.unit; }
+  size_t table_bytes() const;                                      // of all items
+  const CtrSettings& settings() const { return model_.settings; }  // of the exported model
+  CtrUnit unit() const { return model_.unit; }                     // of the exported model
 
  private:
   void Check(const CtrUser& user, const CtrScratch& scratch) const;

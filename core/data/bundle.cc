@@ -31,7 +31,7 @@ constexpr char kCandidatesOffsets[] = "candidates_offsets.npy";
 constexpr char kCandidatesItems[] = "candidates_items.npy";
 constexpr char kHyperplanes[] = "hyperplanes.npy";
 constexpr char kDescription[] = "bundle.json";
-constexpr std::uintmax_t kMaxDescriptionBytes = 1 << 20;
+constexpr std::uintmax_t kMaxDescriptionBytes = 1 << 20;  // a real one has less than 1 KiB
 
 // A dangling link counts as present, so that reading it fails instead of passing it over.
 bool IsPresent(const fs::path& file) {
@@ -197,7 +197,7 @@ void ValidateHyperplanes(const Matrix<float>& matrix, size_t dim) {
   }
 }
 
-// Takes in eight bytes at a time; the order and the grouping of what is added count.
+// Mixes in eight bytes at a time; the digest depends on the order and on how values are grouped.
 class Digest {
  public:
   template <class T>

@@ -13,6 +13,7 @@
 
 namespace eta {
 
+// What a bundle holds. Histories and candidates name rows of `items`.
 struct Bundle {
   ItemTable items;
   Histories histories;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the data come about. Items belong to topics, topics to categories. A category has a centre on
+// How the data are made. Items belong to topics, topics to categories. A category has a centre on
 // the unit sphere, near that of its family; a topic lies near its category, an item near its topic.
 // Some topics of different categories lie in one place: these are the planted pairs. A user has a
 // few topics or pairs as interests and dwells on one for a while before turning to another.

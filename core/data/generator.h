@@ -9,6 +9,7 @@
 
 namespace eta {
 
+// What to generate.
 struct GeneratorOptions {
   uint64_t seed = 1;
   size_t users = 200;
@@ -28,7 +29,8 @@ struct GeneratorOptions {
   double cross_category_share = 0.2;
 };
 
-// Same options, same bytes, on every platform. Throws std::invalid_argument on impossible options.
+// Same options, same bytes, on every platform. Throws std::invalid_argument that names
+// the first option that is out of range.
 Bundle GenerateBundle(const GeneratorOptions& options);
 
 }  // namespace eta

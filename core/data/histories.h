@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Histories and candidates of all users.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +15,8 @@ struct ItemLists {
   std::vector<int64_t> offsets{0};  // users + 1
   std::vector<int32_t> items;
 
-  size_t users() const { return offsets.size() - 1; }
+  size_t users() const { return offsets.size() - 1; }  // lists
+  // The list of a user, who is not checked; valid while `items` is neither resized nor destroyed.
   std::span<const int32_t> operator[](size_t user) const {
     const auto begin = static_cast<size_t>(offsets[user]);
     return {items.data() + begin, static_cast<size_t>(offsets[user + 1]) - begin};
@@ -27,7 +29,7 @@ struct Histories : ItemLists {
 };
 
 // Throws std::invalid_argument unless offsets start at 0, never decrease and end at items.size(),
-// and every item id lies in [0, num_items). `name` stands in the message.
+// and every item id lies in [0, num_items). The message calls the lists `name`.
 void ValidateItemLists(const ItemLists& lists, size_t num_items, const char* name);
 
 }  // namespace eta

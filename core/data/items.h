@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The item table.
 #pragma once
 
 #include <cstddef>
@@ -14,11 +15,12 @@ struct ItemTable {
   Matrix<float> embeddings;         // items x dim
   std::vector<int32_t> categories;  // one per item, or empty when unknown
 
-  size_t size() const { return embeddings.rows; }
-  size_t dim() const { return embeddings.cols; }
+  size_t size() const { return embeddings.rows; }  // items
+  size_t dim() const { return embeddings.cols; }   // floats of an embedding
 };
 
-// Throws std::invalid_argument when the parts of `items` contradict one another.
+// Throws std::invalid_argument unless there are size() x dim() values and either no categories or
+// one for each item.
 void ValidateItemTable(const ItemTable& items);
 
 }  // namespace eta

@@ -6,7 +6,7 @@
 
 namespace eta {
 
-inline constexpr size_t kMaxBits = 4096;
-inline constexpr size_t kMaxDim = 4096;
+inline constexpr size_t kMaxBits = 4096;  // of a code: 512 bytes, and distances fit 16 bits
+inline constexpr size_t kMaxDim = 4096;  // of an embedding: what the int8 and Hadamard kernels take
 
 }  // namespace eta

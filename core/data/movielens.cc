@@ -22,8 +22,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kBufferBytes = 256 << 10;
-constexpr size_t kMaxLineBytes = 1 << 16;
+constexpr size_t kBufferBytes = 256 << 10;  // read at a time
+constexpr size_t kMaxLineBytes = 1 << 16;   // a real one has some hundreds
 constexpr char kNoGenre[] = "unknown";
 
 // Hands out the lines of a stream as views into one buffer, valid until the next call. Also keeps

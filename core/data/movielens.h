@@ -12,14 +12,15 @@
 
 namespace eta {
 
+// The two shapes in which the data sets come.
 enum class MovielensFormat {
   kCsv,  // ratings.csv, movies.csv: ml-latest-small, 20M, 25M, 32M
   kDat,  // ratings.dat, movies.dat, fields parted by "::": 1M, 10M
 };
 
-// A MovieLens data set with users and items numbered from 0. Every rating is a behaviour, whatever
-// its stars. Behaviours are ordered by (user, time), equal times by their order in the file. Users
-// and items are ordered by their original ids; items are the movies that have been rated.
+// A MovieLens data set with users and items numbered from 0. Every rating is a behaviour, with few
+// stars or many. Behaviours are ordered by (user, time), equal times by their order in the file.
+// Users and items are ordered by their original ids; items are the movies that have been rated.
 struct MovielensLog {
   Histories histories;                      // with times
   std::vector<int32_t> categories;          // per item, an index into category_names

@@ -18,8 +18,10 @@
 
 namespace eta {
 
+// One dimension.
 template <class T>
 std::vector<T> ReadNpyVector(const std::filesystem::path& file);
+// Two dimensions: rows x cols.
 template <class T>
 Matrix<T> ReadNpyMatrix(const std::filesystem::path& file);
 // Three dimensions: shape[0] matrices of shape[1] x shape[2], one below the other. `shape` says
@@ -27,13 +29,14 @@ Matrix<T> ReadNpyMatrix(const std::filesystem::path& file);
 template <class T>
 Matrix<T> ReadNpyStack(const std::filesystem::path& file, const std::array<size_t, 3>& shape);
 
-// The same for a file that is in memory already; `name` stands for it in messages.
+// The same for a file whose bytes are given; messages call it `name`.
 template <class T>
 std::vector<T> ParseNpyVector(std::span<const std::byte> bytes, std::string_view name);
 template <class T>
 Matrix<T> ParseNpyMatrix(std::span<const std::byte> bytes, std::string_view name);
 
-// Write the bytes that numpy.save would. Throw DataError when the file cannot be written whole.
+// Write the bytes that numpy.save would, over a file that is there. Throw DataError when the file
+// cannot be written whole; what has been written then stays.
 template <class T>
 void WriteNpyVector(const std::filesystem::path& file, std::span<const T> values);
 template <class T>

@@ -22,7 +22,7 @@ double SecondsSince(Clock::time_point start) {
 }
 
 // Keeps the exception of the smallest index, because nothing may leave an OpenMP region. Indices
-// are handed out in ascending order, so whatever comes before a failed one does run, and the
+// are handed out in ascending order, so all that come before a failed one do run, and the
 // exception that is kept does not depend on timing.
 class FirstError {
  public:
@@ -46,7 +46,7 @@ class FirstError {
   std::exception_ptr error_;
 };
 
-// Lays out the rows of all requests; memory only grows.
+// Lays out the rows of all requests. Vectors keep their capacity.
 void PrepareResult(std::span<const Request> requests, size_t k, bool time_requests,
                    BatchResult& result) {
   Require(k >= 1, "k must be at least 1");

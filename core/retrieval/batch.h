@@ -29,11 +29,12 @@ enum class Split {
 };
 
 const char* SplitName(Split split);  // "auto", "users", "candidates"
-// Throws std::invalid_argument for a name that is none of them.
+// The split of that name. Throws std::invalid_argument for another name.
 Split ParseSplit(std::string_view name);
 // What kAuto stands for; any other split is returned as it is.
 Split ResolveSplit(Split split, size_t requests, int threads);
 
+// How a batch is run.
 struct BatchOptions {
   int threads = 1;
   Split split = Split::kAuto;
@@ -42,7 +43,7 @@ struct BatchOptions {
 
 // The candidates of all requests lie one after another: request r owns the rows offsets[r] to
 // offsets[r + 1]. A row has k positions, of which counts[row] are valid and the rest are -1.
-// Reuse the object: its memory is kept from call to call.
+// Reuse the object: its vectors keep their capacity from call to call.
 struct BatchResult {
   size_t k = 0;
   std::vector<size_t> offsets;     // requests + 1
@@ -82,13 +83,15 @@ class BatchDriver {
   std::vector<std::unique_ptr<Scratch>> scratch_;  // one per thread
 };
 
+// Beyond any machine; a mistyped number shall not start millions of threads.
 inline constexpr int kMaxThreads = 4096;
 
 // Candidate ranges are cut at multiples of this, so that a kernel which takes several candidates
 // per pass over a history keeps its full groups.
 inline constexpr size_t kCandidateTile = 8;
 
-// The same for a single batch; makes the scratch anew every time.
+// One batch by a BatchDriver of its own, which makes new scratch at every call. Throws as the
+// driver does.
 void RetrieveBatch(const Retriever& retriever, std::span<const Request> requests, size_t k,
                    const BatchOptions& options, BatchResult& result);
 

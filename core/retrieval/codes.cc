@@ -17,6 +17,7 @@ CodeTable::CodeTable(const ItemTable& items, const Hyperplanes& hyperplanes, int
   Require(items.dim() == hyperplanes.dim(), "code table: items have dim = ", items.dim(),
           ", hyperplanes ", hyperplanes.dim());
   Require(threads >= 1, "code table: threads = ", threads, " is not positive");
+  // At dim 64 a task reads 256 KiB, which outweighs its start, and each thread gets many of them.
   constexpr size_t kRowsPerTask = 1024;
   const auto tasks = static_cast<int64_t>((size_ + kRowsPerTask - 1) / kRowsPerTask);
 #pragma omp parallel for num_threads(threads) schedule(static)

@@ -14,27 +14,30 @@
 
 namespace eta {
 
-// Codes of all items, row-major, indexed by item id: what ETA serves from.
+// Codes of all items, items x code_bytes, row-major, indexed by item id: what ETA serves from.
 class CodeTable {
  public:
-  // Hashes every item with up to `threads` threads. Throws std::invalid_argument when the
-  // dimensions differ or threads is 0.
+  // Hashes every item with up to `threads` threads; neither argument need outlive this. Throws
+  // std::invalid_argument when the two differ in dim, the item table is malformed or threads is
+  // less than 1.
   CodeTable(const ItemTable& items, const Hyperplanes& hyperplanes, int threads = 1);
 
-  size_t size() const { return size_; }
-  size_t bits() const { return bits_; }
-  size_t code_bytes() const { return code_bytes_; }
-  size_t bytes() const { return codes_.size(); }
+  size_t size() const { return size_; }              // items
+  size_t bits() const { return bits_; }              // of a code
+  size_t code_bytes() const { return code_bytes_; }  // ceil(bits / 8)
+  size_t bytes() const { return codes_.size(); }     // of the whole table
+  // The code of an item, which is not checked.
   std::span<const uint8_t> row(size_t item) const {
     return {codes_.data() + item * code_bytes_, code_bytes_};
   }
-  const uint8_t* data() const { return codes_.data(); }
+  const uint8_t* data() const { return codes_.data(); }  // items x code_bytes
+  // All codes, for a kernel; valid while this lives.
   simd::RowsView<uint8_t> rows() const {
     return simd::DenseRows(codes_.data(), size_, code_bytes_);
   }
 
-  // Re-hashes one item after its embedding changed. Throws std::invalid_argument when the id is out
-  // of range or the code has another width.
+  // Gives an item the code of its changed embedding. Throws std::invalid_argument when the id is
+  // out of range or the code has another width. Not while other threads read.
   void Replace(size_t item, std::span<const uint8_t> code);
 
  private:
@@ -47,21 +50,25 @@ class CodeTable {
 // Codes of one history in the scan layout (simd/code_blocks.h); position 0 is the oldest.
 class CodeBlocks {
  public:
+  // No behaviours yet. Throws std::invalid_argument unless bits lies in [1, kMaxBits].
   explicit CodeBlocks(size_t bits);
-  // The codes of a list of items. Throws std::invalid_argument when an id is out of range.
+  // The codes of a list of items, oldest first; `table` need not outlive this. Throws
+  // std::invalid_argument when an id is out of range.
   CodeBlocks(const CodeTable& table, std::span<const int32_t> items);
 
-  size_t size() const { return size_; }
-  size_t bits() const { return bits_; }
-  size_t code_bytes() const { return code_bytes_; }
-  size_t bytes() const { return blocks_.size(); }
-  const uint8_t* data() const { return blocks_.data(); }
+  size_t size() const { return size_; }                   // behaviours
+  size_t bits() const { return bits_; }                   // of a code
+  size_t code_bytes() const { return code_bytes_; }       // ceil(bits / 8)
+  size_t bytes() const { return blocks_.size(); }         // of the blocks
+  const uint8_t* data() const { return blocks_.data(); }  // the blocks; Append may move them
+  // For a kernel; valid until the next Append.
   simd::CodeBlocksView view() const { return {blocks_.data(), size_, code_bytes_}; }
 
   // Adds the newest behaviour: writes code_bytes bytes, plus a new block every 64.
   void Append(std::span<const uint8_t> code);
   // Rewrites one position. Both throw std::invalid_argument on a wrong width or position.
   void Replace(size_t position, std::span<const uint8_t> code);
+  // Reads one position back. Throws std::invalid_argument when there is no such position.
   AlignedVector<uint8_t> code(size_t position) const;
 
  private:

@@ -21,8 +21,8 @@ std::unique_ptr<RefillableRetriever> MakeEtaRetriever(std::string name, const It
                                                       const Hyperplanes& hyperplanes,
                                                       int threads = 1);
 
-// The same over codes that exist already: items x ceil(bits / 8), row-major. `codes` is read in
-// place and must outlive the retriever. Throws std::invalid_argument when its width is another.
+// The same over codes that exist already: items x ceil(bits / 8) bytes. `codes` is read in place
+// and must outlive the retriever. Throws std::invalid_argument when its width is another.
 std::unique_ptr<RefillableRetriever> MakeEtaRetriever(std::string name, size_t bits,
                                                       const Matrix<uint8_t>& codes);
 

@@ -40,7 +40,7 @@ double Dot(const std::vector<double>& a, const std::vector<double>& b) {
 }
 
 // Removes from v its parts along the orthonormal `basis`. Twice is enough for full double
-// precision, whatever the condition of the vectors.
+// precision, however near to dependent the vectors are.
 void Orthogonalise(std::vector<double>& v, const std::vector<std::vector<double>>& basis) {
   for (int pass = 0; pass < 2; ++pass) {
     for (const auto& e : basis) {
@@ -205,7 +205,7 @@ void Hyperplanes::Encode(std::span<const float> embeddings, std::span<uint8_t> c
   simd::SimHashEncode(x, {packed_.data(), dim(), bits()}, codes.data(), code_bytes());
 }
 
-// Packed hyperplanes are float blocks whose behaviours are the hyperplanes.
+// Packed hyperplanes are float blocks (simd/dot.h) in which a hyperplane takes the place of a row.
 void Hyperplanes::Project(std::span<const float> embeddings, std::span<float> projections) const {
   Require(embeddings.size() % dim() == 0, "project: ", embeddings.size(),
           " values are not rows of dim = ", dim());

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The random projections of SimHash: making, loading and applying them.
 #pragma once
 
 #include <cstddef>
@@ -12,6 +13,7 @@
 
 namespace eta {
 
+// Where hyperplanes come from.
 enum class HyperplaneKind {
   kGaussian,    // independent N(0, 1): the ETA paper's
   kSigns,       // independent +-1: exact sums on small integers
@@ -21,10 +23,10 @@ enum class HyperplaneKind {
 };
 
 const char* HyperplaneKindName(HyperplaneKind kind);  // "gaussian", "signs", ...
-// Throws std::invalid_argument for a name that is none of them, or "loaded".
+// The kind of that name. Throws std::invalid_argument for another name, and for "loaded".
 HyperplaneKind ParseHyperplaneKind(std::string_view name);
 
-// The dim x bits projection matrix R of SimHash.
+// The dim x bits projection matrix R of SimHash: bit j of a code is 1 iff (x R)_j > 0.
 class Hyperplanes {
  public:
   // Same arguments, same matrix, on every platform; for all but kOrthogonal the first columns of a
@@ -34,10 +36,10 @@ class Hyperplanes {
   // Throws std::invalid_argument for a bad shape or a value that is not finite.
   static Hyperplanes FromMatrix(Matrix<float> matrix);
 
-  HyperplaneKind kind() const { return kind_; }
-  size_t dim() const { return matrix_.rows; }
-  size_t bits() const { return matrix_.cols; }
-  size_t code_bytes() const { return (bits() + 7) / 8; }
+  HyperplaneKind kind() const { return kind_; }           // as made
+  size_t dim() const { return matrix_.rows; }             // of the embeddings
+  size_t bits() const { return matrix_.cols; }            // of a code: the number of hyperplanes
+  size_t code_bytes() const { return (bits() + 7) / 8; }  // ceil(bits / 8)
   // For kHadamard the integers that the transforms amount to. Encode does not multiply by them: a
   // projection within rounding of 0 may get another sign than by the dense product (none of
   // 1,024,000 did in a measurement at dim 128). core/reference/hadamard.h gives the exact codes.
@@ -46,15 +48,17 @@ class Hyperplanes {
   // core/reference/hadamard.h; empty for other kinds.
   std::span<const uint8_t> hadamard_sign_bits() const { return sign_bits_; }
 
-  // Codes of rows x dim embeddings, densely packed: codes.size() == rows * code_bytes().
-  // Throws std::invalid_argument when a size does not fit.
+  // Codes of rows x dim embeddings, one after another, least significant bit first, tail bits 0.
+  // Throws std::invalid_argument unless codes.size() == rows * code_bytes(). The same bits on every
+  // target.
   void Encode(std::span<const float> embeddings, std::span<uint8_t> codes) const;
 
   // The projections themselves, by the dense product with matrix(), fused multiply-adds in the
-  // order of rows: that of row r on hyperplane j at projections[r * projection_stride() + j]. What
-  // a row holds past its first `bits` means nothing. Throws std::invalid_argument when a size does
-  // not fit: projections.size() == rows * projection_stride().
+  // order of rows: that of row r on hyperplane j at projections[r * projection_stride() + j]. The
+  // first `bits` floats of a row are valid, the rest unspecified. Throws std::invalid_argument
+  // unless projections.size() == rows * projection_stride(). The same bits on every target.
   void Project(std::span<const float> embeddings, std::span<float> projections) const;
+  // Floats from one row of projections to the next: bits() rounded up to whole blocks of 64.
   size_t projection_stride() const { return (bits() + 63) / 64 * 64; }
 
  private:

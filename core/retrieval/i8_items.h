@@ -14,14 +14,17 @@ namespace eta {
 // Throws std::invalid_argument when dim is more than simd::kI8MaxDim.
 void RequireI8Dim(size_t dim);
 
+// A quantised copy of the item table.
 struct I8Items {
   // Quantises the table by simd::QuantizeI8. Throws std::invalid_argument when the items are
   // malformed or have more than simd::kI8MaxDim dimensions.
   // `items` need not outlive this.
   explicit I8Items(const ItemTable& items);
 
-  size_t bytes() const { return values.size() + scales.size() * sizeof(float); }
+  size_t bytes() const { return values.size() + scales.size() * sizeof(float); }  // of both tables
+  // values of an item, which is not checked
   const int8_t* row(size_t item) const { return values.data() + item * dim; }
+  // All rows, for a kernel; valid while this lives.
   simd::I8RowsView view() const { return {values.data(), scales.data(), scales.size(), dim, dim}; }
 
   size_t dim;

@@ -48,6 +48,7 @@ std::optional<double> RecallTieAware(std::span<const int32_t> returned,
 std::optional<double> AttentionMass(std::span<const int32_t> returned,
                                     std::span<const float> scores, size_t dim);
 
+// The three measures of one retrieval.
 struct Quality {
   double recall;
   double recall_ties;
@@ -61,8 +62,8 @@ class Judge {
   // Throws std::invalid_argument when k or dim is 0.
   Judge(size_t k, size_t dim);
 
-  // Takes in the exact scores of the n behaviours; `scores` need not outlive the call. Reuses
-  // memory.
+  // Sets the exact scores of the n behaviours; `scores` need not outlive the call. Allocates only
+  // when n is larger than ever before.
   void SetScores(std::span<const float> scores);
 
   // The exact top-K: min(k, n) positions in unspecified order; of equal scores the newest, which is

@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "core/base/aligned.h"
 #include "core/retrieval/retriever.h"
@@ -19,8 +20,8 @@ namespace eta {
 // A history with room for `capacity` behaviours. bytes() counts those that are in it.
 class RefillableHistory : public PreparedHistory {
  public:
-  explicit RefillableHistory(size_t capacity) : PreparedHistory(0), capacity_(capacity) {}
-  size_t capacity() const { return capacity_; }
+  explicit RefillableHistory(size_t capacity) : PreparedHistory(0), capacity_(capacity) {}  // empty
+  size_t capacity() const { return capacity_; }  // behaviours
 
  private:
   friend class RefillableRetriever;
@@ -34,6 +35,8 @@ struct RequestLimits {
   size_t k;
 };
 
+// A Retriever that also keeps to the promises above. Refilling one history while another thread
+// reads it is an error; different histories may be refilled by different threads.
 class RefillableRetriever : public Retriever {
  public:
   // The SIMD target that the kernels run on.
@@ -52,7 +55,8 @@ class RefillableRetriever : public Retriever {
   std::unique_ptr<Scratch> NewScratch() const override;
 
  protected:
-  using Retriever::Retriever;
+  // As the constructor of Retriever.
+  RefillableRetriever(std::string name, size_t num_items) : Retriever(std::move(name), num_items) {}
 
   // Item ids and their number are checked.
   virtual void DoRefill(RefillableHistory& history, std::span<const int32_t> items) const = 0;

@@ -12,6 +12,7 @@
 
 namespace eta {
 
+// At K = 64 a shortlist of 4,096: more than most histories have.
 inline constexpr size_t kMaxRerankFactor = 64;
 
 // From the min(factor * K, n) behaviours nearest by Hamming distance, the K of largest float32

@@ -15,13 +15,13 @@ namespace eta {
 // (core/retrieval/refillable.h).
 class PreparedHistory {
  public:
-  explicit PreparedHistory(size_t length) : length_(length) {}
+  explicit PreparedHistory(size_t length) : length_(length) {}  // `length` behaviours
   virtual ~PreparedHistory() = default;
   size_t length() const { return length_; }  // behaviours
   virtual size_t bytes() const = 0;          // held for this user alone
 
  protected:
-  void set_length(size_t length) { length_ = length; }
+  void set_length(size_t length) { length_ = length; }  // for those that can be refilled
 
  private:
   size_t length_;
@@ -55,10 +55,11 @@ class Retriever {
   // given when the retriever was made (FAISS). The batch driver then passes a request on whole.
   virtual bool threads_itself() const { return false; }
 
-  // Takes in one user's behaviours, oldest first; `history` need not outlive the call. An empty one
+  // Prepares one user's behaviours, oldest first; `history` need not outlive the call. An empty one
   // is legal. Throws std::invalid_argument when an item id is out of range.
   std::unique_ptr<PreparedHistory> Prepare(std::span<const int32_t> history) const;
 
+  // Scratch for one thread; it serves this retriever only.
   virtual std::unique_ptr<Scratch> NewScratch() const { return std::make_unique<Scratch>(); }
 
   // For each candidate item at most k positions of the history, in unspecified order, without
@@ -74,6 +75,7 @@ class Retriever {
                          size_t /*k*/) {}
 
  protected:
+  // Item ids are 0 to num_items - 1.
   Retriever(std::string name, size_t num_items) : name_(std::move(name)), num_items_(num_items) {}
   // Throws std::invalid_argument when an id is out of range; `what` stands in the message.
   void RequireItems(std::span<const int32_t> ids, const char* what) const;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scan of int8 embeddings, which ETA must beat where memory and time count and a little recall
-// does not.
+// The scan of int8 embeddings, which ETA must beat where bytes and time matter more than the last
+// percent of recall.
 #pragma once
 
 #include <memory>

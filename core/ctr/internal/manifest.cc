@@ -36,7 +36,7 @@ std::string ShapeText(const Shape& shape) {
   return text + "]";
 }
 
-// Quotes a value in a message: short and on one line, whatever it is.
+// Quotes a value in a message: short and on one line.
 std::string Quote(const Json& json) {
   for (const Json& part : json) {  // dump() recurses: a deep value would take all of the stack
     for (const Json& inner : part) {
