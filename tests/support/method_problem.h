@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Items, a history and candidates to try methods on, and what every retriever must keep to.
+// Items, a history and candidates to try methods on.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <iterator>
 #include <numeric>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +17,7 @@
 #include "core/base/random.h"
 #include "core/data/items.h"
 #include "core/retrieval/retriever.h"
+#include "tests/support/retrieval_test_util.h"
 
 namespace eta::test {
 
@@ -51,39 +51,9 @@ inline std::vector<int32_t> DrawItems(size_t n, size_t items, uint64_t seed) {
   return list;
 }
 
-using Lists = std::vector<std::vector<int32_t>>;  // of positions, one for each candidate
-
-// What a retriever returns. Checks what all promise: counts in range, valid positions without
-// duplicates, -1 after them.
 inline Lists Retrieve(const Retriever& retriever, const PreparedHistory& history,
                       const std::vector<int32_t>& candidates, size_t k) {
-  const auto scratch = retriever.NewScratch();
-  std::vector<int32_t> positions(candidates.size() * k, 12345);
-  std::vector<int32_t> counts(candidates.size(), 12345);
-  retriever.Retrieve(history, candidates, k, *scratch, {positions, counts});
-  Lists lists;
-  for (size_t b = 0; b < candidates.size(); ++b) {
-    const auto row = positions.begin() + static_cast<ptrdiff_t>(b * k);
-    EXPECT_GE(counts[b], 0);
-    EXPECT_LE(static_cast<size_t>(counts[b]), std::min(k, history.length()));
-    const auto end = row + std::clamp<ptrdiff_t>(counts[b], 0, static_cast<ptrdiff_t>(k));
-    lists.emplace_back(row, end);
-    const std::set<int32_t> unique(row, end);
-    EXPECT_EQ(unique.size(), lists.back().size()) << retriever.name() << " repeats a position";
-    for (const int32_t position : unique) {
-      EXPECT_GE(position, 0);
-      EXPECT_LT(static_cast<size_t>(position), history.length());
-    }
-    EXPECT_TRUE(std::all_of(end, row + static_cast<ptrdiff_t>(k), [](int32_t p) {
-      return p == -1;
-    })) << retriever.name();
-  }
-  return lists;
-}
-
-inline Lists Sorted(Lists lists) {
-  for (auto& list : lists) std::ranges::sort(list);
-  return lists;
+  return Retrieve(retriever, history, candidates, k, *retriever.NewScratch());
 }
 
 // Reports the first difference only: whole lists are thousands of numbers.
