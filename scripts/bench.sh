@@ -3,12 +3,15 @@
 # Installs what is missing, builds, compares the retrieval methods, recall against latency, measures
 # how they depend on history length, candidates, oversampling and threads, and makes a page of it all.
 #
-#   scripts/bench.sh [--data BUNDLE | --movielens DIR] [--output DIR] [--quick] [-- ARGUMENT...]
+#   scripts/bench.sh [--data BUNDLE | --movielens DIR] [--output DIR] [--build DIR] [--quick]
+#                    [-- ARGUMENT...]
 #
 #   --data BUNDLE     a data bundle, such as your own embeddings (README.md says how to write one);
 #                     without --data and --movielens: data from the seeded generator
-#   --movielens DIR   an unpacked MovieLens data set (ratings and movies, .csv or .dat); imported once
+#   --movielens DIR   the folder of a MovieLens data set of any size; imported once
 #   --output DIR      where the results go, default results/<date>-<name>
+#   --build DIR       where to build, and where imported data and results go by default; so the
+#                     source tree may be read-only
 #   --quick           a short run, to see that all works; its numbers are noisy
 #   -- ARGUMENT...    given to retrieval_bench, which then makes the comparison alone; -- --help lists
 #                     them
@@ -21,19 +24,17 @@ while [[ $# -gt 0 && $1 != -- ]]; do
   shift
 done
 [[ $# -eq 0 ]] || theirs=("${@:2}")
-parse_options "data= movielens= output= quick" "${ours[@]}"
+parse_options "data= movielens= output= build= quick" "${ours[@]}"
 refuse "${rest[@]}"
 bundle=$data
 [[ -z $bundle || -z $movielens ]] || die "--data and --movielens exclude each other"
 [[ -z $bundle || -d $bundle ]] || die "--data $bundle: there is no such folder"
 inputs=()
 if [[ -n $movielens ]]; then
-  extension=csv
-  [[ ! -e $movielens/ratings.dat ]] || extension=dat # the older data sets
-  inputs=("$movielens/ratings.$extension" "$movielens/movies.$extension")
-  for file in "${inputs[@]}"; do
-    [[ -r $file ]] || die "--movielens $movielens: there is no ${file##*/} in it"
+  for file in "$movielens"/{ratings,movies}.{csv,dat}{,.gz} "$movielens"/u.{data,item}{,.gz}; do
+    [[ ! -f $file ]] || inputs+=("$file")
   done
+  [[ ${#inputs[@]} -ge 2 ]] || die "--movielens $movielens: there are no ratings and movies in it"
 fi
 [[ -z $output || ! -e $output/results.csv ]] || die "--output $output: there are results in it"
 
@@ -42,19 +43,21 @@ purposes=(build plot)
 "$ROOT/scripts/setup.sh" "${purposes[@]}"
 configure release
 build release retrieval_bench bundle_tool
-tools="$ROOT/build/release/bench"
+tools="$(build_folder release)/bench"
+home="$ROOT"
+[[ -z $build ]] || home="$(build_folder release)"
 
 name=generated
 if [[ -n $movielens ]]; then
   # The name of the imported bundle holds a digest of all it is made from.
   importer="$ROOT/scripts/import_movielens.py"
   package="$ROOT/python/eta_simd/data"
-  digest="$(cat "${inputs[@]}" "$package"/{movielens,embeddings}.py | sha256sum)"
-  bundle="$ROOT/data/movielens-${digest:0:12}"
+  digest="$(cat "${inputs[@]}" "$package"/{movielens{,_files},embeddings}.py | sha256sum)"
+  bundle="$home/data/movielens-${digest:0:12}"
   name=movielens
   if [[ ! -e $bundle/bundle.json ]]; then
     say "Importing $movielens into $bundle ..."
-    mkdir -p "$ROOT/data"
+    mkdir -p "$home/data" 2>/dev/null || die "$home/data: cannot be made (--build DIR is used instead)"
     "$PYTHON" "$importer" --input "$movielens" --output "$bundle" \
       --bundle-tool "$tools/bundle_tool"
   fi
@@ -68,8 +71,8 @@ if [[ -n $quick ]]; then
   arguments+=(--requests 40 --repeats 1)
 fi
 
-output="${output:-$ROOT/results/$(date +%Y-%m-%d-%H%M%S)-$name}"
-mkdir -p "$output"
+output="${output:-$home/results/$(date +%Y-%m-%d-%H%M%S)-$name}"
+mkdir -p "$output" 2>/dev/null || die "$output: cannot be made (--output DIR is used instead)"
 code=0
 "$tools/retrieval_bench" "${arguments[@]}" --csv "$output/results.csv" \
   --json "$output/results.json" "${theirs[@]}" | tee "$output/table.txt" || code=$?

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -E
 # SPDX-License-Identifier: Apache-2.0
 """Checks the texts of the source tree. --help says what."""
 from common import run

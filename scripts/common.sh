@@ -1,10 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Sourced by the other scripts: paths, options, messages, and how to configure and build.
+# Sourced by the other scripts: a clean environment, paths, options, messages, and how to configure
+# and build.
 set -euo pipefail
 
+# What a user exports for other work must not steer the scripts. CXX, CXXFLAGS, CMAKE_PREFIX_PATH and
+# CMAKE_CXX_COMPILER_LAUNCHER stay, because they say how to build.
+set +o posix +o noclobber +o noglob                  # SHELLOPTS, POSIXLY_CORRECT
+export LC_ALL=C.UTF-8                                # a decimal comma would end up in tables
+unset LANGUAGE POSIXLY_CORRECT BASH_ENV ENV CDPATH   # with CDPATH cd prints where it went
+unset GREP_OPTIONS GREP_COLOR GREP_COLORS CLICOLOR_FORCE GCC_COLORS NINJA_STATUS
+unset CMAKE_GENERATOR_PLATFORM CMAKE_GENERATOR_TOOLSET CMAKE_GENERATOR_INSTANCE DESTDIR
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_PREFIX GIT_COMMON_DIR # set where git runs a hook
+# Google Test and Google Benchmark take options from the environment, such as a filter of tests; what
+# is set for Python is meant for another one.
+for name in "${!GTEST_@}" "${!BENCHMARK_@}" "${!PYTHON@}"; do
+  case $name in
+    PYTHONDONTWRITEBYTECODE | PYTHONPYCACHEPREFIX) ;;
+    *) unset "$name" ;;
+  esac
+done
+
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-JOBS="$(nproc 2>/dev/null || echo 2)"
+# nproc believes OpenMP's variables, which a user may have set for what is measured.
+JOBS="$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || echo 2)"
+build= # --build DIR, in scripts that have it
 # shellcheck disable=SC2034 # used by those that source this file
 PYTHON=/usr/bin/python3 # not the first in PATH: a private build there cannot see apt's modules
 
@@ -53,11 +73,18 @@ refuse() { [[ $# -eq 0 ]] || die "unknown argument '$1'; --help lists the option
 # check_program OPTION PATH: dies unless PATH is empty or can be run.
 check_program() { [[ -z $2 || -x $2 ]] || die "$1 $2: there is no such program"; }
 
+# build_folder PRESET: the folder that a preset is built in.
+build_folder() { realpath -ms -- "${build:-$ROOT/build/$1}"; }
+
 # configure PRESET [CMAKE ARGUMENT...]: configures; shows the output of CMake only if it fails.
 configure() {
-  local preset=$1 log="$ROOT/build/$1/configure.log"
-  mkdir -p "$(dirname "$log")"
-  (cd "$ROOT" && cmake --preset "$@") >"$log" 2>&1 || {
+  local preset=$1 folder log
+  shift
+  folder="$(build_folder "$preset")"
+  log=$folder/configure.log
+  { mkdir -p "$folder" && : >"$log"; } 2>/dev/null ||
+    die "$folder: cannot be written to (--build DIR builds elsewhere)"
+  (cd "$ROOT" && cmake --preset "$preset" -B "$folder" "$@") >"$log" 2>&1 || {
     cat "$log" >&2
     say "cmake --preset $preset failed"
     return 1
@@ -66,9 +93,10 @@ configure() {
 
 # build PRESET [TARGET...]: builds; shows progress on a terminal, only warnings in a pipe.
 build() {
-  local preset=$1 quiet=()
+  local preset=$1 folder quiet=()
+  folder="$(build_folder "$preset")"
   shift
   [[ -t 1 ]] || quiet=(-- --quiet)
   say "Building ($preset) ..."
-  (cd "$ROOT" && cmake --build --preset "$preset" -j "$JOBS" ${1:+--target "$@"} "${quiet[@]}")
+  cmake --build "$folder" -j "$JOBS" ${1:+--target "$@"} "${quiet[@]}"
 }

@@ -3,13 +3,14 @@
 # Quality and latency of exported CTR models, beside PyTorch's forward pass of the same models.
 #
 #   scripts/ctr_bench.sh [--candidates N] [--length N] [--requests N] [--rounds N] [--csv FILE]
-#                        [--json FILE] MODEL...
+#                        [--json FILE] [--build DIR] MODEL...
 #
 #   --candidates N  candidates of a request, default 256
 #   --length N      behaviours of its user, default 1024
 #   --requests N    timed requests of each model in C++, default 200; PyTorch gets a tenth
 #   --rounds N      turns of PyTorch, half before and half after the C++ models, default 4
 #   --csv, --json   files for the results
+#   --build DIR     where to build, default build/release
 #   MODEL...        folders that scripts/train_ctr.py wrote
 #
 # One thread for both. PyTorch's turns lie on both sides of ours and are averaged, so that a machine
@@ -22,7 +23,7 @@ requests=200
 rounds=4
 csv=
 json=
-parse_options "candidates= length= requests= rounds= csv= json=" "$@"
+parse_options "candidates= length= requests= rounds= csv= json= build=" "$@"
 models=()
 for argument in "${rest[@]}"; do
   [[ $argument != -* ]] || refuse "$argument"
@@ -39,7 +40,7 @@ done
 "$ROOT/scripts/setup.sh" build train
 configure release
 build release ctr_bench
-bench="$ROOT/build/release/bench/ctr_bench"
+bench="$(build_folder release)/bench/ctr_bench"
 scratch="$(mktemp -d)"
 late=
 trap '[[ -z $late ]] || kill "$late" 2>/dev/null; rm -rf "$scratch"' EXIT

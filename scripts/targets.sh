@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Measures the kernels and checks them against their speed targets.
 #
-#   scripts/targets.sh [--quick] [--keep DIR]
+#   scripts/targets.sh [--quick] [--keep DIR] [--build DIR]
 #
 #   --quick      takes a tenth of the time, to try the script out; its numbers are noisy
 #   --keep DIR   copies the measurements to DIR
+#   --build DIR  where to build, default build/release
 #
 # Prints a line for each target: name, target, measured, reached or not. Exit code 1 if one is not.
 # Most targets are defined for AVX-512 with VPOPCNTDQ: on another machine their lines show its best
@@ -15,7 +16,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 quick=
 keep=
-parse_options "quick keep=" "$@"
+parse_options "quick keep= build=" "$@"
 refuse "${rest[@]}"
 min_time=0.2
 repeats=5
@@ -29,7 +30,7 @@ fi
 "$ROOT/scripts/setup.sh" build data
 configure release
 build release kernel_bench retrieval_bench >&2
-bench="$ROOT/build/release/bench"
+bench="$(build_folder release)/bench"
 results="$(mktemp -d)"
 trap 'rm -rf "$results"' EXIT
 export OMP_NUM_THREADS=1

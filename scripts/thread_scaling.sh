@@ -3,12 +3,14 @@
 # Measures the throughput of N threads over one: for batches of users, and for one request whose
 # 1,000 candidates are split.
 #
-#   scripts/thread_scaling.sh [--threads N] [--pairs N] [--bench PATH] [--csv FILE] [ARGUMENT...]
+#   scripts/thread_scaling.sh [--threads N] [--pairs N] [--bench PATH] [--csv FILE] [--build DIR]
+#                             [ARGUMENT...]
 #
 #   --threads N    threads to compare with one, default 2
 #   --pairs N      runs of each, alternating, default 7; the median of the ratios is printed
 #   --bench PATH   a retrieval_bench to use instead of building one
 #   --csv FILE     file for the ratios too, which scripts/report.py draws
+#   --build DIR    where to build, default build/release
 #   ARGUMENT...    given to retrieval_bench, such as --methods exact,eta:64 or --k 100
 #
 # Runs alternate, so that a drift of the machine hits both sides alike. A wide spread (least and
@@ -19,7 +21,7 @@ threads=2
 pairs=7
 bench=
 csv=
-parse_options "threads= pairs= bench= csv=" "$@"
+parse_options "threads= pairs= bench= csv= build=" "$@"
 [[ $threads =~ ^[1-9][0-9]{0,3}$ ]] || die "--threads $threads: not a whole number below 10000"
 [[ $pairs =~ ^[1-9][0-9]{0,3}$ ]] || die "--pairs $pairs: not a whole number below 10000"
 [[ -z $csv || -w $csv || (! -e $csv && -w $(dirname "$csv")) ]] ||
@@ -29,7 +31,7 @@ if [[ -z $bench ]]; then
   "$ROOT/scripts/setup.sh" build
   configure release
   build release retrieval_bench
-  bench="$ROOT/build/release/bench/retrieval_bench"
+  bench="$(build_folder release)/bench/retrieval_bench"
 fi
 
 scratch="$(mktemp -d)"

@@ -132,9 +132,14 @@ def faults(tree):
 
 def tree_of(folder):
     """The files below `folder` that git knows or would add."""
-    listing = subprocess.run(
-        ["git", "-C", folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        check=False, capture_output=True, text=True)
+    environment = {name: value for name, value in os.environ.items()
+                   if not name.startswith("GIT_")}  # of a hook that runs this, for its repository
+    try:
+        listing = subprocess.run(
+            ["git", "-C", folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            check=False, capture_output=True, text=True, env=environment)
+    except FileNotFoundError:
+        raise BadInput("git is missing (scripts/setup.sh format installs it)") from None
     if listing.returncode != 0:
         raise BadInput(f"git cannot list the files of {folder}: {listing.stderr.strip()}")
     paths = [path for path in listing.stdout.split("\0") if os.path.isfile(os.path.join(folder, path))]

@@ -4,11 +4,12 @@
 # find_package with and without components, and by pkg-config.
 #
 #   tests/consumer/run.sh BUILD_DIR
-set -euo pipefail
+# shellcheck source=../../scripts/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/common.sh"
 
 build=$1
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-root="$(cd "$here/../.." && pwd)"
+root=$ROOT
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 fail() {

@@ -5,11 +5,12 @@
 # rules. Compiles one file of each side, not more, to stay fast.
 #
 #   tests/consumer/subdirectory.sh GENERATOR
-set -euo pipefail
+# shellcheck source=../../scripts/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/common.sh"
 
 generator=$1
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-root="$(cd "$here/../.." && pwd)"
+root=$ROOT
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 fail() {

@@ -6,10 +6,11 @@
 # can also share a translation unit: one is made of all of them.
 #
 #   tests/copy/run.sh [COMPILER...]     default: g++ clang++, as far as they are there
-set -euo pipefail
+# shellcheck source=../../scripts/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/common.sh"
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-root="$(cd "$here/../.." && pwd)"
+root=$ROOT
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 fail() {

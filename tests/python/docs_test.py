@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Tests of scripts/check_docs.py, and of the texts that must agree with the code."""
+import os
 import re
+import shutil
 import subprocess
 import unittest
 
@@ -73,6 +75,7 @@ class CheckDocsTest(unittest.TestCase):
 
 
 class CommandTest(support.FolderTest):
+    @unittest.skipUnless(shutil.which("git"), "git is missing (scripts/setup.sh format)")
     def test_faults_are_printed_with_exit_code_1(self):
         subprocess.run(["git", "init", "-q", self.folder], check=True)
         (self.folder / "README.md").write_text("[a](none.md)\n", encoding="utf-8")
@@ -83,7 +86,11 @@ class CommandTest(support.FolderTest):
         self.assertEqual(support.call("check_docs.py", self.folder).returncode, 0)
 
     def test_a_folder_without_git_is_refused(self):
-        self.refused(support.call("check_docs.py", self.folder / "none"), "cannot list the files of")
+        self.refused(support.call("check_docs.py", self.folder / "none"), "cannot list the files of|git is missing")
+
+    def test_without_git_it_says_so(self):
+        done = support.call("check_docs.py", env={**os.environ, "PATH": str(self.folder)})
+        self.refused(done, "git is missing .scripts/setup.sh format installs it.")
 
 
 class ColumnsTest(unittest.TestCase):

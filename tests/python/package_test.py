@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Tests of the package eta_simd as a whole, and that every command of scripts/ starts."""
+import os
 import subprocess
 import unittest
 
@@ -37,6 +38,14 @@ class Package(support.FolderTest):
             if path.name != "common.py":
                 with self.subTest(path.name):
                     self.refused(support.call(path.name, "--nonsense"), rf"^{path.name}: ")
+
+    def test_warnings_of_newer_libraries_are_not_in_the_way(self):
+        (self.folder / "sitecustomize.py").write_text(
+            "import warnings\nwarnings.warn('will go', FutureWarning)\nprint('loaded')\n")
+        done = support.call("compare.py", "--nonsense",
+                            env={**os.environ, "PYTHONPATH": str(self.folder)})
+        self.assertIn("loaded", done.stdout)
+        self.refused(done, "^compare.py: ")
 
 
 if __name__ == "__main__":

@@ -9,12 +9,16 @@ import subprocess
 import tempfile
 import unittest
 
+import support
 from support import ROOT, SCRIPTS
+
+support.need_programs("git", purpose="format")
 
 # Builds nothing: puts the stand-ins into a build folder, and notes which side it is.
 CMAKE = """#!/bin/bash
 [[ $1 == --build ]] || exit 0
-if [[ $2 == --preset ]]; then build=$PWD/build/release side=new; else build=$2 side=base; fi
+build=$2 side=new
+[[ $build != */source/build/release ]] || side=base
 mkdir -p "$build/bench"
 cp "$STANDINS"/kernel_bench "$STANDINS"/retrieval_bench "$build/bench/"
 echo $side >"$build/bench/side"

@@ -5,6 +5,7 @@ Import this first: it puts the package eta_simd into sys.path, and no __pycache_
 """
 import importlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,9 @@ SKIPPED = 77  # what CTest takes for a skipped test
 
 sys.dont_write_bytecode = True
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+# A newer library than ours may warn of what it will drop. Tests compare stderr with what our
+# commands write.
+os.environ["PYTHONWARNINGS"] = "ignore"
 sys.path.insert(0, str(ROOT / "python"))
 
 
@@ -27,6 +31,14 @@ def need(*modules, purpose):
             importlib.import_module(module)
         except ImportError as missing:
             print(f"skipped: {missing} (scripts/setup.sh {purpose})")
+            sys.exit(SKIPPED)
+
+
+def need_programs(*names, purpose):
+    """The same for programs in PATH."""
+    for name in names:
+        if shutil.which(name) is None:
+            print(f"skipped: {name} is missing (scripts/setup.sh {purpose})")
             sys.exit(SKIPPED)
 
 

@@ -82,7 +82,8 @@ def train_cell(options, cell):
         return
     with tempfile.TemporaryDirectory(prefix=".cell-", dir=options.results) as folder:
         out = pathlib.Path(folder) / "model"
-        command = [sys.executable, str(SOURCE_TREE / "scripts" / "train_ctr.py"), "--bundle",
+        options_of_python = ["-E"] if sys.flags.ignore_environment else []
+        command = [sys.executable, *options_of_python, str(SOURCE_TREE / "scripts" / "train_ctr.py"), "--bundle",
                    str(getattr(options, cell.data)), "--model", cell.model, "--seed",
                    str(cell.seed), "--out", str(out), *arguments]
         done = subprocess.run(command, text=True, capture_output=True, check=False,
