@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Downloads a MovieLens data set from GroupLens, shows its terms and imports it as a data bundle.
 #
-#   scripts/fetch_movielens.sh [small|1m|20m|25m|32m] [--output DIR] [--bundle-tool PATH]
+#   scripts/fetch_movielens.sh [small|100k|1m|10m|20m|25m|32m] [--output DIR] [--bundle-tool PATH]
+#                              [--build DIR]
 #
 #   small .. 32m        which set: small is 1 MB and 0.1 M ratings; 25m is 250 MB and 25 M ratings
 #   --output DIR        the bundle to make, default data/movielens-<set>; must not exist
 #   --bundle-tool PATH  used instead of building bundle_tool
+#   --build DIR         where to build it, default build/release
 #
 # Commercial use of the data needs permission, and most sets must not be redistributed: read the
 # terms that are shown. ETA_MOVIELENS_URL names another folder to download from, such as a mirror or
@@ -15,26 +17,27 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 output=
 bundle_tool=
-parse_options "output= bundle-tool=" "$@"
+parse_options "output= bundle-tool= build=" "$@"
 [[ ${#rest[@]} -le 1 ]] || die "two sets asked for, ${rest[0]} and ${rest[1]}"
 set_name=${rest[0]:-small}
 case $set_name in
-  small | 1m | 20m | 25m | 32m) ;;
+  small | 100k | 1m | 10m | 20m | 25m | 32m) ;;
   *) refuse "$set_name" ;;
 esac
 output=${output:-$ROOT/data/movielens-$set_name}
 [[ ! -e $output ]] || die "$output exists already"
 
+# The archive, the folder in it, and what is taken from that.
+archive=ml-$set_name.zip
+folder=ml-$set_name
+members=(ratings.csv movies.csv README.txt)
 case $set_name in
-  small) folder=ml-latest-small ;;
-  *) folder=ml-$set_name ;;
-esac
-case $set_name in
+  small) archive=ml-latest-small.zip folder=ml-latest-small ;;
+  100k) members=(u.data u.item README) ;;
   1m) members=(ratings.dat movies.dat README) ;;
-  *) members=(ratings.csv movies.csv README.txt) ;;
+  10m) folder=ml-10M100K members=(ratings.dat movies.dat README.html) ;;
 esac
 base_url=${ETA_MOVIELENS_URL:-https://files.grouplens.org/datasets/movielens}
-archive=$folder.zip
 
 command -v unzip >/dev/null || die "unzip is not installed (apt install unzip)"
 command -v curl >/dev/null || command -v wget >/dev/null || die "neither curl nor wget is installed"
@@ -82,13 +85,17 @@ check_md5() {
     die "$archive: damaged in transit (MD5 expected $published, found $actual)"
 }
 
-# The part of the README from "Usage License" to the next underlined title.
+# The part of the README from "Usage License" to the next underlined title, or <h1> of HTML.
 show_licence() {
-  awk '
+  local is_html=
+  [[ $1 != *.html ]] || is_html=1
+  awk -v is_html="$is_html" '
     { sub(/\r$/, "") }
+    is_html && inside && /<h1>/ { print previous; ended = 1; exit }
+    is_html { gsub(/<[^>]*>/, ""); sub(/^ +/, "") }
     inside && /^(==|--)[=-]*$/ && ++underlines > 1 { ended = 1; exit }
     inside { print previous }
-    tolower($0) ~ /^usage license/ { inside = 1 }
+    tolower($0) ~ /^[ a-z&]*usage license *$/ { inside = 1 }
     { previous = $0 }
     END {
       if (inside && !ended) print previous
@@ -110,7 +117,7 @@ if [[ -z $bundle_tool ]]; then
   "$ROOT/scripts/setup.sh" build data
   configure release
   build release bundle_tool
-  bundle_tool=$ROOT/build/release/bench/bundle_tool
+  bundle_tool="$(build_folder release)/bench/bundle_tool"
 fi
 mkdir -p "$(dirname "$output")"
 say "Importing into $output ..."
