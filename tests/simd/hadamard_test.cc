@@ -4,12 +4,11 @@
 
 #include <array>
 #include <limits>
-#include <ostream>
 
 #include "core/reference/hadamard.h"
 #include "core/reference/simhash.h"
 #include "core/retrieval/hyperplanes.h"
-#include "tests/support/target_test_util.h"
+#include "tests/support/encode_cases.h"
 
 namespace eta::test {
 namespace {
@@ -21,20 +20,8 @@ constexpr size_t kDims[] = {1,   2,   3,   16,  17,  63,  64,   65,   100,  127,
                             129, 255, 256, 257, 512, 600, 1024, 2048, 3000, 4096};
 constexpr size_t kBits[] = {1, 7, 8, 9, 63, 64, 65, 100, 127, 128, 129, 255, 256, 300, 1000, 4096};
 
-enum class Values { kIntegers, kBells, kHard };
-
-struct Case {
-  size_t rows, dim, bits;
-  Values values;
-  size_t offset;  // elements by which every array is misaligned
-  uint64_t seed;
-
-  friend std::ostream& operator<<(std::ostream& out, const Case& c) {
-    return out << "target=" << simd::TargetName(simd::ActiveTarget()) << " rows=" << c.rows
-               << " dim=" << c.dim << " bits=" << c.bits << " values=" << static_cast<int>(c.values)
-               << " offset=" << c.offset << " seed=" << c.seed;
-  }
-};
+using Case = EncodeCase;
+using Values = RowValues;
 
 struct Inputs {
   std::vector<float> x;            // rows x dim
@@ -45,35 +32,28 @@ Inputs MakeInputs(const Case& c) {
   Rng rng(c.seed);
   Inputs in;
   in.sign_bits = RandomBytes(rng, simd::HadamardSignCount(c.dim, c.bits) / 8);
-  switch (c.values) {
-    case Values::kIntegers:
-      in.x = MakeFloats(c.rows * c.dim, [&] { return SmallInteger(rng, 2); });
-      break;
-    case Values::kBells:
-      in.x = MakeFloats(c.rows * c.dim, [&] { return BellFloat(rng); });
-      break;
-    case Values::kHard:
-      in.x = HardRows(rng, c.rows, c.dim);
-      break;
-  }
+  in.x = MakeRows(rng, c);
   return in;
 }
 
-Buffer<uint32_t> Signs(const Case& c, const Inputs& in) {
-  Buffer<uint32_t> signs(in.sign_bits.size() * 8, c.offset);
-  simd::PackHadamardSigns(in.sign_bits.data(), signs.size(), signs.data());
-  return signs;
-}
+// HadamardEncode by signs that are packed at the case's offset.
+class Encoder {
+ public:
+  Encoder(const Case& c, const std::vector<uint8_t>& sign_bits)
+      : bits_(c.bits), signs_(sign_bits.size() * 8, c.offset) {
+    simd::PackHadamardSigns(sign_bits.data(), signs_.size(), signs_.data());
+  }
+  void operator()(const simd::RowsView<float>& x, uint8_t* codes, size_t code_stride) const {
+    simd::HadamardEncode(x, {signs_.data(), bits_}, codes, code_stride);
+  }
 
-// Codes from arrays of exact size, dense and at the case's offset.
+ private:
+  size_t bits_;
+  Buffer<uint32_t> signs_;
+};
+
 std::vector<uint8_t> Encode(const Case& c, const Inputs& in) {
-  const size_t code_bytes = (c.bits + 7) / 8;
-  Buffer<uint32_t> signs = Signs(c, in);
-  Buffer<float> x(std::span<const float>(in.x), c.offset);
-  Buffer<uint8_t> codes(c.rows * code_bytes, c.offset);
-  simd::HadamardEncode(simd::DenseRows(x.data(), c.rows, c.dim), {signs.data(), c.bits},
-                       codes.data(), code_bytes);
-  return {codes.data(), codes.data() + codes.size()};
+  return DenseCodes(c, in.x, Encoder(c, in.sign_bits));
 }
 
 void ExpectAsReference(const Case& c, const Inputs& in) {
@@ -259,68 +239,28 @@ TEST_P(HadamardTest, StridesLeaveTheGapsAlone) {
     for (const size_t bits : {size_t{1}, size_t{9}, size_t{64}, size_t{200}, size_t{600}}) {
       for (const size_t gap : {size_t{1}, size_t{5}, size_t{64}}) {
         const Case c{7, dim, bits, Values::kBells, 3, bits + gap};
-        SCOPED_TRACE(c);
-        SCOPED_TRACE(gap);
         const Inputs in = MakeInputs(c);
-        const size_t code_bytes = (bits + 7) / 8;
-        const float nan = std::numeric_limits<float>::quiet_NaN();
-        const auto strided = WithStride<float>(in.x, dim, dim + gap, nan);
-        Buffer<float> x(std::span<const float>(strided), c.offset);
-        Buffer<uint32_t> signs = Signs(c, in);
-        const size_t stride = code_bytes + gap;
-        Buffer<uint8_t> codes((c.rows - 1) * stride + code_bytes, c.offset, 64);
-        simd::HadamardEncode({x.data(), c.rows, dim, dim + gap}, {signs.data(), bits}, codes.data(),
-                             stride);
         const auto expected = reference::HadamardRows(in.x, dim, in.sign_bits, bits);
-        for (size_t r = 0; r < c.rows; ++r) {
-          EXPECT_TRUE(SameValues<uint8_t>({codes.data() + r * stride, code_bytes},
-                                          {expected.data() + r * code_bytes, code_bytes}))
-              << "row " << r;
-          if (r + 1 < c.rows) {
-            EXPECT_TRUE(codes.Untouched(r * stride + code_bytes, (r + 1) * stride)) << "row " << r;
-          }
-        }
+        ExpectGapsLeftAlone(c, gap, in.x, expected, Encoder(c, in.sign_bits));
       }
     }
   }
 }
 
-// A code depends on its own row alone, not on its place in a batch.
 TEST_P(HadamardTest, RowsInAnyBatchSplit) {
   for (const size_t dim : {size_t{64}, size_t{128}, size_t{256}, size_t{500}}) {
     const Case c{13, dim, 300, Values::kBells, 0, 8};
-    SCOPED_TRACE(c);
     const Inputs in = MakeInputs(c);
-    const std::vector<uint8_t> whole = Encode(c, in);
-    for (size_t split = 0; split <= c.rows; ++split) {
-      const auto cut = in.x.begin() + split * c.dim;
-      Case head = c, rest = c;
-      head.rows = split;
-      rest.rows = c.rows - split;
-      std::vector<uint8_t> joined = Encode(head, {{in.x.begin(), cut}, in.sign_bits});
-      const std::vector<uint8_t> tail = Encode(rest, {{cut, in.x.end()}, in.sign_bits});
-      joined.insert(joined.end(), tail.begin(), tail.end());
-      EXPECT_TRUE(SameValues<uint8_t>(joined, whole)) << "split at " << split;
-    }
+    ExpectSameInAnyBatchSplit(c, in.x, Encoder(c, in.sign_bits));
   }
 }
 
-// The contract "same codes everywhere", target against target rather than through the oracle.
 TEST(HadamardAcrossTargets, CodesAreIdentical) {
   for (const size_t dim : {size_t{64}, size_t{100}, size_t{256}, size_t{4096}}) {
-    for (const Values values : {Values::kIntegers, Values::kBells, Values::kHard}) {
+    for (const Values values : kAllRowValues) {
       const Case c{33, dim, 600, values, 0, 42};
       const Inputs in = MakeInputs(c);
-      std::vector<uint8_t> first;
-      for (const int64_t target : SupportedTargetList()) {
-        ASSERT_TRUE(simd::ForceTarget(simd::TargetName(target)));
-        SCOPED_TRACE(c);
-        const std::vector<uint8_t> codes = Encode(c, in);
-        if (first.empty()) first = codes;
-        EXPECT_TRUE(SameValues<uint8_t>(codes, first));
-      }
-      ASSERT_TRUE(simd::ForceTarget(nullptr));
-      EXPECT_GT(std::ranges::count_if(first, [](uint8_t b) { return b != 0; }), 100);
+      ExpectSameOnEveryTarget(c, in.x, Encoder(c, in.sign_bits));
     }
   }
 }

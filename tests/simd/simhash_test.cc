@@ -3,10 +3,9 @@
 #include "simd/simhash.h"
 
 #include <limits>
-#include <ostream>
 
 #include "core/reference/simhash.h"
-#include "tests/support/target_test_util.h"
+#include "tests/support/encode_cases.h"
 
 namespace eta::test {
 namespace {
@@ -17,20 +16,8 @@ constexpr size_t kDims[] = {1, 2, 3, 15, 16, 17, 64, 100, 128};
 constexpr size_t kBits[] = {1,  7,   8,   9,   15,  16,  17,  31,  32,  33,   63,  64,
                             65, 100, 127, 128, 129, 255, 256, 257, 512, 1024, 4096};
 
-enum class Values { kIntegers, kBells, kHard };
-
-struct Case {
-  size_t rows, dim, bits;
-  Values values;
-  size_t offset;  // elements by which every array is misaligned
-  uint64_t seed;
-
-  friend std::ostream& operator<<(std::ostream& out, const Case& c) {
-    return out << "target=" << simd::TargetName(simd::ActiveTarget()) << " rows=" << c.rows
-               << " dim=" << c.dim << " bits=" << c.bits << " values=" << static_cast<int>(c.values)
-               << " offset=" << c.offset << " seed=" << c.seed;
-  }
-};
+using Case = EncodeCase;
+using Values = RowValues;
 
 struct Inputs {
   std::vector<float> x;       // rows x dim
@@ -40,35 +27,31 @@ struct Inputs {
 Inputs MakeInputs(const Case& c) {
   Rng rng(c.seed);
   Inputs in;
-  if (c.values == Values::kIntegers) {
-    in.x = MakeFloats(c.rows * c.dim, [&] { return SmallInteger(rng, 2); });
-    in.planes = MakeFloats(c.dim * c.bits, [&] { return SmallInteger(rng, 1); });
-    return in;
-  }
-  in.planes = MakeFloats(c.dim * c.bits, [&] { return BellFloat(rng); });
-  if (c.values == Values::kHard) {
-    in.x = HardRows(rng, c.rows, c.dim);
-  } else {
-    in.x = MakeFloats(c.rows * c.dim, [&] { return BellFloat(rng); });
-  }
+  in.planes = MakeFloats(c.dim * c.bits, [&] {
+    return c.values == Values::kIntegers ? SmallInteger(rng, 1) : BellFloat(rng);
+  });
+  in.x = MakeRows(rng, c);
   return in;
 }
 
-Buffer<float> Packed(const Case& c, const std::vector<float>& planes) {
-  Buffer<float> packed(simd::PackedHyperplanesSize(c.dim, c.bits), c.offset);
-  simd::PackHyperplanes(simd::DenseRows(planes.data(), c.dim, c.bits), packed.data());
-  return packed;
-}
+// SimHashEncode by hyperplanes that are packed at the case's offset.
+class Encoder {
+ public:
+  Encoder(const Case& c, const std::vector<float>& planes)
+      : dim_(c.dim), bits_(c.bits), packed_(simd::PackedHyperplanesSize(dim_, bits_), c.offset) {
+    simd::PackHyperplanes(simd::DenseRows(planes.data(), dim_, bits_), packed_.data());
+  }
+  void operator()(const simd::RowsView<float>& x, uint8_t* codes, size_t code_stride) const {
+    simd::SimHashEncode(x, {packed_.data(), dim_, bits_}, codes, code_stride);
+  }
 
-// Codes from arrays of exact size, dense and at the case's offset.
+ private:
+  size_t dim_, bits_;
+  Buffer<float> packed_;
+};
+
 std::vector<uint8_t> Encode(const Case& c, const Inputs& in) {
-  const size_t code_bytes = simd::CodeBytes(c.bits);
-  Buffer<float> packed = Packed(c, in.planes);
-  Buffer<float> x(std::span<const float>(in.x), c.offset);
-  Buffer<uint8_t> codes(c.rows * code_bytes, c.offset);
-  simd::SimHashEncode(simd::DenseRows(x.data(), c.rows, c.dim), {packed.data(), c.dim, c.bits},
-                      codes.data(), code_bytes);
-  return {codes.data(), codes.data() + codes.size()};
+  return DenseCodes(c, in.x, Encoder(c, in.planes));
 }
 
 void ExpectAsReference(const Case& c, const Inputs& in) {
@@ -193,27 +176,9 @@ TEST_P(SimHashTest, StridesLeaveTheGapsAlone) {
   for (const size_t bits : {size_t{1}, size_t{9}, size_t{64}, size_t{65}, size_t{200}}) {
     for (const size_t gap : {size_t{1}, size_t{5}, size_t{64}}) {
       const Case c{13, 17, bits, Values::kBells, 3, bits + gap};
-      SCOPED_TRACE(c);
-      SCOPED_TRACE(gap);
       const Inputs in = MakeInputs(c);
-      const size_t code_bytes = simd::CodeBytes(bits);
-      const float nan = std::numeric_limits<float>::quiet_NaN();
-      const auto strided = WithStride<float>(in.x, c.dim, c.dim + gap, nan);
-      Buffer<float> x(std::span<const float>(strided), c.offset);
-      Buffer<float> packed = Packed(c, in.planes);
-      const size_t stride = code_bytes + gap;
-      Buffer<uint8_t> codes((c.rows - 1) * stride + code_bytes, c.offset, 64);
-      simd::SimHashEncode({x.data(), c.rows, c.dim, c.dim + gap}, {packed.data(), c.dim, bits},
-                          codes.data(), stride);
       const auto expected = reference::SimHashRows(in.x, c.dim, in.planes, bits);
-      for (size_t r = 0; r < c.rows; ++r) {
-        EXPECT_TRUE(SameValues<uint8_t>({codes.data() + r * stride, code_bytes},
-                                        {expected.data() + r * code_bytes, code_bytes}))
-            << "row " << r;
-        if (r + 1 < c.rows) {
-          EXPECT_TRUE(codes.Untouched(r * stride + code_bytes, (r + 1) * stride)) << "row " << r;
-        }
-      }
+      ExpectGapsLeftAlone(c, gap, in.x, expected, Encoder(c, in.planes));
     }
   }
 }
@@ -241,40 +206,18 @@ TEST_P(SimHashTest, PackHyperplanesFollowsItsFormula) {
   }
 }
 
-// The contract "same codes everywhere", target against target rather than through the oracle.
 TEST(SimHashAcrossTargets, CodesAreIdentical) {
-  for (const Values values : {Values::kIntegers, Values::kBells, Values::kHard}) {
+  for (const Values values : kAllRowValues) {
     const Case c{65, 100, 257, values, 0, 42};
     const Inputs in = MakeInputs(c);
-    std::vector<uint8_t> first;
-    for (const int64_t target : SupportedTargetList()) {
-      ASSERT_TRUE(simd::ForceTarget(simd::TargetName(target)));
-      SCOPED_TRACE(c);
-      const std::vector<uint8_t> codes = Encode(c, in);
-      if (first.empty()) first = codes;
-      EXPECT_TRUE(SameValues<uint8_t>(codes, first));
-    }
-    ASSERT_TRUE(simd::ForceTarget(nullptr));
-    EXPECT_GT(std::ranges::count_if(first, [](uint8_t b) { return b != 0; }), 100);
+    ExpectSameOnEveryTarget(c, in.x, Encoder(c, in.planes));
   }
 }
 
-// A code depends on its own row alone, not on its place in a tile.
 TEST_P(SimHashTest, RowsInAnyBatchSplit) {
   const Case c{13, 64, 100, Values::kBells, 0, 8};
-  SCOPED_TRACE(c);
   const Inputs in = MakeInputs(c);
-  const std::vector<uint8_t> whole = Encode(c, in);
-  for (size_t split = 0; split <= c.rows; ++split) {
-    const auto cut = in.x.begin() + split * c.dim;
-    Case head = c, rest = c;
-    head.rows = split;
-    rest.rows = c.rows - split;
-    std::vector<uint8_t> joined = Encode(head, {{in.x.begin(), cut}, in.planes});
-    const std::vector<uint8_t> tail = Encode(rest, {{cut, in.x.end()}, in.planes});
-    joined.insert(joined.end(), tail.begin(), tail.end());
-    EXPECT_TRUE(SameValues<uint8_t>(joined, whole)) << "split at " << split;
-  }
+  ExpectSameInAnyBatchSplit(c, in.x, Encoder(c, in.planes));
 }
 
 }  // namespace

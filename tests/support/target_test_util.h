@@ -76,6 +76,7 @@ class Buffer {
   }
 
   T* data() { return array_.get() + offset_; }
+  const T* data() const { return array_.get() + offset_; }
   size_t size() const { return size_; }
   T& operator[](size_t i) { return data()[i]; }
   std::span<T> span() { return {data(), size_}; }
