@@ -10,6 +10,7 @@
 #include "core/reference/asym.h"
 #include "core/reference/code_blocks.h"
 #include "tests/support/target_test_util.h"
+#include "tests/support/topk_calls.h"
 
 namespace eta::test {
 namespace {
@@ -166,76 +167,50 @@ TEST_P(AsymTest, Penalties) {
   }
 }
 
-struct Call {
-  size_t k;
-  TieOrder ties;
-  ResultOrder order;
-  bool want_penalties;
-};
-
-using SortedList = std::vector<reference::HammingNeighbor>;  // all positions, smallest first
-
-// Runs one call and compares each row with the start of `sorted`; for kAny both in the order of
-// positions.
-void ExpectTopK(const Case& c, Buffer<uint8_t>& blocks, const std::vector<Weights>& queries,
-                const std::vector<SortedList>& sorted, const Call& call) {
-  SCOPED_TRACE(c);
-  SCOPED_TRACE(::testing::Message()
-               << "k=" << call.k << (call.ties == TieOrder::kNewestFirst ? " newest" : " oldest")
-               << " first" << (call.order == ResultOrder::kSorted ? " sorted" : " any order"));
-  Weights dense;
-  for (const auto& query : queries) dense.insert(dense.end(), query.begin(), query.end());
-  const size_t width = simd::WeightBytes(c.code_bytes), stride = width + c.seed % 3;
-  Buffer<int8_t> weights(WithStride<int8_t>(dense, width, stride, 0x5A), c.offset);
-  Buffer<uint8_t> scratch =
-      MakeScratch(simd::AsymTopKScratchBytes(c.n, c.code_bytes, call.k), c.offset, c.seed + call.k);
-  Buffer<int32_t> positions(queries.size() * call.k, c.offset, 16);
-  Buffer<uint16_t> penalties(call.want_penalties ? positions.size() : 0, c.offset, 16);
-  uint16_t* out = call.want_penalties ? penalties.data() : nullptr;
-  const size_t count =
-      simd::AsymTopK({blocks.data(), c.n, c.code_bytes}, {weights.data(), queries.size(), stride},
-                     {call.k, call.ties, call.order}, scratch.data(), {positions.data(), out});
-  ASSERT_EQ(count, std::min(call.k, c.n));
-  for (size_t q = 0; q < queries.size(); ++q) {
-    SortedList expected(sorted[q].begin(), sorted[q].begin() + count), actual;
-    for (size_t i = 0; i < count; ++i) {
-      const size_t at = q * call.k + i;
-      if (out == nullptr) expected[i].distance = 0;
-      actual.push_back({positions[at], out == nullptr ? 0u : out[at]});
-    }
-    if (call.order == ResultOrder::kAny) {
-      std::ranges::sort(expected, {}, &reference::HammingNeighbor::position);
-      std::ranges::sort(actual, {}, &reference::HammingNeighbor::position);
-    }
-    const size_t same = std::ranges::mismatch(actual, expected).in1 - actual.begin();
-    EXPECT_EQ(same, count) << "query " << q << ": position " << actual[same].position
-                           << " with penalty " << actual[same].distance << ", expected "
-                           << expected[same].position << " with " << expected[same].distance;
-    EXPECT_TRUE(positions.Untouched(q * call.k + count, (q + 1) * call.k));
+Ranking<uint16_t> Ranked(const Data& data, const Weights& query, TieOrder ties) {
+  Ranking<uint16_t> ranking;
+  const size_t n = data.codes.size() * 8 / query.size();
+  for (const auto& row : reference::AsymTopK(data.codes, query, n, ties)) {
+    ranking.push_back({row.position, static_cast<uint16_t>(row.distance)});
   }
+  return ranking;
 }
 
-void ExpectTopKOfAllKinds(const Case& c, const Data& data, const std::vector<Weights>& queries) {
+// Runs one call on the first rankings.size() queries and compares each row with its ranking.
+void ExpectAsymTopK(const Case& c, Buffer<uint8_t>& blocks, const std::vector<Weights>& queries,
+                    std::span<const Ranking<uint16_t>> rankings, const TopKCall& call) {
+  SCOPED_TRACE(c);
+  Weights dense;
+  for (size_t q = 0; q < rankings.size(); ++q) {
+    dense.insert(dense.end(), queries[q].begin(), queries[q].end());
+  }
+  const size_t width = simd::WeightBytes(c.code_bytes), stride = width + c.seed % 3;
+  Buffer<int8_t> weights(WithStride<int8_t>(dense, width, stride, 0x5A), c.offset);
+  const size_t k = call.options.k;
+  ExpectTopK<uint16_t>(
+      call, {c.n, simd::AsymTopKScratchBytes(c.n, c.code_bytes, k), c.offset, c.seed + k}, rankings,
+      [&](const auto& options, void* scratch, const auto& result) {
+        return simd::AsymTopK({blocks.data(), c.n, c.code_bytes},
+                              {weights.data(), rankings.size(), stride}, options, scratch, result);
+      });
+}
+
+void ExpectTopKOfAllKinds(const Case& c, const Data& data) {
   Buffer<uint8_t> blocks = MakeBlocks(c, data);
+  std::vector<size_t> ks = {1, 64, c.n / 2 + 1, c.n, c.n + 1};
+  std::erase(ks, 0u);
   for (const TieOrder ties : {TieOrder::kNewestFirst, TieOrder::kOldestFirst}) {
-    std::vector<SortedList> sorted;
-    for (const auto& query : queries) {
-      sorted.push_back(reference::AsymTopK(data.codes, query, c.n, ties));
-    }
-    size_t turn = c.seed;
-    for (const size_t k : {size_t{1}, size_t{64}, c.n / 2 + 1, c.n, c.n + 1}) {
-      if (k == 0) continue;
-      for (const ResultOrder order : {ResultOrder::kSorted, ResultOrder::kAny}) {
-        ExpectTopK(c, blocks, queries, sorted, {k, ties, order, ++turn % 3 != 0});
-      }
-    }
+    const std::vector<Ranking<uint16_t>> rankings = {Ranked(data, data.weights, ties)};
+    ForEachTopKCall(ks, ties, c.seed, [&](const TopKCall& call, uint64_t) {
+      ExpectAsymTopK(c, blocks, {data.weights}, rankings, call);
+    });
   }
 }
 
 TEST_P(AsymTest, TopK) {
   for (const Case& c : Sweep()) {
     const Data data = MakeData(c);
-    ExpectTopKOfAllKinds(c, data, {data.weights});
+    ExpectTopKOfAllKinds(c, data);
   }
 }
 
@@ -252,20 +227,20 @@ TEST_P(AsymTest, ManyQueriesAreAsSingleOnes) {
       queries.push_back(MakeWeights(kind, rng, code_bytes * 8));
     }
     Buffer<uint8_t> blocks = MakeBlocks(c, data);
-    std::vector<SortedList> sorted;
+    std::vector<Ranking<uint16_t>> rankings;
     for (const auto& query : queries) {
-      sorted.push_back(reference::AsymTopK(data.codes, query, n, TieOrder::kNewestFirst));
+      rankings.push_back(Ranked(data, query, TieOrder::kNewestFirst));
     }
     for (const size_t take : {size_t{0}, size_t{31}, size_t{32}, size_t{33}, size_t{67}}) {
       for (const ResultOrder order : {ResultOrder::kSorted, ResultOrder::kAny}) {
-        ExpectTopK(c, blocks, {queries.begin(), queries.begin() + static_cast<ptrdiff_t>(take)},
-                   sorted, {64, TieOrder::kNewestFirst, order, true});
+        ExpectAsymTopK(c, blocks, queries, std::span(rankings).first(take),
+                       {{64, TieOrder::kNewestFirst, order}, true});
       }
     }
   }
 }
 
-TEST_P(AsymTest, NoBehavioursNeedNoMemory) {
+TEST_P(AsymTest, NoBehavioursNeedNoScratch) {
   const Weights weights(64, 3);
   Buffer<uint8_t> scratch(simd::AsymTopKScratchBytes(0, 8, 5));
   Buffer<int32_t> positions(5, 0, 16);

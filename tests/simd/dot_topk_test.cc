@@ -29,17 +29,6 @@ std::vector<DotCase> PatternSweep() {
   return cases;
 }
 
-// About n and the usual K. Sorting long lists whole is left to the middle sizes, for time.
-std::vector<size_t> SomeK(size_t n) {
-  if (n > 2000) return {1, 64, 100, n - 1};
-  std::vector<size_t> ks = {1, 2, 48, 64, 100, n + 1};
-  if (n > 0) ks.push_back(n);
-  if (n > 1) ks.push_back(n - 1);
-  std::ranges::sort(ks);
-  ks.erase(std::unique(ks.begin(), ks.end()), ks.end());
-  return ks;
-}
-
 Ranking<float> Ranked(const DotCase& c, const DotData& data, size_t q, TieOrder ties) {
   Ranking<float> ranking;
   const std::span<const float> query(data.queries.data() + q * c.dim, c.dim);

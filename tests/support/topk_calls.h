@@ -103,6 +103,17 @@ void ExpectTopK(const TopKCall& call, const TopKSetting& setting,
   }
 }
 
+// About n and the usual K. Sorting long lists whole is left to the middle sizes, for time.
+inline std::vector<size_t> SomeK(size_t n) {
+  if (n > 2000) return {1, 64, 100, n - 1};
+  std::vector<size_t> ks = {1, 2, 48, 64, 100, n + 1};
+  if (n > 0) ks.push_back(n);
+  if (n > 1) ks.push_back(n - 1);
+  std::ranges::sort(ks);
+  ks.erase(std::unique(ks.begin(), ks.end()), ks.end());
+  return ks;
+}
+
 // Calls visit(call, turn) for each k, sorted and in any order, with values two times of three.
 template <class Visit>
 void ForEachTopKCall(std::span<const size_t> ks, simd::TieOrder ties, uint64_t turn, Visit visit) {
