@@ -20,7 +20,7 @@
 namespace eta::simd {
 
 // Two tables of 16 penalties a byte of a code: of its lower four bits, then of its upper four.
-inline constexpr size_t kTableBytes = 32;
+inline constexpr size_t kAsymTableBytes = 32;
 inline constexpr size_t kMaxAsymCodeBytes = 512;
 
 // Queries whose tables are made together: those that share a pass over the history.
@@ -88,8 +88,8 @@ inline void BlockPenalties(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks
       const uint8_t* HWY_RESTRICT plane = blocks + b * block_bytes + lane;
       auto sum0 = hn::Zero(d), sum1 = sum0, sum2 = sum0, sum3 = sum0;
       for (size_t p = 0; p < code_bytes; ++p, plane += kBlockRows) {
-        const auto lower = hn::LoadDup128(d, tables + p * kTableBytes);
-        const auto upper = hn::LoadDup128(d, tables + p * kTableBytes + 16);
+        const auto lower = hn::LoadDup128(d, tables + p * kAsymTableBytes);
+        const auto upper = hn::LoadDup128(d, tables + p * kAsymTableBytes + 16);
         sum0 = hn::Add(sum0, PlanePenalties(d, plane, lower, upper));
         sum1 = hn::Add(sum1, PlanePenalties(d, plane + block_bytes, lower, upper));
         sum2 = hn::Add(sum2, PlanePenalties(d, plane + 2 * block_bytes, lower, upper));
@@ -107,8 +107,8 @@ inline void BlockPenalties(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks
       const uint8_t* HWY_RESTRICT plane = blocks + b * block_bytes + lane;
       auto sum = hn::Zero(d);
       for (size_t p = 0; p < code_bytes; ++p, plane += kBlockRows) {
-        sum = hn::Add(sum, PlanePenalties(d, plane, hn::LoadDup128(d, tables + p * kTableBytes),
-                                          hn::LoadDup128(d, tables + p * kTableBytes + 16)));
+        sum = hn::Add(sum, PlanePenalties(d, plane, hn::LoadDup128(d, tables + p * kAsymTableBytes),
+                                          hn::LoadDup128(d, tables + p * kAsymTableBytes + 16)));
       }
       hn::StoreU(sum, d, penalties + b * kBlockRows + lane);
     }
@@ -139,7 +139,7 @@ HWY_INLINE void TwoBlockPenalties16(const uint8_t* HWY_RESTRICT plane, size_t bl
     sum = hn::Add(sum, PlanePenalties(d, plane, lower, upper));
     sum1 = hn::Add(sum1, PlanePenalties(d, plane + block_bytes, lower, upper));
     plane += kBlockRows;
-    tables += kTableBytes;
+    tables += kAsymTableBytes;
   };
   size_t p = 0;
   for (; p + 2 <= code_bytes; p += 2) {
@@ -187,7 +187,7 @@ struct AsymScan {
 
 template <typename T>
 HWY_INLINE void ComputePenalties(const CodeBlocksView& rows, const int8_t* weights, T* penalties) {
-  HWY_ALIGN uint8_t tables[kMaxAsymCodeBytes * kTableBytes];
+  HWY_ALIGN uint8_t tables[kMaxAsymCodeBytes * kAsymTableBytes];
   MakePenaltyTables(weights, rows.code_bytes, tables);
   AsymScan::Distances(rows, tables, penalties);
 }
@@ -206,7 +206,7 @@ void AsymTopKOnTarget(const CodeBlocksView& rows, const Queries<int8_t>& weights
                       const TopKOptions& options, void* scratch,
                       const TopKResult<uint16_t>& result) {
   auto* tables = static_cast<uint8_t*>(scratch);
-  const size_t stride = rows.code_bytes * kTableBytes;
+  const size_t stride = rows.code_bytes * kAsymTableBytes;
   void* rest = tables + kAsymTile * stride;
   for (size_t q = 0; q < weights.count; q += kAsymTile) {
     const size_t count = HWY_MIN(kAsymTile, weights.count - q);
@@ -270,7 +270,7 @@ void AsymPenalties(const CodeBlocksView& rows, const int8_t* weights, uint16_t* 
 }
 
 size_t AsymTopKScratchBytes(size_t n, size_t code_bytes, size_t k) {
-  return kAsymTile * code_bytes * kTableBytes + AsymLayout(n, code_bytes, k).bytes();
+  return kAsymTile * code_bytes * kAsymTableBytes + AsymLayout(n, code_bytes, k).bytes();
 }
 
 size_t AsymTopK(const CodeBlocksView& rows, const Queries<int8_t>& weights,

@@ -19,11 +19,15 @@
 
 namespace eta::simd {
 
+// The largest magnitude of a weight: the penalty of 4 bits is then at most 60, and two of them fit
+// a byte.
 inline constexpr size_t kMaxWeight = 15;
+
 // Up to 128 bits the weights of a candidate add up to at most 254, and a penalty fits a byte.
 inline constexpr size_t kMaxBytePenaltyCodeBytes = 16;
 
 // The largest penalty of a code.
+// The largest penalty of codes of this many bytes.
 constexpr size_t MaxPenalty(size_t code_bytes) {
   return code_bytes <= kMaxBytePenaltyCodeBytes ? 254 : code_bytes * 8 * kMaxWeight;
 }
@@ -35,9 +39,9 @@ constexpr size_t WeightBytes(size_t code_bytes) { return code_bytes * 8; }
 // bits; then 0 up to WeightBytes(ceil(bits / 8)). The sign is the candidate's bit. scale is the
 // larger of max_j |projections[j]| / 15 and, up to 128 bits, sum_j |projections[j]| / (254 - bits /
 // 2), all in double and summed in order. So |weight| <= 15, up to 128 bits the magnitudes add up to
-// at most 254, and a weight times scale is off by at most scale / 2: a penalty by bits * scale / 2
-// at the worst. NaN counts as 0 and an infinity as the largest float. The same on every target: no
-// SIMD is used. bits is 1 to 4,096.
+// at most 254, and a weight times scale is off by at most scale / 2: a penalty by at most bits *
+// scale / 2. NaN counts as 0 and an infinity as the largest float. The result is the same on every
+// target, because no SIMD is used. Precondition: bits in [1, 4096].
 void QuantizeProjections(const float* projections, size_t bits, int8_t* weights);
 
 // penalties[i] = sum of |weights[j]| over the bits j of code i that are not (weights[j] > 0).

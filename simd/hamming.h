@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hamming distances and top-K over code blocks.
+// Hamming distances and top-K over code blocks: the retrieval step of ETA (Chen et al., arXiv
+// 2108.04468, section 3.2).
 #pragma once
 
 #include <cstddef>
@@ -11,7 +12,8 @@
 
 namespace eta::simd {
 
-inline constexpr size_t kMaxByteDistanceCodeBytes = 31;  // 248 bits: the distance fits a byte
+// The widest codes whose distances fit a byte: 248 bits.
+inline constexpr size_t kMaxByteDistanceCodeBytes = 31;
 
 // distances[i] = number of differing bits between `query` (rows.code_bytes bytes) and code i.
 // Writes PaddedRows(rows.n) values: the first rows.n are valid, the rest unspecified. The byte form

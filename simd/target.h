@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Which instruction set (Highway target) the kernels run, and how to force one: for tests, for
+// benchmarks of a lesser CPU, and to rule a target out. A target is one HWY_* bit of an int64_t.
 #pragma once
 
 #include <cstddef>
@@ -6,21 +8,22 @@
 
 namespace eta::simd {
 
-// Highway targets (HWY_* bits) that are both compiled into this library and supported by this CPU.
+// The targets that are compiled into this library and supported by this CPU, as a set of bits. A
+// forced target does not change it.
 int64_t SupportedTargets();
 
-// Highway targets compiled into this library, supported here or not.
+// The targets compiled into this library, supported by this CPU or not, as a set of bits.
 int64_t CompiledTargets();
 
-// Name of one target bit, such as "AVX3_DL"; "Unknown" for anything else.
+// Name of one target, such as "AVX3_DL"; "Unknown" for anything else. The string is static.
 const char* TargetName(int64_t target);
 
 // The target whose code the kernels run now.
 int64_t ActiveTarget();
 
-// Makes all kernels run the named target ("AVX2", case sensitive), or the best one again for null
-// or an empty name. False, changing nothing, when the target is not compiled in or not supported by
-// the CPU. Not for use while other threads run kernels.
+// Makes all kernels of the process run the named target ("AVX2", case sensitive), or the best one
+// again for null or an empty name. Returns false and changes nothing when the target is not
+// compiled in or not supported by the CPU. No other thread may run kernels meanwhile.
 bool ForceTarget(const char* name);
 
 }  // namespace eta::simd

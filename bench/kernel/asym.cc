@@ -145,8 +145,9 @@ void Penalties(benchmark::State& state, const Shape& s) {
     benchmark::ClobberMemory();
   }
   Report(state, s);
-  state.counters["of_limit"] = seconds[0] / seconds[1];
-  state.counters["x_hamming"] = seconds[1] / seconds[2];
+  const double limit = seconds[0], penalties = seconds[1], hamming = seconds[2];
+  state.counters["of_limit"] = limit / penalties;
+  state.counters["x_hamming"] = penalties / hamming;
 }
 
 void TopK(benchmark::State& state, const Shape& s, simd::ResultOrder order) {
@@ -159,8 +160,9 @@ void TopK(benchmark::State& state, const Shape& s, simd::ResultOrder order) {
     benchmark::ClobberMemory();
   }
   Report(state, s);
-  state.counters["x_penalties"] = seconds[0] / seconds[1];
-  state.counters["x_hamming"] = seconds[0] / seconds[2];
+  const double topk = seconds[0], penalties = seconds[1], hamming = seconds[2];
+  state.counters["x_penalties"] = topk / penalties;
+  state.counters["x_hamming"] = topk / hamming;
 }
 
 void Quantize(benchmark::State& state, size_t bits) {

@@ -82,11 +82,12 @@ class BlockTopK {
   static constexpr size_t kGroup = BlockTopKLayout::kGroup;
 
   // Widths of the windows in which K-th distances are searched first, as shares of all distances,
-  // and how often a result lay outside, which costs a search of all distances (2026-11, K 64):
-  // - a sample, about the limit of the query before: an eighth. Outside in 9 to 28 % of queries on
-  //   generated histories and 14 to 50 % on MovieLens; in 2 to 16 % with a quarter, which adds a
-  //   step of 7 or 8 to every search, and in 32 to 72 % with a sixteenth.
-  // - a list, up to its limit: a sixteenth, because the surplus of a list is small. Outside in 2 to
+  // and how often a result lay outside, which costs a search of all distances: 7 steps at 64 bits,
+  // 8 at 256. A window of half the width saves one step of each search (2026-11-26, K 64).
+  // - A sample, about the limit of the query before: an eighth. Outside in 9 to 28 % of queries on
+  //   generated histories and 14 to 50 % on MovieLens; in 2 to 16 % with a quarter and in 32 to
+  //   72 % with a sixteenth.
+  // - A list, up to its limit: a sixteenth, because the surplus of a list is small. Outside in 2 to
   //   7 % of queries; in 2 to 7 % with an eighth, in 4 to 33 % with a thirty-second.
   static constexpr size_t kSampleWindow = 8;
   static constexpr size_t kListWindow = 16;
