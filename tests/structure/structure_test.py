@@ -22,6 +22,9 @@ class ThisTree(unittest.TestCase):
     def test_cmake_names_its_files(self):
         self.check(structure.glob_problems(ROOT) + structure.unlisted_problems(ROOT))
 
+    def test_no_file_is_long(self):
+        self.check(structure.length_problems(ROOT))
+
 
 class PlantedViolations(unittest.TestCase):
     def setUp(self):
