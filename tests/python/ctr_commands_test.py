@@ -3,6 +3,8 @@
 """Tests of planted data and of what train_ctr.py, make_planted.py and torch_latency.py refuse. Exit
 code 77: PyTorch or NumPy is missing."""
 import json
+import os
+import shutil
 import unittest
 
 import support
@@ -47,6 +49,16 @@ class Refusals(TrainedTest):
                              self.folder / "new")
                 (self.bundle / file).write_bytes(kept)
         self.assertEqual([p.name for p in self.folder.iterdir()], ["planted"])
+
+    def test_pipes_are_refused_at_once(self):
+        for folder, pipe, name, arguments in (
+                ("model", "manifest.json", "torch_latency.py", ("--model",)),
+                ("bundle", "item_embeddings.npy", "train_ctr.py",
+                 ("--model", "none", "--out", self.folder / "new", "--bundle"))):
+            (self.folder / folder).mkdir()
+            os.mkfifo(self.folder / folder / pipe)
+            self.refused(f"{pipe}: not a regular file", *arguments, self.folder / folder, name=name)
+            shutil.rmtree(self.folder / folder)
 
 
 class Planted(TrainedTest):

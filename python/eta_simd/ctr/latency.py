@@ -11,6 +11,7 @@ import pathlib
 import time
 
 from eta_simd.command import BadInput, Count, Parser, add_counts, check_counts, set_threads
+from eta_simd.reading import check_file
 from eta_simd.text import reason
 
 COUNTS = (
@@ -59,6 +60,7 @@ def main(arguments):
     torch.set_num_threads(options.threads)
     manifest, _ = export.load(options.model)
     path = options.model / "model.pt"
+    check_file(path)
     try:
         model = torch.jit.load(str(path)).eval()
     except (RuntimeError, ValueError) as error:
