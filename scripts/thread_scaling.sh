@@ -44,7 +44,10 @@ throughput() {
   local count=$1
   shift
   "$bench" --quiet --threads "$count" --csv "$scratch/csv" "$@" >/dev/null || exit 2
-  awk -F, 'NR > 1 { print $1, $(NF - 2) }' "$scratch/csv"
+  awk -F, 'NR > 1 {
+    if ($(NF - 2) !~ /^[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?$/ || $(NF - 2) == 0) exit 1
+    print $1, $(NF - 2)
+  }' "$scratch/csv" || die "$bench: a throughput that is no number above 0"
 }
 
 # measure NAME ARGUMENT...: prints a row per method.

@@ -161,6 +161,13 @@ if [[ $LC_ALL == C* ]]; then exec /usr/bin/awk "$@"; fi
         self.assertEqual((len(columns), len(rows)), (6, 2))
         self.assertEqual([reading.number(row["median"]) for row in rows], [1, 1])
 
+    def test_a_throughput_that_is_no_number_is_refused(self):
+        bench = self.folder / "other bench"
+        for value in ("1,000", "0", "1.5x", "nan", ""):
+            write_program(bench, RETRIEVAL_BENCH.replace("1000", value))
+            self.refused(self.call("thread_scaling.sh", "--bench", bench, "--pairs", 1),
+                         "a throughput that is no number above 0")
+
     def test_a_read_only_tree_builds_elsewhere(self):
         (self.repo / "build" / "release").mkdir(parents=True)
         (self.repo / "build" / "release" / "configure.log").write_text("output of an old run\n")
