@@ -17,6 +17,8 @@ HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
 namespace {
 
+static_assert(kLowestOfExp == kExpLowest, "simd/internal/exp-inl.h has another limit");
+
 // Applies f to the vectors of values[0, n); the lanes past the end hold `fill`.
 template <class F>
 HWY_INLINE void TransformInPlace(float* values, size_t n, float fill, F f) {

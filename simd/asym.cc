@@ -6,8 +6,8 @@
 #include <limits>
 
 #include "simd/internal/block_topk_layout.h"
+#include "simd/internal/common.h"
 #include "simd/internal/highway_config.h"
-#include "simd/internal/topk_preamble.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/asym.cc"

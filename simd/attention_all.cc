@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "simd/internal/common.h"
 #include "simd/internal/highway_config.h"
-#include "simd/internal/scratch.h"
 #include "simd/linear.h"
 
 #undef HWY_TARGET_INCLUDE

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "simd/internal/common.h"
 #include "simd/internal/highway_config.h"
-#include "simd/internal/scratch.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/attention_heads.cc"

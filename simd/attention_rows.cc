@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "simd/internal/common.h"
 #include "simd/internal/highway_config.h"
-#include "simd/internal/scratch.h"
 #include "simd/linear.h"
 
 #undef HWY_TARGET_INCLUDE

@@ -3,15 +3,14 @@
 
 #include <cstring>
 
+#include "simd/internal/common.h"
 #include "simd/internal/highway_config.h"
-#include "simd/internal/scratch.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/code_blocks.cc"
 #include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "simd/internal/capabilities-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
@@ -62,7 +61,7 @@ HWY_INLINE hn::Vec<WideTransposeTag> LoadTransposed(const uint8_t* row,
   return hn::LoadU(WideTransposeTag(), row);
 }
 #endif
-constexpr size_t kTransposedRows = kHasWideVectors ? 32 : 16;
+constexpr size_t kTransposedRows = ETA_SIMD_HAS_WIDE_VECTORS ? 32 : 16;
 
 // Transposes 16 bytes of 64 rows into 16 planes; row_of(i) points to the bytes of row i. The rounds
 // are those of Transpose16x8, on indices of 8 bits.

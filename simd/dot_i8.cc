@@ -5,8 +5,8 @@
 #include <cstring>
 #include <limits>
 
+#include "simd/internal/common.h"
 #include "simd/internal/highway_config.h"
-#include "simd/internal/topk_preamble.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/dot_i8.cc"

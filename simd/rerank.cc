@@ -12,11 +12,10 @@
 #include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "simd/internal/capabilities-inl.h"
+#include "simd/internal/common.h"
 #include "simd/internal/float_select-inl.h"
 #include "simd/internal/panel-inl.h"
 #include "simd/internal/row_sums-inl.h"
-#include "simd/internal/scratch.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {

@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "simd/topk.h"
 #include "simd/views.h"
 
 namespace eta::simd {

@@ -11,7 +11,7 @@
 #include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "simd/internal/capabilities-inl.h"
+#include "simd/internal/dot_i8-inl.h"
 #include "simd/internal/row_sums-inl.h"
 
 HWY_BEFORE_NAMESPACE();

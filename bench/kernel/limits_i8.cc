@@ -7,7 +7,7 @@
 #define HWY_TARGET_INCLUDE "bench/kernel/limits_i8.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "simd/internal/capabilities-inl.h"
+#include "simd/internal/dot_i8-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::bench::HWY_NAMESPACE {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/reference/dot.h"
-#include "simd/topk.h"
+#include "simd/views.h"
 
 namespace eta::reference {
 

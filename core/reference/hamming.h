@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "simd/topk.h"
+#include "simd/views.h"
 
 namespace eta::reference {
 

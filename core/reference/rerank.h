@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/reference/dot_i8.h"
-#include "simd/topk.h"
+#include "simd/views.h"
 
 namespace eta::reference {
 

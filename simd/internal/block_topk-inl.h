@@ -30,9 +30,7 @@
 
 #include "hwy/highway.h"
 #include "simd/internal/block_topk_layout.h"
-#include "simd/internal/capabilities-inl.h"
 #include "simd/internal/int_select-inl.h"
-#include "simd/topk.h"
 #include "simd/views.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -67,7 +65,7 @@ class BlockTopK {
       const size_t queries = std::min(layout_.tile(), queries_.count - q);
       if (!layout_.one_chunk()) {
         RunTile(q, queries);
-      } else if (kHasByteCompress) {
+      } else if (ETA_SIMD_HAS_BYTE_COMPRESS) {
         RunGroup(q, queries);
       } else {
         RunGroupByFullSearch(q, queries);

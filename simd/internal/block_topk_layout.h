@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "simd/code_blocks.h"
-#include "simd/internal/scratch.h"
+#include "simd/internal/common.h"
 
 namespace eta::simd {
 

@@ -17,7 +17,6 @@
 
 #include "hwy/highway.h"
 #include "simd/code_blocks.h"
-#include "simd/internal/capabilities-inl.h"
 
 #ifndef ETA_SIMD_COMPRESS_TYPES_
 #define ETA_SIMD_COMPRESS_TYPES_

@@ -16,7 +16,6 @@
 
 #include "hwy/highway.h"
 #include "simd/dot_i8.h"
-#include "simd/internal/capabilities-inl.h"
 
 #ifndef ETA_SIMD_DOT_I8_INL_TYPES_
 #define ETA_SIMD_DOT_I8_INL_TYPES_
@@ -42,6 +41,17 @@ struct I8Tile {
 
 }  // namespace eta::simd
 #endif  // ETA_SIMD_DOT_I8_INL_TYPES_
+
+// The attribute of functions that use VNNI, and of those that such are inlined into; empty without
+// VNNI. Highway takes AVX3_DL for present only where CPUID reports AVX512_VNNI (bit 11 of leaf 7's
+// ECX, one of the flags its group of that name asks for, in 1.0.3 as in later versions), but the
+// string that 1.0.3 compiles the target with lacks it.
+#undef ETA_SIMD_VNNI_ATTR
+#if ETA_SIMD_HAS_VNNI
+#define ETA_SIMD_VNNI_ATTR __attribute__((target(HWY_TARGET_STR ",avx512vnni")))
+#else
+#define ETA_SIMD_VNNI_ATTR
+#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {

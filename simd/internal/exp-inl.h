@@ -15,12 +15,14 @@
 #include <cstddef>
 
 #include "hwy/highway.h"
-#include "simd/activations.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
 namespace {
 namespace hn = hwy::HWY_NAMESPACE;
+
+// kExpLowest of simd/activations.h, where its reason stands; attention needs nothing else of it.
+constexpr float kLowestOfExp = -87.33f;
 
 // exp(x) for x <= 0, as simd/activations.h promises. With n = round(x / ln 2) and r = x - n ln 2,
 // |r| <= ln 2 / 2, exp(x) = 2^n exp(r). ln 2 is subtracted in two parts (Cody and Waite, "Software
@@ -45,7 +47,7 @@ HWY_INLINE hn::Vec<D> FastExp(D d, hn::Vec<D> x) {
   p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
   const auto power =
       hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::BitCast(di, shifted), hn::Set(di, 127))));
-  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, kExpLowest)), hn::Mul(p, power));
+  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, kLowestOfExp)), hn::Mul(p, power));
 }
 
 // The maximum of `count` values, a multiple of Lanes(d) and not 0, lane by lane.

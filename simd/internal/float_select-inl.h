@@ -30,7 +30,7 @@
 
 #include "hwy/highway.h"
 #include "simd/internal/compress-inl.h"
-#include "simd/topk.h"
+#include "simd/views.h"
 
 #ifndef ETA_SIMD_FLOAT_SELECT_TYPES_
 #define ETA_SIMD_FLOAT_SELECT_TYPES_

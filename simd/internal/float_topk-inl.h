@@ -15,9 +15,9 @@
 
 #include "hwy/highway.h"
 #include "simd/code_blocks.h"
+#include "simd/internal/common.h"
 #include "simd/internal/float_select-inl.h"
-#include "simd/internal/scratch.h"
-#include "simd/topk.h"
+#include "simd/views.h"
 
 #ifndef ETA_SIMD_FLOAT_TOPK_TYPES_
 #define ETA_SIMD_FLOAT_TOPK_TYPES_

@@ -22,9 +22,8 @@
 #include "hwy/highway.h"
 #include "simd/code_blocks.h"
 #include "simd/internal/block_topk_layout.h"
-#include "simd/internal/capabilities-inl.h"
 #include "simd/internal/compress-inl.h"
-#include "simd/topk.h"
+#include "simd/views.h"
 
 #ifndef ETA_SIMD_INT_SELECT_TYPES_
 #define ETA_SIMD_INT_SELECT_TYPES_
@@ -121,7 +120,7 @@ void AppendUpTo(size_t limit, const T* distances, size_t rows, size_t first_posi
       hits |= MaskBits(d, hn::Lt(v, above)) << lane;
     }
     // With a byte compress, copying nothing costs less than a mispredicted branch.
-    if (!kHasByteCompress && hits == 0) continue;
+    if (!ETA_SIMD_HAS_BYTE_COMPRESS && hits == 0) continue;
     AppendRows(hits, distances + row, first_position + row, to);
   }
   list.count = to.count;

@@ -15,7 +15,6 @@
 #include <cstring>
 
 #include "hwy/highway.h"
-#include "simd/internal/capabilities-inl.h"
 #include "simd/internal/panel-inl.h"
 #include "simd/linear.h"
 
@@ -51,7 +50,7 @@ HWY_INLINE void StoreColumns(D d, hn::Vec<D> first, hn::Vec<D> second, size_t co
     hn::StoreU(second, d, to + N);
     return;
   }
-  if constexpr (kHasMaskRegisters) {
+  if constexpr (ETA_SIMD_HAS_MASK_REGISTERS) {
     hn::BlendedStore(first, hn::FirstN(d, count), d, to);
     if (count > N) hn::BlendedStore(second, hn::FirstN(d, count - N), d, to + N);
     return;

@@ -17,7 +17,6 @@
 #include <cstddef>
 
 #include "hwy/highway.h"
-#include "simd/internal/capabilities-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {

@@ -19,6 +19,11 @@ class Readme(unittest.TestCase):
         self.assertEqual(README, copy_files.updated(ROOT, README),
                          "tests/copy/copy_files.py --update puts this right")
 
+    def test_a_kernel_is_at_most_ten_files(self):
+        for row in ROWS:
+            with self.subTest(functions=row.functions):
+                self.assertLessEqual(len(row.files), 10)
+
     def test_every_source_has_a_row(self):
         listed = {path for row in ROWS for path in row.files}
         present = {str(path.relative_to(ROOT)) for pattern in ("*.cc", "*.h", "internal/*")

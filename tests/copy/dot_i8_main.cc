@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "tests/copy/common.h"
 #include "simd/dot_i8.h"
+#include "tests/copy/common.h"
 
 namespace {
 
@@ -38,10 +38,10 @@ bool Check(size_t dim, copy_test::Digest& digest) {
   std::vector<float> scores(kQueries * kK);
   const eta::simd::TopKOptions options{kK, eta::simd::TieOrder::kNewestFirst,
                                        eta::simd::ResultOrder::kSorted};
-  const size_t found = eta::simd::DotI8TopK(
-      {blocks.data(), scales.data(), kRows, dim},
-      {queries.values.data(), queries.scales.data(), kQueries, dim}, options, scratch.data(),
-      {positions.data(), scores.data()});
+  const size_t found =
+      eta::simd::DotI8TopK({blocks.data(), scales.data(), kRows, dim},
+                           {queries.values.data(), queries.scales.data(), kQueries, dim}, options,
+                           scratch.data(), {positions.data(), scores.data()});
   if (found != kK) return false;
   digest.Add(positions);
   digest.Add(scores);

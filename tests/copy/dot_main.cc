@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "tests/copy/common.h"
 #include "simd/dot.h"
+#include "tests/copy/common.h"
 
 namespace {
 

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "tests/copy/common.h"
 #include "simd/code_blocks.h"
 #include "simd/hamming.h"
+#include "tests/copy/common.h"
 
 namespace {
 
@@ -32,9 +32,9 @@ bool Check(size_t code_bytes, copy_test::Digest& digest) {
   std::vector<uint16_t> distances(kQueries * kK);
   const eta::simd::TopKOptions options{kK, eta::simd::TieOrder::kNewestFirst,
                                        eta::simd::ResultOrder::kSorted};
-  const size_t found = eta::simd::HammingTopK(
-      {blocks.data(), kRows, code_bytes}, {queries.data(), kQueries, code_bytes}, options,
-      scratch.data(), {positions.data(), distances.data()});
+  const size_t found = eta::simd::HammingTopK({blocks.data(), kRows, code_bytes},
+                                              {queries.data(), kQueries, code_bytes}, options,
+                                              scratch.data(), {positions.data(), distances.data()});
   if (found != kK) return false;
   digest.Add(positions);
   digest.Add(distances);

@@ -31,7 +31,7 @@ class PlantedViolations(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.root = Path(folder.name)
-        for header in ("simd/dot.h", "simd/topk.h", "simd/internal/exp-inl.h", "core/base/check.h",
+        for header in ("simd/dot.h", "simd/views.h", "simd/internal/exp-inl.h", "core/base/check.h",
                        "core/data/items.h", "core/retrieval/eta.h", "core/ctr/model.h",
                        "core/ctr/export.h", "core/ctr/internal/layer.h", "core/reference/dot.h", "baselines/methods.h",
                        "baselines/faiss_common.h",
@@ -90,7 +90,7 @@ class PlantedViolations(unittest.TestCase):
                 ("simd/x.h", "<cstdint>"), ("core/base/x.h", '"simd/dot.h"'),
                 ("core/ctr/x.cc", '"core/retrieval/eta.h"'),
                 ("core/reference/ctr.h", '"core/ctr/export.h"'),
-                ("core/reference/x.h", '"simd/topk.h"'),
+                ("core/reference/x.h", '"simd/views.h"'),
                 ("baselines/x.cc", "<faiss/IndexFlat.h>"),
                 ("tests/baselines/x.cc", '"baselines/faiss_common.h"'),
                 ("tests/baselines/x.cc", "<faiss/IndexFlat.h>"),

@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "simd/topk.h"
+#include "simd/views.h"
 #include "tests/support/target_test_util.h"
 
 namespace eta::test {

@@ -1,13 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every top-K function does before it scans anything; internal to simd/.
+// What kernels share that needs no SIMD: the layout of the scratch that a caller hands them, which
+// may have any alignment, and top-K calls that need no scan.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "simd/topk.h"
+#include "simd/views.h"
 
 namespace eta::simd {
+
+// A cache line, and the largest vector that is loaded or stored aligned.
+inline constexpr size_t kCacheLineBytes = 64;
+
+constexpr size_t RoundUp(size_t value, size_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+// The first multiple of `alignment` bytes at or after p: at most alignment - 1 bytes are skipped,
+// for which the scratch must have room.
+inline void* AlignUp(void* p, size_t alignment) {
+  return reinterpret_cast<void*>(RoundUp(reinterpret_cast<uintptr_t>(p), alignment));
+}
+
+// The floats that start at the first cache line of the scratch.
+inline float* AlignedFloats(void* scratch) {
+  return static_cast<float*>(AlignUp(scratch, kCacheLineBytes));
+}
 
 // Answers a call that needs no comparison, and says whether it was one: there are no rows or no
 // queries, or all n <= k rows are wanted in any order without their values. Then every result row
