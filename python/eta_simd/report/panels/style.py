@@ -63,8 +63,9 @@ def legend_below(figure, axes, columns=3):
 
 
 def plain_ticks(axis, values=None):
-    """Numbers instead of powers of ten."""
-    axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{v:,.10g}"))
+    """Numbers instead of powers of ten; means of a hundred and more without decimals."""
+    axis.set_major_formatter(
+        ticker.FuncFormatter(lambda v, _: f"{v:,.0f}" if v >= 100 else f"{v:,.10g}"))
     axis.set_minor_formatter(ticker.NullFormatter())
     if values is not None:
         axis.set_ticks(values)
@@ -79,7 +80,7 @@ def log_ticks(axis, low, high):
 
 def value_ticks(axis, values):
     """A logarithmic scale with ticks at `values`, rising, where there is room for the numbers."""
-    shown, room = [], (values[-1] / values[0]) ** 0.1
+    shown, room = [], (values[-1] / values[0]) ** 0.15
     for value in values:
         if not shown or value >= room * shown[-1]:
             shown.append(value)
