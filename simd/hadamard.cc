@@ -162,6 +162,9 @@ HWY_INLINE void WriteCode(const uint64_t* words, size_t bits, uint8_t* code) {
   }
 }
 
+// Views are passed by value from here on: behind a reference, a store of a vector, which may alias
+// anything, makes the compiler load their members again.
+
 // A group of bits: one transform of `size` floats. The three rounds have `size` signs each.
 struct HadamardGroup {
   const uint32_t* signs;
@@ -169,14 +172,14 @@ struct HadamardGroup {
   size_t bits;  // of codes, at most `size`
 };
 
-HWY_INLINE HadamardGroup GroupAt(const HadamardSigns& signs, size_t first, size_t size) {
+HWY_INLINE HadamardGroup GroupAt(HadamardSigns signs, size_t first, size_t size) {
   return {signs.signs + kHadamardRounds * first, size, HWY_MIN(size, signs.bits - first)};
 }
 
 // One group of rows whose transforms are kRun vectors: kCount / kRun rows at once.
 template <size_t kRun, size_t kCount>
-HWY_INLINE void EncodeInRegisters(const RowsView<float>& rows, const HadamardGroup& group,
-                                  const OutputRows<uint8_t>& codes, HadamardPack v) {
+HWY_INLINE void EncodeInRegisters(RowsView<float> rows, HadamardGroup group,
+                                  OutputRows<uint8_t> codes, HadamardPack v) {
   constexpr size_t kRows = kCount / kRun;
   const size_t N = hn::Lanes(HadamardTag());
   const auto flip = [&](size_t round) HWY_ATTR {
@@ -231,7 +234,7 @@ HWY_INLINE void TopPass(float* y, size_t size, size_t stride, const uint32_t* si
 }
 
 // One group of a row whose transform is more than 16 vectors; y is a buffer of group.size floats.
-HWY_INLINE void EncodeInPasses(const float* row, const HadamardGroup& group, float* HWY_RESTRICT y,
+HWY_INLINE void EncodeInPasses(const float* row, HadamardGroup group, float* HWY_RESTRICT y,
                                uint64_t* words, HadamardPack v) {
   const size_t N = hn::Lanes(HadamardTag()), size = group.size, block = 8 * N;
   const uint32_t* signs = group.signs;
@@ -264,7 +267,7 @@ HWY_INLINE void EncodeInPasses(const float* row, const HadamardGroup& group, flo
 }
 
 // The rows themselves where they are as wide as a transform; else copies with zeros behind them.
-HWY_INLINE RowsView<float> PaddedRows(const RowsView<float>& rows, size_t size,
+HWY_INLINE RowsView<float> PaddedRows(RowsView<float> rows, size_t size,
                                       float* HWY_RESTRICT padded) {
   if (rows.width == size) return rows;
   for (size_t r = 0; r < rows.count; ++r) {
@@ -276,8 +279,8 @@ HWY_INLINE RowsView<float> PaddedRows(const RowsView<float>& rows, size_t size,
 
 // Rows whose transforms are kRun vectors, kCount / kRun at once; returns how many that leaves done.
 template <size_t kRun, size_t kCount>
-HWY_INLINE size_t EncodeSmall(const RowsView<float>& x, const HadamardSigns& signs,
-                              const OutputRows<uint8_t>& codes, HadamardPack v) {
+HWY_INLINE size_t EncodeSmall(RowsView<float> x, HadamardSigns signs, OutputRows<uint8_t> codes,
+                              HadamardPack v) {
   constexpr size_t kRows = kCount / kRun;
   const size_t size = kRun * hn::Lanes(HadamardTag());
   HWY_ALIGN float padded[kCount * 16];
@@ -294,16 +297,16 @@ HWY_INLINE size_t EncodeSmall(const RowsView<float>& x, const HadamardSigns& sig
 
 // As many rows at once as fit the pack, then the rest one by one.
 template <size_t kRun>
-HWY_INLINE void EncodeSmallRows(const RowsView<float>& x, const HadamardSigns& signs,
-                                const OutputRows<uint8_t>& codes, HadamardPack v) {
+HWY_INLINE void EncodeSmallRows(RowsView<float> x, HadamardSigns signs, OutputRows<uint8_t> codes,
+                                HadamardPack v) {
   const size_t done = EncodeSmall<kRun, kPackVectors>(x, signs, codes, v);
   if constexpr (kRun == kPackVectors) return;
   EncodeSmall<kRun, kRun>({x.row(done), x.count - done, x.width, x.stride}, signs,
                           {codes.row(done), codes.stride}, v);
 }
 
-HWY_INLINE void EncodeLargeRows(const RowsView<float>& x, const HadamardSigns& signs,
-                                const OutputRows<uint8_t>& codes, HadamardPack v) {
+HWY_INLINE void EncodeLargeRows(RowsView<float> x, HadamardSigns signs, OutputRows<uint8_t> codes,
+                                HadamardPack v) {
   const size_t size = HadamardSize(x.width);
   HWY_ALIGN float padded[kHadamardMaxSize];
   HWY_ALIGN float y[kHadamardMaxSize];

@@ -23,6 +23,9 @@ namespace eta::simd::HWY_NAMESPACE {
 namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
+// Views are passed by value in here: behind a reference, a store of a vector, which may alias
+// anything, makes the compiler load their members again.
+
 // A matrix in panels of 16 columns: element (i, j) is at(j)[i * row_stride].
 struct LinearPanels {
   const float* data;
@@ -71,8 +74,7 @@ constexpr size_t kTallRows = 2 * kTileRows;
 // For i < kTallRows calls emit(r + i, sums, sums) with the products of x row r + i and one or two
 // vectors of columns.
 template <size_t kVectors, class D, class Emit>
-HWY_INLINE void TallProduct(D d, const RowsView<float>& x, size_t r, const ColumnPair& columns,
-                            Emit emit) {
+HWY_INLINE void TallProduct(D d, RowsView<float> x, size_t r, ColumnPair columns, Emit emit) {
   const float* HWY_RESTRICT rows = x.row(r);
   const float* HWY_RESTRICT first = columns.first;
   const float* HWY_RESTRICT second = columns.second;
@@ -98,8 +100,7 @@ HWY_INLINE void TallProduct(D d, const RowsView<float>& x, size_t r, const Colum
 // Rows [r, x.count) times two vectors of columns: for each row calls emit(row, sums of the first
 // vector, sums of the second).
 template <class D, class Emit>
-HWY_INLINE void LinearColumns(D d, const RowsView<float>& x, size_t r, const ColumnPair& columns,
-                              Emit emit) {
+HWY_INLINE void LinearColumns(D d, RowsView<float> x, size_t r, ColumnPair columns, Emit emit) {
 #if ETA_SIMD_HAS_MASK_REGISTERS
   for (; r + kTallRows <= x.count; r += kTallRows) TallProduct<2>(d, x, r, columns, emit);
 #endif
@@ -114,7 +115,7 @@ HWY_INLINE void LinearColumns(D d, const RowsView<float>& x, size_t r, const Col
 // vectors hold the sums of columns [column, column + 2 Lanes(d)). Sums past the last column are
 // unspecified.
 template <class Emit>
-HWY_INLINE void ForEachProduct(const RowsView<float>& x, const LinearPanels& matrix, Emit emit) {
+HWY_INLINE void ForEachProduct(RowsView<float> x, LinearPanels matrix, Emit emit) {
   const PanelTag d;
   const size_t N = hn::Lanes(d);
   size_t column = 0;
