@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Code blocks: the layout in which codes are scanned. A block holds 64 codes in byte planes: byte p
 // of code i lies at blocks[(i / 64) * 64 * code_bytes + p * 64 + i % 64]. One XOR, byte popcount
-// and byte add per plane give 64 distances in lane order, without a shuffle.
+// and byte add per plane give 64 distances in lane order, without a shuffle. views.h has the view.
 #pragma once
 
 #include <cstddef>
@@ -11,24 +11,8 @@
 
 namespace eta::simd {
 
-inline constexpr size_t kBlockRows = 64;
-
-// Blocks that n rows take, the last one perhaps in part.
-constexpr size_t NumBlocks(size_t n) { return (n + kBlockRows - 1) / kBlockRows; }
-
-// n rounded up to whole blocks: the number of distances or scores that a scan writes.
-constexpr size_t PaddedRows(size_t n) { return NumBlocks(n) * kBlockRows; }
-
 // Bytes that the blocks of n codes take.
 constexpr size_t CodeBlocksBytes(size_t n, size_t code_bytes) { return PaddedRows(n) * code_bytes; }
-
-// n codes of code_bytes bytes each, oldest first, in CodeBlocksBytes(n, code_bytes) bytes of any
-// alignment (64 bytes is fastest).
-struct CodeBlocksView {
-  const uint8_t* data;
-  size_t n;
-  size_t code_bytes;
-};
 
 // Lays out codes.count codes of codes.width >= 1 bytes as code blocks. Writes
 // CodeBlocksBytes(codes.count, codes.width) bytes at `blocks`, which must not overlap the codes.

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "simd/code_blocks.h"
 #include "simd/views.h"
 
 namespace eta::simd {

@@ -69,6 +69,23 @@ struct ChosenRows {
   const int32_t* ids_of(size_t q) const { return ids + q * ids_stride; }
 };
 
+// Rows of a block, in all layouts that are scanned: a cache line of bytes, a vector of AVX-512.
+inline constexpr size_t kBlockRows = 64;
+
+// Blocks that n rows take, the last one perhaps in part.
+constexpr size_t NumBlocks(size_t n) { return (n + kBlockRows - 1) / kBlockRows; }
+
+// n rounded up to whole blocks: the number of distances or scores that a scan writes.
+constexpr size_t PaddedRows(size_t n) { return NumBlocks(n) * kBlockRows; }
+
+// n codes of code_bytes bytes each, oldest first, in code blocks (code_blocks.h): PaddedRows(n) *
+// code_bytes bytes of any alignment (64 bytes is fastest).
+struct CodeBlocksView {
+  const uint8_t* data;
+  size_t n;
+  size_t code_bytes;
+};
+
 // Which of several equally near positions comes first. Position 0 is the oldest behaviour; FAISS's
 // flat indexes are observed to keep the oldest.
 enum class TieOrder { kNewestFirst, kOldestFirst };

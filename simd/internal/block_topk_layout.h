@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "simd/code_blocks.h"
+#include "simd/views.h"
 #include "simd/internal/common.h"
 
 namespace eta::simd {

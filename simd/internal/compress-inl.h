@@ -16,7 +16,7 @@
 #include <cstring>
 
 #include "hwy/highway.h"
-#include "simd/code_blocks.h"
+#include "simd/views.h"
 
 #ifndef ETA_SIMD_COMPRESS_TYPES_
 #define ETA_SIMD_COMPRESS_TYPES_

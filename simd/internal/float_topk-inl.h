@@ -14,7 +14,6 @@
 #include <cstdint>
 
 #include "hwy/highway.h"
-#include "simd/code_blocks.h"
 #include "simd/internal/common.h"
 #include "simd/internal/float_select-inl.h"
 #include "simd/views.h"
