@@ -6,8 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "simd/views.h"
 #include "simd/internal/common.h"
+#include "simd/views.h"
 
 namespace eta::simd {
 
