@@ -12,14 +12,16 @@ import re
 import sys
 
 COMMENT = re.compile(r"^(\s*)//(?!/) ?(.*)$")
+TEXT_OF_COMMENT = r"\2"
 TRAILING = re.compile(r"^(.*\S)(\s+)// (.*)$")
-SCOPE = re.compile(r"^\s*(?:template\s*<.*>\s*)?(?:inline\s+)?(namespace|struct|class|enum|union)\b")
+SCOPE = re.compile(
+    r"^\s*(?:template\s*<.*>\s*)?(?:inline\s+)?(namespace|struct|class|enum|union)\b")
 ACCESS = re.compile(r"\b(?:public|protected|private)\s*:")
 FUNCTION = re.compile(r"([\w~]+)\s*\(")
 
 
 def escaped(text):
-    """`text` with what Doxygen takes for commands, tags and dashes made plain, outside of `code`."""
+    """`text` with Doxygen's commands, tags and dashes made plain, outside of `code`."""
     parts = re.split(r"(`[^`]*`)", text)
     return "".join(part if part.startswith("`") else re.sub(r"([\\@<>&#%$]|--)", r"\\\1", part)
                    for part in parts)
@@ -63,7 +65,7 @@ def head_end(lines):
 def head(lines):
     """The comment at the head of the file, its first line being the licence."""
     return ["/// @file" if "SPDX-License-Identifier" in line
-            else f"/// {escaped(COMMENT.match(line).group(2))}" for line in lines]
+            else f"/// {escaped(COMMENT.sub(TEXT_OF_COMMENT, line))}" for line in lines]
 
 
 class Filter:

@@ -5,4 +5,4 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
-from eta_simd.command import run  # noqa: E402,F401 pylint: disable=wrong-import-position
+from eta_simd.command import run  # noqa: F401 the commands import it from here

@@ -5,8 +5,8 @@
 
 In every Markdown file: lines have at most 100 columns (code blocks and tables are exempt, because
 breaking them changes what they show), relative links and their anchors lead somewhere, and files of
-the project that are named in `code` or in a code block exist (but CHANGELOG.md also names files that
-are gone). In every text file: only ASCII, and
+the project that are named in `code` or in a code block exist (but CHANGELOG.md also names files
+that are gone). In every text file: only ASCII, and
 every page of docs/ that it names exists.
 Files that .gitignore leaves out are not read. Prints one line for each fault; exit code 1 if there
 was any.
@@ -142,7 +142,8 @@ def tree_of(folder):
         raise BadInput("git is missing (scripts/setup.sh format installs it)") from None
     if listing.returncode != 0:
         raise BadInput(f"git cannot list the files of {folder}: {listing.stderr.strip()}")
-    paths = [path for path in listing.stdout.split("\0") if os.path.isfile(os.path.join(folder, path))]
+    paths = [path for path in listing.stdout.split("\0")
+             if os.path.isfile(os.path.join(folder, path))]
 
     def read(path):
         with open(os.path.join(folder, path), encoding="utf-8", errors="surrogateescape") as file:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from eta_simd.text import PrintableStream, printable, reason, shown
+from eta_simd.text import printable, printable_stream, reason, shown
 
 EXIT_ERROR = 2
 MAX_MESSAGE = 1000  # characters
@@ -95,7 +95,7 @@ def run(module, needs):
     """
     # SystemExit, unlike the signal itself, lets temporary folders be removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    sys.stdout, sys.stderr = PrintableStream(sys.stdout), PrintableStream(sys.stderr)
+    sys.stdout, sys.stderr = printable_stream(sys.stdout), printable_stream(sys.stderr)
     try:
         sys.exit(importlib.import_module(module).main(sys.argv[1:]))
     except ImportError as error:

@@ -22,8 +22,8 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def check_file(path):
-    """The size in bytes of a regular file, or of one that `path` links to. Refuses a pipe or device:
-    it may never end, and what is read of it once is gone."""
+    """The size in bytes of a regular file, or of one that `path` links to. Refuses a pipe or
+    device: it may never end, and what is read of it once is gone."""
     try:
         found = os.stat(path)
     except OSError as error:
@@ -93,7 +93,7 @@ def read_csv(path):
     texts. A row of more or fewer fields is refused when the generator comes to it."""
     reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
-        columns = next(reader, [])
+        columns: list[str] = next(reader, [])
     except csv.Error as error:
         raise BadInput(f"{path}:1: no CSV: {reason(error)}") from None
     return columns, _rows(path, reader, columns)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes text from files and arguments fit to be printed: one line, short, and nothing that a
 terminal obeys."""
+from typing import TextIO, cast
 
 SHOWN = 80  # characters of a quoted text
 
@@ -33,8 +34,13 @@ def reason(error):
     return shown(error) or type(error).__name__
 
 
+def printable_stream(stream: TextIO) -> TextIO:
+    """`stream`, which from now on writes control characters as escapes. Line ends and tabs stay."""
+    return cast(TextIO, PrintableStream(stream))
+
+
 class PrintableStream:
-    """Writes to a text stream, control characters as escapes. Line ends and tabs stay."""
+    """What printable_stream returns: all of the stream but write() is its own."""
 
     def __init__(self, stream):
         self.stream = stream

@@ -3,7 +3,8 @@
 """Which files of simd/ a kernel needs, held against the table of simd/README.md.
 
     copy_files.py --list FUNCTION   the files of the row that names FUNCTION, one a line
-    copy_files.py --update          rewrites the lists: from the .cc files of each row, what they include
+    copy_files.py --update          rewrites the lists: from the .cc files of each row, what they
+                            include
 
 A row's .cc files are chosen by hand, for includes do not tell which functions a kernel calls;
 tests/copy/run.sh shows that they suffice.
@@ -49,7 +50,8 @@ def rows(text):
     """Pairs (line number, Row) of the table in `text`."""
     column = None
     for number, line in enumerate(text.splitlines()):
-        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+        is_row = line.startswith("|")
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if is_row else []
         if COLUMN in cells:
             column = cells.index(COLUMN)
         elif not cells:

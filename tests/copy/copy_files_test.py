@@ -7,7 +7,7 @@ import unittest
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-import copy_files  # pylint: disable=wrong-import-position
+import copy_files
 
 ROOT = copy_files.ROOT
 README = (ROOT / "simd" / "README.md").read_text(encoding="utf-8")
@@ -47,7 +47,8 @@ class Lists(unittest.TestCase):
             (root / "simd/a.cc").write_text('#include "simd/internal/c-inl.h"\n#include <vector>\n')
             (root / "simd/internal/c-inl.h").write_text('#include "simd/b.h"  // why\n')
             (root / "simd/b.h").write_text("#pragma once\n")
-            table = "| kernel | files to copy |\n|---|---|\n| `A` | `a.cc` `gone.h` |\n\n| x | y |\n"
+            table = ("| kernel | files to copy |\n|---|---|\n| `A` | `a.cc` `gone.h` |\n\n"
+                     "| x | y |\n")
             self.assertEqual(copy_files.updated(root, table),
                              table.replace("`gone.h`", "`b.h` `internal/c-inl.h`"))
 

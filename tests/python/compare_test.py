@@ -6,6 +6,7 @@ import copy
 import io
 import json
 import unittest
+from typing import Any
 
 import support
 
@@ -16,12 +17,14 @@ from eta_simd.command import BadInput
 from eta_simd.experiments import compare
 from eta_simd.experiments.measurements import Row
 
-REQUEST_ROW = {"method": "eta:64", "k": 64, "l_mean": 1024.0, "b": 256, "threads": 1,
-               "cache": "warm", "recall": 0.34, "recall_ties": 0.35, "recall_p5": 0.2,
-               "attention_mass": 0.9, "positions_digest": "00000000000000aa",
-               "repeat_p50_us": [35.0 + 0.01 * i for i in range(9)]}
-REQUESTS = {"format": "eta-simd retrieval_bench 1", "rows": [REQUEST_ROW],
-            "data": {"digest": "ab"}, "settings": {"seed": 1, "requests": 20, "held_out": 8}}
+REQUEST_ROW: dict[str, Any] = {
+    "method": "eta:64", "k": 64, "l_mean": 1024.0, "b": 256, "threads": 1,
+    "cache": "warm", "recall": 0.34, "recall_ties": 0.35, "recall_p5": 0.2,
+    "attention_mass": 0.9, "positions_digest": "00000000000000aa",
+    "repeat_p50_us": [35.0 + 0.01 * i for i in range(9)]}
+REQUESTS: dict[str, Any] = {
+    "format": "eta-simd retrieval_bench 1", "rows": [REQUEST_ROW],
+    "data": {"digest": "ab"}, "settings": {"seed": 1, "requests": 20, "held_out": 8}}
 
 
 def sweep(*cells):
@@ -208,8 +211,10 @@ class Compare(support.FolderTest):
         other["cells"][0]["data_digest"] = "x"
         with self.assertRaisesRegex(BadInput, "of data d1024 and x"):
             self.compare_runs(old, other)
-        for key, value, text in (("cells", [], "have 0 rows"), ("settings", None, "neither"),
-                                 ("rows", [], "have 1 rows")):
+        wrong: "tuple[tuple[str, Any, str], ...]" = (
+            ("cells", [], "have 0 rows"), ("settings", None, "neither"),
+            ("rows", [], "have 1 rows"))
+        for key, value, text in wrong:
             with self.assertRaisesRegex(BadInput, text):
                 self.compare_runs({**old, key: value}, old)
         seed = {**old, "settings": {**old["settings"], "seed": 2}}

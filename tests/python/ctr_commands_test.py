@@ -38,10 +38,12 @@ class Refusals(TrainedTest):
         self.assertFalse((self.folder / "new").exists())
 
     def test_bad_bundles_leave_nothing(self):
-        for file, array in (("ctr_samples.npy", np.full((3, 5), 99, np.int32)),
-                            ("ctr_samples.npy", np.zeros((3, 4), np.int32)),
-                            ("history_items.npy", np.full(60 * 48, 10**6, np.int32)),
-                            ("history_offsets.npy", np.zeros(61, np.int64))):
+        bad: list[tuple[str, np.ndarray]] = [
+            ("ctr_samples.npy", np.full((3, 5), 99, np.int32)),
+            ("ctr_samples.npy", np.zeros((3, 4), np.int32)),
+            ("history_items.npy", np.full(60 * 48, 10**6, np.int32)),
+            ("history_offsets.npy", np.zeros(61, np.int64))]
+        for file, array in bad:
             with self.subTest(file):
                 kept = (self.bundle / file).read_bytes()
                 np.save(self.bundle / file, array)
@@ -68,7 +70,8 @@ class Planted(TrainedTest):
         self.assertAlmostEqual(facts["bayes_auc_expected"], 0.85, delta=0.02)
         self.assertGreater(facts["bayes_auc"], facts["same_category_auc"])
         topics = np.arange(bundle.num_items) // 6
-        present, same, seen = [], [], set()
+        present, same = [], []
+        seen: set = set()
         for user, end, item, _, _ in bundle.samples:
             history = bundle.items[bundle.offsets[user]:bundle.offsets[user] + end]
             matches = history[topics[history] == topics[item]]

@@ -107,8 +107,8 @@ class Export(TrainedTest):
         out.mkdir()
         export.write_model(out, model, bundle, options, np.arange(8), {})
         wide = out / "weights" / "wide.npy"
-        for array in (np.ones(2, np.float32), np.ones(1, np.float64)):
-            np.save(wide, array)
+        for dtype, length in ((np.float32, 2), (np.float64, 1)):
+            np.save(wide, np.ones(length, dtype))
             with self.assertRaisesRegex(BadInput, "wide.npy"):
                 export.load(out)
         (out / "manifest.json").write_text('{"format": "eta-ctr", "version": 1}')

@@ -28,7 +28,7 @@ PLANTED = ("--users", "40", "--topics", "12", "--side", "3", "--categories", "4"
 TINY = ("--epochs", "2", "--dim", "20", "--heads", "5", "--max-history", "40", "--short", "5",
         "--k", "6", "--bits", "21", "--hashes", "5", "--rounds", "3", "--buckets", "6", "--slots",
         "3", "--group", "4", "--cost", "4000", "--rate", "0.05")
-BENCH = FRESHNESS = None
+BENCH = FRESHNESS = ""  # from the command line
 
 
 def python(script, *arguments):
@@ -43,6 +43,9 @@ def bench(*arguments):
 
 
 class Parity(unittest.TestCase):
+    temporary: tempfile.TemporaryDirectory
+    folder: pathlib.Path
+
     @classmethod
     def setUpClass(cls):
         cls.temporary = tempfile.TemporaryDirectory()
@@ -126,10 +129,10 @@ class Parity(unittest.TestCase):
         report.write_text(json.dumps(good))
         python("freshness.py", "--json", report, "--out", picture)
         self.assertTrue(picture.exists())
-        for change in ({"step": "7"}, {"step": 10**400}, {"auc": [1]}, {"auc": "x"},
-                       {"method": "$"}, {"method": [1]}, {"recall_ties": float("nan")}):
+        for key, value in (("step", "7"), ("step", 10**400), ("auc", [1]), ("auc", "x"),
+                           ("method", "$"), ("method", [1]), ("recall_ties", float("nan"))):
             report, picture = self.folder / "bad.json", self.folder / "bad.png"
-            report.write_text(json.dumps({**good, "rows": [{**row, **change}]}))
+            report.write_text(json.dumps({**good, "rows": [{**row, key: value}]}))
             done = support.call("freshness.py", "--json", report, "--out", picture)
             self.assertEqual((done.returncode, len(done.stderr.splitlines())), (2, 1), done.stderr)
             self.assertFalse(picture.exists())

@@ -19,7 +19,7 @@ class Samples(unittest.TestCase):
     def bundle(self, times):
         items = np.arange(40) % 20
         bundle = data.Bundle(np.zeros((60, 4), np.float32), np.zeros(60, np.int64), False,
-                             np.array([0, 20, 40]), items, times, None, {})
+                             np.array([0, 20, 40]), items, times, np.empty((0, 5), np.int32), {})
         bundle.samples = data.derive_samples(bundle, 3, 2)
         return bundle
 
@@ -75,7 +75,7 @@ class Samples(unittest.TestCase):
         items[np.arange(2000) % 40 >= 36] = 2       # and item 2 in the test part alone
         items[:40] = np.arange(40) + 10             # user 0 meets neither
         bundle = data.Bundle(np.zeros((120, 4), np.float32), np.zeros(120, np.int64), False,
-                             np.arange(0, 2001, 40), items, None, None, {})
+                             np.arange(0, 2001, 40), items, None, np.empty((0, 5), np.int32), {})
         samples = data.derive_samples(bundle, 3, 20)
         drawn = samples[(samples[:, data.USER] == 0) & (samples[:, data.LABEL] == 0), data.ITEM]
         self.assertGreater((drawn == 1).mean(), 0.15)  # 393 of about 1,700
@@ -138,7 +138,7 @@ class Measures(unittest.TestCase):
     def test_log_loss(self):
         self.assertAlmostEqual(metrics.log_loss(np.array([1, 0]), np.zeros(2, np.float32)),
                                np.log(2))
-        self.assertTrue(np.isfinite(metrics.log_loss(np.array([1]), np.float32([-500]))))
+        self.assertTrue(np.isfinite(metrics.log_loss(np.array([1]), np.array([-500], np.float32))))
 
 
 if __name__ == "__main__":

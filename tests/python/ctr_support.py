@@ -6,12 +6,12 @@ import unittest
 from pathlib import Path
 
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
-import support  # noqa: E402
+import support
 
 support.need("numpy", "torch", purpose="train")
-import torch  # noqa: E402
+import torch
 
-from eta_simd.ctr import command, data, train  # noqa: E402
+from eta_simd.ctr import command, data, train
 
 PLANTED = ("--users", "60", "--topics", "12", "--side", "3", "--categories", "4", "--length", "48",
            "--recent", "10", "--interests", "5", "--repeats", "4", "--dim", "8")
@@ -28,6 +28,9 @@ def options_of(bundle, model, *extra):
 
 class TrainedTest(unittest.TestCase):
     """With a planted bundle in cls.bundle and folders to make in cls.folder."""
+    temporary: tempfile.TemporaryDirectory
+    folder: Path
+    bundle: Path
 
     @classmethod
     def setUpClass(cls):

@@ -55,8 +55,8 @@ class Training(TrainedTest):
         valid = torch.rand(3, 4, 11) < 0.6
         valid[0, 0] = False
         positions, found = attention.top_k(torch.zeros(3, 4, 11).double(), valid, 11)
-        ours, theirs = unit.masked(targets, rows, valid), unit.gathered(targets, rows, positions,
-                                                                         found)
+        ours = unit.masked(targets, rows, valid)
+        theirs = unit.gathered(targets, rows, positions, found)
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
         self.assertTrue((ours[0, 0] == 0).all())
         ours.sum().backward()
@@ -78,8 +78,8 @@ class Training(TrainedTest):
             bundle = data.load_bundle(self.big(), 1)
             rows = np.flatnonzero(bundle.samples[:, data.SPLIT] == data.TEST)
             model, _ = train.fit(bundle, options)
-            found[name] = metrics.quality(bundle.samples[rows],
-                                        train.predict(model, bundle, rows, options))["auc"]
+            found[name] = metrics.quality(bundle.samples[rows], train.predict(
+                model, bundle, rows, options))["auc"]
         self.assertLess(abs(found["none"] - 0.5), 0.06, found)
         self.assertGreater(found["full_attention"], 0.65, found)
 
@@ -106,7 +106,7 @@ class Training(TrainedTest):
                 self.assertTrue(torch.equal(value, states[1][key]), f"{name}: {key}")
 
     def test_codes_are_of_the_embeddings_before_each_step(self):
-        tables = []
+        tables: list = []
 
         def on_step(step, model):
             if step:

@@ -37,7 +37,7 @@ class Files(DataTest):
             os.mkfifo(path)
         good = self.folder / "good.fvecs"
         good.write_bytes(np.int32(1).tobytes() + np.float32(1).tobytes())
-        calls = [(script, "--input", pipe) for script in LOGS]
+        calls: list[tuple] = [(script, "--input", pipe) for script in LOGS]
         calls += [("convert.py", "--input", path) for path in vectors]
         calls += [("convert.py", "--input", good, "--queries", vectors[0]),
                   ("convert.py", "--input", good, "--histories", vectors[3])]
@@ -96,7 +96,8 @@ class Files(DataTest):
 
     def test_a_missing_file_is_called_missing(self):
         for name in ("none.txt", "none.fvecs", "none.hdf5"):
-            done = support.call("convert.py", "--input", self.folder / name, "--output", self.output)
+            done = support.call("convert.py", "--input", self.folder / name, "--output",
+                                self.output)
             if "scripts/setup.sh" not in done.stderr:
                 self.refused(done, f"{name}: cannot be read: No such file or directory")
 
@@ -126,15 +127,17 @@ class Times(DataTest):
     def test_units_are_told_apart(self):
         for first, last, unit in ((788918400, 1788918400, 1), (788918400000, 1788918400000, 1000)):
             with mock.patch.object(time, "time", return_value=1788918400):
-                right = times.are_right(np.array([first - 1, first, last, last + 86401 * unit]), unit)
+                right = times.are_right(np.array([first - 1, first, last, last + 86401 * unit]),
+                                        unit)
             self.assertEqual(right.tolist(), [False, True, True, False])
         self.assertEqual(times.fault("time", 1294185600000),
-                         "time 1294185600000 is after now (expected seconds since 1970; it looks like "
-                         "milliseconds)")
+                         "time 1294185600000 is after now (expected seconds since 1970; it looks "
+                         "like milliseconds)")
         self.assertEqual(times.fault("time", 1294185600, 1000),
-                         "time 1294185600 is before 1995 (expected milliseconds since 1970; it looks "
-                         "like seconds)")
-        self.assertEqual(times.fault("time", 5), "time 5 is before 1995 (expected seconds since 1970)")
+                         "time 1294185600 is before 1995 (expected milliseconds since 1970; it "
+                         "looks like seconds)")
+        self.assertEqual(times.fault("time", 5),
+                         "time 5 is before 1995 (expected seconds since 1970)")
 
     def test_importers_refuse_other_units_and_years(self):
         future = int(time.time()) + 10 * 86400

@@ -23,8 +23,8 @@ FLAGS = ("unknown|Action|Adventure|Animation|Children's|Comedy|Crime|Documentary
 
 
 def csv_form():
-    return {"ratings.csv": ["userId,movieId,rating,timestamp", *(
-                f"{u},{m},{s:.1f},{t}" for u, m, s, t in RATINGS)],
+    return {"ratings.csv": ["userId,movieId,rating,timestamp",
+                            *(f"{u},{m},{s:.1f},{t}" for u, m, s, t in RATINGS)],
             "movies.csv": ["movieId,title,genres", *(
                 f'{m},"A, B (1995)",{"|".join(g)}' for m, g in GENRES.items())]}
 
@@ -79,8 +79,8 @@ class MovieLens(DataTest):
                 (data_form, "u.data", "1\t2\t3", "u.data:5: wrong number of fields (expected 4"),
                 (data_form, "u.data", "1\t31\t3\tx", "u.data:5: malformed timestamp"),
                 (data_form, "u.item", "9|T|", "u.item:4: wrong number of fields (expected 24"),
-                (data_form, "u.item", "9|T|D||U|" + "|".join("0" * 19), "u.item:4: malformed genres"),
-                (data_form, "u.item", "9|T|D||U|" + "|".join("2" * 19), "u.item:4: malformed genres"),
+                *((data_form, "u.item", "9|T|D||U|" + "|".join(digit * 19),
+                   "u.item:4: malformed genres") for digit in "02"),
                 (dat_form, "ratings.dat", "1::2", "ratings.dat:5: too few fields"),
                 (csv_form, "ratings.csv", "1,31,9,1260759144", "ratings.csv:6: malformed rating")):
             for pack in ((), (file,)):

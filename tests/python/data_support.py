@@ -6,7 +6,7 @@ import re
 import support
 
 support.need("numpy", "scipy.sparse", purpose="data")
-import numpy as np  # noqa: E402
+import numpy as np
 
 
 class DataTest(support.FolderTest):

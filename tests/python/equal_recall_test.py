@@ -15,8 +15,9 @@ from eta_simd.experiments.equal_recall import cells, choices, command, families,
 
 try:
     from eta_simd.experiments.equal_recall import picture
+    has_pictures = True
 except ImportError:
-    picture = None
+    has_pictures = False
 
 HEADER = (
     "method,bits,dim,k,l_mean,b,threads,target,cache,recall,recall_p5,recall_ties,attention_mass,"
@@ -121,7 +122,7 @@ class EqualRecall(support.FolderTest):
         self.assertIn("eta:64+rerank:2", methods)
         self.assertIn("eta:64+rerank_i8:2", unknown)
 
-    @unittest.skipIf(picture is None, "Matplotlib is missing")
+    @unittest.skipUnless(has_pictures, "Matplotlib is missing")
     def test_draws_every_family_in_its_own_way(self):
         self.assertEqual(list(picture.STYLES), list(families.FAMILIES))
         self.assertEqual(len(set(picture.STYLES.values())), len(families.FAMILIES))

@@ -22,9 +22,10 @@ for file in pathlib.Path(options["--input"]).iterdir():
 """
 # As the files of each set begin and end.
 TEXT = {"100k": "SUMMARY & USAGE LICENSE\n=====\n\nAsk before {}.\n\nDETAILS\n=====\n\nmore\n",
-        "1m": "SUMMARY\n====\n\nnone\n\nUSAGE LICENSE\n====\n\nAsk before {}.\n\nUSERS\n====\n\nmore\n",
-        "10m": "<html>\n <h1>\n  Summary\n </h1>\n <h1>\n   Usage License\n </h1>\n <p>Ask before {}."
-               "</p>\n <h1>\n  Users\n </h1>\n<p>more</p>\n"}
+        "1m": "SUMMARY\n====\n\nnone\n\nUSAGE LICENSE\n====\n\nAsk before {}.\n\nUSERS\n====\n\n"
+              "more\n",
+        "10m": "<html>\n <h1>\n  Summary\n </h1>\n <h1>\n   Usage License\n </h1>\n <p>Ask before "
+               "{}.</p>\n <h1>\n  Users\n </h1>\n<p>more</p>\n"}
 SETS = {"small": ("ml-latest-small", "ml-latest-small", "ratings.csv", "movies.csv", "README.txt"),
         "100k": ("ml-100k", "ml-100k", "u.data", "u.item", "README"),
         "1m": ("ml-1m", "ml-1m", "ratings.dat", "movies.dat", "README"),
@@ -65,7 +66,8 @@ class Fetch(support.FolderTest):
                 self.assertNotIn("more", done.stderr)
                 bundle = self.repo / "data" / f"movielens-{name}"
                 self.assertEqual((bundle / ratings).read_text(), f"ratings of {name}")
-                self.assertEqual({path.name for path in bundle.iterdir()}, {ratings, movies, readme})
+                self.assertEqual({path.name for path in bundle.iterdir()},
+                                 {ratings, movies, readme})
 
     def test_a_failure_leaves_nothing(self):
         for content in (b"no archive", None):

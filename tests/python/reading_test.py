@@ -36,7 +36,7 @@ class Text(unittest.TestCase):
         for encoding, shown in (("utf-8", "\u00e9"), ("ascii", "\\xe9")):
             data = io.BytesIO()
             stream = io.TextIOWrapper(data, encoding=encoding, write_through=True)
-            with contextlib.redirect_stdout(text.PrintableStream(stream)):
+            with contextlib.redirect_stdout(text.printable_stream(stream)):
                 print(f"a{ESCAPE}\tb\u00e9")
             self.assertEqual(data.getvalue().decode(encoding),
                              f"a\\x1b]0;title\\x07\\x9b31m\tb{shown}\n")
@@ -47,7 +47,7 @@ class Text(unittest.TestCase):
                 return True
 
         shown = Terminal()
-        with contextlib.redirect_stderr(text.PrintableStream(shown)):
+        with contextlib.redirect_stderr(text.printable_stream(shown)):
             command.progress(f"reading {ESCAPE}")
         self.assertEqual(shown.getvalue(), "\r\x1b[Kreading " + text.printable(ESCAPE))
 
@@ -69,8 +69,8 @@ class Reading(support.FolderTest):
         for path, pattern in ((pipe, "not a regular file"), ("/dev/null", "not a regular file"),
                               (self.folder, "found a folder"),
                               (self.folder / "none", "No such file")):
-            for read in (reading.read_text, reading.read_json, reading.read_csv):
-                self.refuse(lambda: read(path), pattern)
+            for name in ("read_text", "read_json", "read_csv"):
+                self.refuse(lambda: getattr(reading, name)(path), pattern)
 
     def test_what_is_no_text_is_refused(self):
         for content, pattern in (("{}".encode("utf-16"), "UTF-16"), (b"\xff", r"at byte 0\)"),

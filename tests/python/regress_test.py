@@ -64,6 +64,11 @@ def write_program(path, text):
 
 
 class RegressTest(unittest.TestCase):
+    folder: tempfile.TemporaryDirectory
+    repo: pathlib.Path
+    calls: pathlib.Path
+    environment: dict[str, str]
+
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory(prefix="eta-regress-")

@@ -10,6 +10,7 @@ import tempfile
 import unittest
 import xml.etree.ElementTree
 from pathlib import Path
+from typing import Any
 
 import support
 
@@ -48,11 +49,12 @@ def sweep(cells, data="generated"):
             "cells": [{"data_digest": "d", "rows": len(rows)} for _, rows in cells]}
 
 
-KERNELS = {"context": {"num_cpus": 2, "mhz_per_cpu": 2000, "date": "2026-01-02T03:04:05"},
-           "benchmarks": [{"name": f"hamming_distances/bits:64/L:1024/{target}", "cpu_time": 1.0,
-                           "run_type": "iteration", "of_limit": share}
-                          for target, share in (("AVX2", 0.9), ("SSE4", 0.95))]}
-CHOICES = {"format": "eta-simd equal_recall 1", "choices": [
+KERNELS: dict[str, Any] = {
+    "context": {"num_cpus": 2, "mhz_per_cpu": 2000, "date": "2026-01-02T03:04:05"},
+    "benchmarks": [{"name": f"hamming_distances/bits:64/L:1024/{target}", "cpu_time": 1.0,
+                    "run_type": "iteration", "of_limit": share}
+                   for target, share in (("AVX2", 0.9), ("SSE4", 0.95))]}
+CHOICES: dict[str, Any] = {"format": "eta-simd equal_recall 1", "choices": [
     {"data": "made", "cache": "warm", "l": length, "target": target, "family": family,
      "method": f"{family}:64", "is_winner": family == "eta", "ns_per_candidate": 12.0}
     for length in (256, 1024) for target in (0.8, 0.9) for family in ("eta", "scan_i8")]}
@@ -102,8 +104,8 @@ class Report(support.FolderTest):
         text = self.call(self.folder)[0].read_text()
         paper = "".join(re.findall(r"@media print \{(.*?\}) \}", text, re.S))
         self.assertIn(".printed { display: block; }", paper)
-        folded = re.search(r"<details>.*?(<table>.*?</table>)", text, re.S)[1]
-        printed = re.search(r"<section class=printed>.*?(<table>.*?</table>)", text, re.S)[1]
+        folded = re.findall(r"<details>.*?(<table>.*?</table>)", text, re.S)[0]
+        printed = re.findall(r"<section class=printed>.*?(<table>.*?</table>)", text, re.S)[0]
         self.assertEqual(folded, printed)
         self.assertEqual(printed.count("<tr>"), 1 + len(ROWS))
         self.assertEqual(re.findall(r"<figure class=dense><h2>(\w+)", text), ["Winners", "How"])
@@ -230,7 +232,7 @@ class Report(support.FolderTest):
         for digest, ks in (("a", (64,)), ("b", (16, 64))):
             rows = [row(f"eta:{bits}", 0.3, 9.0, k=k) for bits in (64, 128) for k in ks]
             inputs.add_json(made, {**run(rows), "data": {"name": "x", "digest": digest}},
-                                   Path(digest))
+                            Path(digest))
         drawn = lines.recall_bits(made).figure.axes[0].lines
         self.assertEqual([line.get_label() for line in drawn], ["K = 16", "K = 64"])
 
@@ -286,7 +288,8 @@ class Report(support.FolderTest):
                               }.items():
             with self.assertRaises(BadInput, msg=name):
                 self.call(self.write(name, content))
-        for arguments in ([self.folder / "none"], [], ["--nonsense"]):
+        unusable: tuple[list, ...] = ([self.folder / "none"], [], ["--nonsense"])
+        for arguments in unusable:
             with self.assertRaises(BadInput):
                 self.call(*arguments)
         self.assertFalse((self.folder / "report.html").exists())

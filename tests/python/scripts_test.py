@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Tests that the shell scripts work whatever the environment holds and wherever the source tree
-lies. The benchmarks, CMake, CTest and setup.sh are stand-ins; the scripts and the shell are real."""
+lies. The benchmarks, CMake, CTest and setup.sh are stand-ins; scripts and shell are real."""
 import os
 import shutil
 import stat

@@ -104,7 +104,8 @@ class TargetsTest(support.FolderTest):
 
     def test_numbers_of_another_locale_are_refused(self):
         rows = good_kernels("AVX3_DL")
-        for changed, message in (({"threads": "1,95"}, "no row of thread_scaling.sh: '.a. users eta"),
+        for changed, message in (({"threads": "1,95"},
+                                  "no row of thread_scaling.sh: '.a. users eta"),
                                  ({"threads": "1.9.5"}, "no row of thread_scaling.sh"),
                                  ({"recall": "0,96"}, "recall.csv:2: wrong number of fields"),
                                  ({"recall": "0.96x"}, "'0.96x' is not a number"),

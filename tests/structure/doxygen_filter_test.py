@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs"))
-import doxygen_filter  # pylint: disable=wrong-import-position
+import doxygen_filter
 
 HEADER = """\
 // SPDX-License-Identifier: Apache-2.0

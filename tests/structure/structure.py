@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads the sources of a tree, without building anything, and reports what breaks its rules.
 
-The folders form an order, simd <- core/base <- core/data <- core/retrieval <- core/ctr <- baselines <-
-bench, tests: a file may include its own folder and those to the left, never one to the right.
+The folders form an order, simd <- core/base <- core/data <- core/retrieval <- core/ctr <-
+baselines <- bench, tests: a file may include its own folder and those to the left, never one to the
+right.
 """
 import os
 import re
@@ -49,7 +50,7 @@ def folder_of(path):
 
 
 def files(root, *suffixes):
-    """The paths below `root` with one of `suffixes`, relative, without builds and hidden folders."""
+    """The relative paths below `root` with one of `suffixes`, without builds and hidden folders."""
     for folder, inner, names in os.walk(root):
         made = ("results", "data") if Path(folder) == Path(root) else ()  # by the scripts
         inner[:] = sorted(name for name in inner
@@ -72,8 +73,9 @@ def _bracket_problem(path, header):
 def _quote_problem(root, path, header):
     folder = folder_of(path)
     if header.startswith("hwy/"):
-        public = _within(path, "simd") and path.endswith(".h") and not _within(path, "simd/internal")
-        return "public headers do not include Highway" if public else None
+        is_public = (_within(path, "simd") and path.endswith(".h")
+                     and not _within(path, "simd/internal"))
+        return "public headers do not include Highway" if is_public else None
     if header not in GENERATED and not (Path(root) / header).is_file():
         return "there is no such file; paths start at the root"
     if "/internal/" in header and not any(_within(path, place) for place in INTERNAL_READERS):

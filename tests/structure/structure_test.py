@@ -7,7 +7,7 @@ import unittest
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-import structure  # pylint: disable=wrong-import-position
+import structure
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,7 +33,8 @@ class PlantedViolations(unittest.TestCase):
         self.root = Path(folder.name)
         for header in ("simd/dot.h", "simd/views.h", "simd/internal/exp-inl.h", "core/base/check.h",
                        "core/data/items.h", "core/retrieval/eta.h", "core/ctr/model.h",
-                       "core/ctr/export.h", "core/ctr/internal/layer.h", "core/reference/dot.h", "baselines/methods.h",
+                       "core/ctr/export.h", "core/ctr/internal/layer.h", "core/reference/dot.h",
+                       "baselines/methods.h",
                        "baselines/faiss_common.h",
                        "bench/common/text.h", "bench/kernel/limits.h", "bench/ctr/options.h",
                        "tests/support/temp_folder.h"):

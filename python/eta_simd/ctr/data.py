@@ -26,10 +26,10 @@ class Bundle:
     has_categories: bool
     offsets: np.ndarray
     items: np.ndarray
-    times: np.ndarray  # or None
+    times: "np.ndarray | None"
     samples: np.ndarray
     info: dict
-    category_ids: np.ndarray = None  # what the bundle calls the categories
+    category_ids: "np.ndarray | None" = None  # what the bundle calls the categories
 
     @property
     def num_users(self):
@@ -66,11 +66,10 @@ def load_bundle(folder, seed, negatives=1):
     bundle = Bundle(
         embeddings=embeddings,
         categories=dense.astype(np.int64), has_categories=categories is not None,
-        offsets=offsets, items=items.astype(np.int64), times=times, samples=None, info=info,
-        category_ids=names)
-    bundle.samples = load_samples(folder, bundle)
-    if bundle.samples is None:
-        bundle.samples = derive_samples(bundle, seed, negatives)
+        offsets=offsets, items=items.astype(np.int64), times=times,
+        samples=np.empty((0, 5), np.int32), info=info, category_ids=names)
+    samples = load_samples(folder, bundle)
+    bundle.samples = derive_samples(bundle, seed, negatives) if samples is None else samples
     for split, name in ((TRAIN, "training"), (TEST, "test")):
         labels = bundle.samples[bundle.samples[:, SPLIT] == split, LABEL]
         if not (labels == 0).any() or not (labels == 1).any():
@@ -253,7 +252,9 @@ def batches(groups, cost, random=None):
     order where `random` is given."""
     noise = random.random_sample(len(groups)) if random else np.zeros(len(groups))
     order = np.lexsort((noise, [g.length for g in groups]))
-    result, current, width = [], [], 0
+    result: list[list] = []
+    current: list = []
+    width = 0
     for index in order:
         group = groups[index]
         width = max(width, len(group.rows))

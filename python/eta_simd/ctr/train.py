@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from typing import Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 import numpy as np
 import torch
@@ -89,7 +89,7 @@ def fit(bundle, options, on_step=None):
     random = np.random.RandomState(options.seed)
     held = np.flatnonzero(bundle.samples[:, data.SPLIT] == data.VALIDATION)
     optimizer = torch.optim.Adam(model.parameters(), lr=options.rate)
-    report = {"epochs": [], "steps": 0}
+    report: dict[str, Any] = {"epochs": [], "steps": 0}
     best = None  # score, epoch, weights
     for epoch in range(options.epochs):
         entry = train_epoch(model, bundle, options, Epoch(epoch, report["steps"], random,

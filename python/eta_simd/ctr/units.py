@@ -8,7 +8,7 @@ before every training step and before use; what it sets has no gradient and is w
 that C++ finds the same positions.
 """
 import math
-from typing import List, Tuple
+from typing import Callable, List, Tuple
 
 import numpy as np
 import torch
@@ -295,7 +295,7 @@ class Mimn(Unit):
 
 def make_unit(options, categories, index, random):
     """The unit of options.model, or None for `none`; `index` is SIM soft's table."""
-    return {
+    makers: dict[str, Callable[[], nn.Module | None]] = {
         "none": lambda: None,
         "avg_pool": AvgPool,
         "full_attention": lambda: FullAttention(options),
@@ -306,4 +306,5 @@ def make_unit(options, categories, index, random):
         "sdim": lambda: Sdim(options, random),
         "reformer_lsh": lambda: ReformerLsh(options, random),
         "twin": lambda: Twin(options),
-    }[options.model]()
+    }
+    return makers[options.model]()

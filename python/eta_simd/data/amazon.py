@@ -39,8 +39,8 @@ def first_line(path):
 
 
 def set_of(path):
-    """Which data set a file is of: 2023 by its header, else 2014. Refuses what comes near one of the
-    published files, because it would be taken for another."""
+    """Which data set a file is of: 2023 by its header, else 2014. Refuses what comes near one of
+    the published files, because it would be taken for another."""
     line = first_line(path)
     if line == HEADER_2023:
         return "2023"
@@ -50,11 +50,11 @@ def set_of(path):
         raise BadInput(f"{path}:1: quoted fields (expected the file as it was published, without "
                        "quotes)")
     if line.replace(" ", "") == HEADER_2023 + ",history":
-        raise BadInput(f"{path}:1: a split with a column of histories (expected the file of ratings "
-                       f"only, with the header {HEADER_2023})")
+        raise BadInput(f"{path}:1: a split with a column of histories (expected the file of "
+                       f"ratings only, with the header {HEADER_2023})")
     if re.search("[a-z]", line):  # ids are digits and capitals, so this is a header
-        raise BadInput(f"{path}:1: unknown header \"{shown(line)}\" (expected {HEADER_2023}, or none "
-                       "for the sets of 2014 and 2018)")
+        raise BadInput(f"{path}:1: unknown header \"{shown(line)}\" (expected {HEADER_2023}, or "
+                       "none for the sets of 2014 and 2018)")
     return "2014"
 
 
@@ -87,6 +87,7 @@ def main(arguments):
     year = options.set or found
     importing.import_log(
         options, lambda: read_log(options.input, year),
-        made_by=f"scripts/import_amazon.py set={year}", name=f"amazon-{importing.stem(options.input)}",
+        made_by=f"scripts/import_amazon.py set={year}",
+        name=f"amazon-{importing.stem(options.input)}",
         source=f"Amazon review data {year}, McAuley Lab, UC San Diego",
         licence="none stated with the data: ask the publishers before passing it on")

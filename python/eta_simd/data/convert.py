@@ -167,8 +167,8 @@ def metric_of_output(options):
     info = read_json(path) if path.exists() else {}
     metric = info.get("metric", METRICS[0]) if isinstance(info, dict) else None
     if metric not in METRICS:
-        raise BadInput(f"{path}: made from a set of the metric '{shown(metric)}' (name with --metric "
-                       f"what the neighbours are by: {' or '.join(METRICS)})")
+        raise BadInput(f"{path}: made from a set of the metric '{shown(metric)}' (name with "
+                       f"--metric what the neighbours are by: {' or '.join(METRICS)})")
     return metric
 
 

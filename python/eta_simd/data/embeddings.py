@@ -29,12 +29,12 @@ import os
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
 
-import numpy as np  # pylint: disable=wrong-import-position
-import scipy.linalg  # pylint: disable=wrong-import-position
-import scipy.sparse  # pylint: disable=wrong-import-position
-import scipy.sparse.linalg  # pylint: disable=wrong-import-position
+import numpy as np
+import scipy.linalg
+import scipy.sparse
+import scipy.sparse.linalg
 
-from eta_simd.command import BadInput, progress  # pylint: disable=wrong-import-position
+from eta_simd.command import BadInput, progress
 
 KIND = "SVD of the regularised user-item matrix"  # for "made_by" of bundle.json
 BLOCK = 1 << 16  # rows at a time, so that no second table is needed

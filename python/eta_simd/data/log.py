@@ -242,7 +242,7 @@ class Log:
     """Histories of users and items numbered from 0, as a bundle has them."""
     offsets: np.ndarray  # int64 [users + 1]
     items: np.ndarray  # int32 [behaviours], oldest first
-    times: np.ndarray  # int64 [behaviours], seconds
+    times: "np.ndarray | None"  # int64 [behaviours], seconds
     num_items: int
     categories: "np.ndarray | None" = None  # int32 [items]
 

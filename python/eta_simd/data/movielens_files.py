@@ -30,8 +30,9 @@ def find(folder):
             for path in paths:
                 reading.check_file(path)
             return paths
-    raise BadInput(f"{folder}: not a MovieLens folder (expected {', '.join(r for r, _ in FORMS)} or "
-                   "one of them with .gz in it)")
+    forms = ", ".join(form for form, _ in FORMS)
+    raise BadInput(f"{folder}: not a MovieLens folder (expected {forms} or one of them with .gz in "
+                   "it)")
 
 
 def plain_name(path):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which times of behaviours can be right: from 1995, when the oldest of the data sets begins, to now.
+"""Which times of behaviours can be right: from 1995, when the oldest data set begins, to now.
 
 A time outside is a wrong unit, a wrong column or a damaged file, and none of these may pass as a
 history. Milliseconds taken for seconds lie tens of thousands of years ahead, seconds taken for

@@ -60,7 +60,7 @@ def read_vecs(path):
 def read_ragged(path):
     """Offsets and values of an ivecs file whose rows may differ in length."""
     data, offset, offsets = map_bytes(path), 0, [0]
-    parts = []
+    parts: list[bytes] = []
     while offset < len(data):
         length = row_length(data, offset, path, len(parts))
         values = data[offset + 4:offset + 4 + 4 * length].tobytes()
@@ -93,7 +93,7 @@ def read_hdf5(path):
     check_file(path)
     try:
         with h5py.File(path, "r") as file:
-            found = []
+            found: list = []
             for name in ("train", "test"):
                 if name == "test" and name not in file:
                     found.append(None)
@@ -112,7 +112,7 @@ def read_hdf5(path):
 
 
 def hdf5_metric(path):
-    """The distance that an ann-benchmarks file states, such as "angular"; "" where it states none."""
+    """The distance that an ann-benchmarks file states, such as "angular", or ""."""
     import h5py
 
     with h5py.File(path, "r") as file:

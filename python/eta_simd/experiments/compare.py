@@ -104,8 +104,9 @@ def compare_row(name, old, new):
         change, (low, high) = judge_runs(a, b)
     p = scipy.stats.mannwhitneyu(b, a, alternative="two-sided").pvalue
     verdict = verdict_of(change, low, high, p, min(len(a), len(b)))
-    return Comparison(name, float(np.median(a)), float(np.median(b)),
-                      *(float(np.exp(x)) for x in (change, low, high)), float(p), verdict, changed)
+    ratio, low, high = (float(np.exp(x)) for x in (change, low, high))
+    return Comparison(name, float(np.median(a)), float(np.median(b)), ratio, low, high, float(p),
+                      verdict, changed)
 
 
 def compare(old, new, pattern=""):

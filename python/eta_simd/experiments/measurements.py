@@ -28,7 +28,7 @@ def kernel_rows(run):
     context = run.get("context", {})
     place = f"{context.get('host_name')}, {context.get('num_cpus')} CPUs"
     units = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
-    rows = {}
+    rows: dict[str, Row] = {}
     for entry in run["benchmarks"]:
         if entry.get("run_type") == "aggregate":
             continue

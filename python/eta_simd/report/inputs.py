@@ -48,9 +48,11 @@ def need(holds, path, text):
 
 def choice_of(choice, path):
     """A choice of equal_recall.py, checked."""
-    for key, kind in (("data", str), ("cache", str), ("family", str), ("l", (int, float)),
-                      ("target", (int, float)), ("is_winner", bool)):
-        need(isinstance(choice[key], kind), path, f"{key} of a choice is '{shown(choice[key], 40)}'")
+    kinds = {"data": (str,), "cache": (str,), "family": (str,), "l": (int, float),
+             "target": (int, float), "is_winner": (bool,)}
+    for key, kind in kinds.items():
+        need(isinstance(choice[key], kind), path,
+             f"{key} of a choice is '{shown(choice[key], 40)}'")
     need(not choice["is_winner"] or isinstance(choice["method"], str) and
          number(choice, "ns_per_candidate", path) is not None, path, "a winner without its time")
     return choice

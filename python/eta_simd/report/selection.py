@@ -27,7 +27,7 @@ def setting_key(row):
 
 def groups(rows):
     """Rows by run and setting, those of one table together."""
-    found = {}
+    found: dict[tuple, list] = {}
     for row in rows:
         if row["recall_ties"] is not None:
             found.setdefault(setting_key(row), []).append(row)
@@ -37,8 +37,8 @@ def groups(rows):
 def main_group(rows):
     """The rows of the setting that a reader looks at first; None without rows.
 
-    It is the one with most families of methods, then with most methods, warm before cold. Sweeps and
-    the cells of equal_recall.sh come last, because they leave rivals out."""
+    It is the one with most families of methods, then with most methods, warm before cold. Sweeps
+    and the cells of equal_recall.sh come last, because they leave rivals out."""
     return max(groups(rows).values(), default=None, key=lambda part: (
         Path(part[0]["file"]).parent.name != "cells", not swept_axes(part[0]),
         len({family_of(row["method"]) for row in part}), len(part), part[0]["cache"] == "warm"))
@@ -72,11 +72,11 @@ def widest(rows, axis, others):
     equals of that which has most lines. Rows are not mixed unless they are of sweeps over the same
     axes, or of runs: where L is swept all histories of a row have one length, elsewhere they differ
     around their mean."""
-    found = {}
+    found: dict[tuple, list] = {}
     for row in rows:
         found.setdefault((swept_axes(row), *(row[key] for key in others)), []).append(row)
-    best = max(found.values(), default=[],
-               key=lambda part: (len({row[axis] for row in part}), len(part)))
+    best: list[dict] = max(found.values(), default=[], key=lambda part: (
+        len({row[axis] for row in part}), len(part)))
     return best if len({row[axis] for row in best}) > 1 else []
 
 

@@ -34,7 +34,7 @@ def joined(names):
 
 def winners_by_recall(rows):
     """Sentences on the fastest method for each of RECALLS; one for recalls with the same winner."""
-    by_winner = {}
+    by_winner: dict[str | None, tuple[dict | None, list[str]]] = {}
     for recall in RECALLS:
         fit = [row for row in rows if row["recall_ties"] >= recall]
         best = min(fit, key=lambda row: row["p50_us"], default=None)
@@ -60,7 +60,8 @@ def winners_by_latency(rows):
 
 def winners_at_equal_recall(choices):
     """One sentence on the tables of equal_recall.sh."""
-    wins, total = {}, 0
+    wins: dict[str, int] = {}
+    total = 0
     for choice in choices:
         if choice["is_winner"]:
             wins[choice["family"]] = wins.get(choice["family"], 0) + 1

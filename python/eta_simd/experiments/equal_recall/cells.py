@@ -64,7 +64,7 @@ class Cell:
         """Whether its files are there and come from the same arguments."""
         try:
             ran = read_json(self.json, "command_line")["command_line"]
-            return self.csv.exists() and ran[1 : 1 + len(self.arguments)] == self.arguments
+            return self.csv.exists() and ran[1:1 + len(self.arguments)] == self.arguments
         except (BadInput, TypeError):
             return False
 

@@ -54,7 +54,7 @@ def select(where, rows, targets):
 
 def group(choices, *keys):
     """Choices by the values of `keys`, in the order in which these appear."""
-    groups = {}
+    groups: dict[tuple, list[dict]] = {}
     for choice in choices:
         groups.setdefault(tuple(choice[k] for k in keys), []).append(choice)
     return groups

@@ -3,10 +3,10 @@
 import matplotlib
 
 matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402
+from matplotlib import pyplot
 
-from eta_simd.experiments.equal_recall.choices import group  # noqa: E402
-from eta_simd.experiments.equal_recall.families import FAMILIES  # noqa: E402
+from eta_simd.experiments.equal_recall.choices import group
+from eta_simd.experiments.equal_recall.families import FAMILIES
 
 # Colours that a colour-blind reader can tell apart, and a marker and a dash each for print.
 STYLES = {
@@ -39,7 +39,7 @@ def draw_panel(axes, choices):
                   markeredgecolor=colour if is_ring else "white",
                   markeredgewidth=1.2 if is_ring else 0.5)
     if missing:
-        names = ",\n".join(", ".join(missing[i : i + 2]) for i in range(0, len(missing), 2))
+        names = ",\n".join(", ".join(missing[i:i + 2]) for i in range(0, len(missing), 2))
         axes.text(0.97, 0.03, f"not reached:\n{names}", transform=axes.transAxes, fontsize=7.5,
                   ha="right", va="bottom", color="#555555")
 

@@ -83,7 +83,8 @@ def train_cell(options, cell):
     with tempfile.TemporaryDirectory(prefix=".cell-", dir=options.results) as folder:
         out = pathlib.Path(folder) / "model"
         options_of_python = ["-E"] if sys.flags.ignore_environment else []
-        command = [sys.executable, *options_of_python, str(SOURCE_TREE / "scripts" / "train_ctr.py"), "--bundle",
+        command = [sys.executable, *options_of_python,
+                   str(SOURCE_TREE / "scripts" / "train_ctr.py"), "--bundle",
                    str(getattr(options, cell.data)), "--model", cell.model, "--seed",
                    str(cell.seed), "--out", str(out), *arguments]
         done = subprocess.run(command, text=True, capture_output=True, check=False,
@@ -109,9 +110,9 @@ def train_all(options):
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         tasks = [pool.submit(train_cell, options, cell) for cell in cells]
         try:
-            for number, task in enumerate(concurrent.futures.as_completed(tasks)):
+            for done, task in enumerate(concurrent.futures.as_completed(tasks), start=1):
                 task.result()
-                progress(f"{number + 1} of {len(cells)} cells")
+                progress(f"{done} of {len(cells)} cells")
         finally:
             for task in tasks:
                 task.cancel()

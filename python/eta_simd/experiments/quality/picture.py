@@ -5,11 +5,11 @@ import math
 import matplotlib
 
 matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402
+from matplotlib import pyplot
 
-from eta_simd import files  # noqa: E402
-from eta_simd.experiments.quality.cells import BASE_BITS, BASE_K  # noqa: E402
-from eta_simd.experiments.quality.comparison import BASE  # noqa: E402
+from eta_simd import files
+from eta_simd.experiments.quality.cells import BASE_BITS, BASE_K
+from eta_simd.experiments.quality.comparison import BASE
 
 
 def draw_line(axis, rows, along, table):
@@ -48,7 +48,7 @@ def draw_sweep(path, sweep, tables):
                                    squeeze=False)
     for line, data in zip(axes, sets):
         for axis, along, other, fixed in ((line[0], "bits", "k", BASE_K),
-                                         (line[1], "k", "bits", BASE_BITS)):
+                                          (line[1], "k", "bits", BASE_BITS)):
             rows = sorted((r for r in sweep if r["data"] == data and r[other] == fixed),
                           key=lambda r: r[along])
             legend = draw_line(axis, rows, along, tables[data])

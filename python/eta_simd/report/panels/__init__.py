@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pictures of a report. Each is a function of the Results that returns a Panel or a list of
 them, or raises NoData."""
+from collections.abc import Callable
 from functools import partial
 
 import matplotlib
@@ -8,10 +9,11 @@ import matplotlib
 from eta_simd.report.panels import front, lines, machine, winners
 from eta_simd.report.panels.style import STYLE, NoData
 
-ALL = (front.recall_latency, front.recall_histogram, lines.recall_bits, lines.oversampling,
-       partial(lines.recall_along, lines.LENGTH), partial(lines.recall_along, lines.CANDIDATES),
-       partial(lines.latency_along, lines.LENGTH), partial(lines.latency_along, lines.CANDIDATES),
-       winners.winners, machine.limits, machine.threads)
+ALL: tuple[Callable, ...] = (
+    front.recall_latency, front.recall_histogram, lines.recall_bits, lines.oversampling,
+    partial(lines.recall_along, lines.LENGTH), partial(lines.recall_along, lines.CANDIDATES),
+    partial(lines.latency_along, lines.LENGTH), partial(lines.latency_along, lines.CANDIDATES),
+    winners.winners, machine.limits, machine.threads)
 
 
 def draw(results):

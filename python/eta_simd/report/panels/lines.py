@@ -57,7 +57,7 @@ def recall_lines(lines, label, columns=3):
 def recall_along(along, results):
     """Recall of each method that is not exact; a method looks as in latency_along."""
     rows = rows_along(along, [row for row in results.rows if row["recall"] is not None], "recall")
-    lines = []
+    lines: list[tuple] = []
     for index, method in enumerate(chosen_methods(rows)):
         points = first_at_each([row for row in rows if row["method"] == method], along.key,
                                "recall")
@@ -116,7 +116,7 @@ def oversampling(results):
         if found and row["recall"] is not None:
             rows.append({**row, "bits": int(found[1]), "step": found[2], "c": int(found[3] or 1)})
     rows = widest(rows, "c", ("data", "digest", "dim", "l_mean", "b", "k", "threads", "cache"))
-    lines = []
+    lines: list[tuple] = []
     for bits, step in sorted({(row["bits"], row["step"]) for row in rows if row["step"]}):
         points = first_at_each([row for row in rows if row["bits"] == bits and
                                 row["step"] in (step, None)], "c", "recall")

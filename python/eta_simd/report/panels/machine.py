@@ -18,7 +18,7 @@ def kernel_of(name):
 
 def limits(results):
     """Share of the hardware limit, a row per kernel and shape, a marker per SIMD target."""
-    shares = {}
+    shares: dict[tuple[str, str], list[float]] = {}
     for entry in results.kernels:
         if isinstance(entry.get("of_limit"), float) and entry["of_limit"] > 0:
             shares.setdefault(kernel_of(entry.get("run_name", entry["name"])), []).append(
@@ -27,11 +27,12 @@ def limits(results):
         raise NoData("share of the hardware limit (needs the JSON of kernel_bench)")
     kernels = list(dict.fromkeys(kernel for kernel, _ in shares))
     left_out = len(kernels) - MOST_KERNELS
-    seen, turn = {}, {}
+    seen: dict[str, int] = {}
+    turn: dict[str, int] = {}
     for kernel in kernels:  # some shapes of each, rather than all of the first
         kind = kernel.split(",")[0]
         turn[kernel] = seen[kind] = seen.get(kind, 0) + 1
-    kept = set(sorted(kernels, key=turn.get)[:MOST_KERNELS])
+    kept = set(sorted(kernels, key=lambda kernel: turn[kernel])[:MOST_KERNELS])
     kernels = [kernel for kernel in kernels if kernel in kept]
     targets = list(dict.fromkeys(target for _, target in shares))
     figure, axes = new_figure(1.3 + 0.27 * len(kernels))
@@ -39,8 +40,8 @@ def limits(results):
         places = [i for i, kernel in enumerate(kernels) if (kernel, target) in shares]
         values = [100 * statistics.median(shares[kernels[i], target]) for i in places]
         style = look(index)
-        places = [i + 0.16 * (index - (len(targets) - 1) / 2) for i in places]
-        axes.plot(values, places, linestyle="none", color=style["color"], marker=style["marker"],
+        heights = [i + 0.16 * (index - (len(targets) - 1) / 2) for i in places]
+        axes.plot(values, heights, linestyle="none", color=style["color"], marker=style["marker"],
                   markersize=4.5, label=target)
     axes.axvline(100, color=INK, linewidth=1, linestyle="--")
     axes.set_yticks(range(len(kernels)), kernels, fontsize=7)
@@ -62,10 +63,11 @@ def threads(results):
                row["least"], row["largest"]) for row in results.threads]
     rows = widest(results.rows, "threads", ("data", "dim", "l_mean", "b", "k", "cache"))
     for method in chosen_methods(rows):
-        part = {row["threads"]: row["candidates_per_s"] for row in rows if row["method"] == method}
-        one = part.get(1)
+        rates = {row["threads"]: row["candidates_per_s"] for row in rows
+                 if row["method"] == method}
+        one = rates.get(1)
         points += [(method, n, rate / one, rate / one, rate / one)
-                   for n, rate in sorted(part.items()) if one]
+                   for n, rate in sorted(rates.items()) if one]
     if not points:
         raise NoData("threads (needs scripts/thread_scaling.sh --csv, or results of several "
                      "threads)")

@@ -35,7 +35,7 @@ class Panel:
     name: str  # of the files
     title: str
     caption: str
-    figure: object
+    figure: Figure
     is_dense: bool = False  # needs the whole width of a printed page
 
 
@@ -80,7 +80,8 @@ def log_ticks(axis, low, high):
 
 def value_ticks(axis, values):
     """A logarithmic scale with ticks at `values`, rising, where there is room for the numbers."""
-    shown, room = [], (values[-1] / values[0]) ** 0.15
+    shown: list[float] = []
+    room = (values[-1] / values[0]) ** 0.15
     for value in values:
         if not shown or value >= room * shown[-1]:
             shown.append(value)

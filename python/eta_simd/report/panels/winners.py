@@ -9,13 +9,13 @@ from eta_simd.report.panels.style import NoData, Panel, look, new_figure
 
 def winners(results):
     """A panel for each data set and cache mode."""
-    parts = {}
+    parts: dict[tuple[str, str], list[dict]] = {}
     for choice in results.choices:
         parts.setdefault((choice["data"], choice["cache"]), []).append(choice)
     if not parts:
         raise NoData("winners at equal recall (needs scripts/equal_recall.sh)")
     families = list(dict.fromkeys(c["family"] for c in results.choices))
-    return [draw_winners(*key, part, families) for key, part in parts.items()]
+    return [draw_winners(data, cache, part, families) for (data, cache), part in parts.items()]
 
 
 def draw_winners(data, cache, choices, families):
@@ -30,7 +30,7 @@ def draw_winners(data, cache, choices, families):
         x, y = lengths.index(choice["l"]), recalls.index(choice["target"])
         colour = look(families.index(choice["family"]))["color"]
         axes.add_patch(Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, facecolor=colour,
-                                        alpha=0.18, edgecolor=colour, linewidth=1))
+                                 alpha=0.18, edgecolor=colour, linewidth=1))
         setting = choice["method"].removeprefix("eta_gather:").removeprefix("eta:")
         setting = "" if setting == choice["family"] else re.sub(r"\+rerank(_i8)?:", "+r", setting)
         value = choice["ns_per_candidate"]
