@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what the project needs, with apt (Debian 12, Ubuntu 24.04).
 #
-#   scripts/setup.sh [build] [data] [fetch] [format] [plot] [train] [arm] [cache] [clang]
+#   scripts/setup.sh [build] [data] [fetch] [format] [lint] [plot] [train] [arm] [cache] [clang]
 #                    [docs]
 #
 #   build   compiler, CMake and the libraries (also the baselines' and the tests')
 #   data    Python with NumPy, SciPy and h5py, for the importers
 #   fetch   what scripts/fetch_movielens.sh downloads and unpacks with
-#   format  the pinned clang-format, git, Python and shellcheck
+#   format  the pinned clang-format, git and Python
+#   lint    flake8, mypy and shellcheck, for scripts/lint.sh, and NumPy, whose types mypy reads
 #   plot    Python with Matplotlib, for pictures of results
 #   train   PyTorch, NumPy, SciPy and Matplotlib, for the CTR models (docs/models.md)
 #   arm     cross compiler, arm64 libraries and emulator for scripts/arm.sh; makes arm64 a foreign
@@ -25,7 +26,8 @@ BUILD=(g++ cmake ninja-build libhwy-dev libfaiss-dev libopenblas-dev libbenchmar
   libcli11-dev nlohmann-json3-dev pkgconf)
 DATA=(python3 python3-numpy python3-scipy python3-h5py)
 FETCH=(ca-certificates curl unzip)
-FORMAT=(clang-format-14 git python3 shellcheck)
+FORMAT=(clang-format-14 git python3)
+LINT=(flake8 git mypy python3 python3-numpy shellcheck)
 PLOT=(python3 python3-numpy python3-matplotlib)
 TRAIN=(python3 python3-numpy python3-scipy python3-matplotlib python3-torch)
 ARM=(cmake ninja-build g++-aarch64-linux-gnu qemu-user libhwy-dev:arm64 libgtest-dev:arm64
@@ -42,6 +44,7 @@ for purpose in "$@"; do
     data) needed+=("${DATA[@]}") ;;
     fetch) needed+=("${FETCH[@]}") ;;
     format) needed+=("${FORMAT[@]}") ;;
+    lint) needed+=("${LINT[@]}") ;;
     plot) needed+=("${PLOT[@]}") ;;
     train) needed+=("${TRAIN[@]}") ;;
     arm) needed+=("${ARM[@]}") ;;
