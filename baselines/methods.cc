@@ -83,18 +83,25 @@ using MakeFromCodes = std::unique_ptr<RefillableRetriever> (*)(std::string, cons
                                                                const Hyperplanes&, int threads);
 
 template <MakeFromCodes kMake>
-std::unique_ptr<Retriever> MakeCodeMethod(const Spec& spec) {
+std::unique_ptr<RefillableRetriever> MakeOfPlanes(const Spec& spec) {
   return kMake(spec.text, spec.items, PlaneSource(spec).get(), spec.options.threads);
 }
 
-using MakeReranker = std::unique_ptr<RefillableRetriever> (*)(std::string, const ItemTable&,
-                                                              const Hyperplanes&, size_t factor,
-                                                              int threads);
+template <MakeFromCodes kMake>
+std::unique_ptr<Retriever> MakeCodeMethod(const Spec& spec) {
+  return MakeOfPlanes<kMake>(spec);
+}
 
-template <MakeReranker kMake>
+// A method whose first value is BITS and whose second C, the shortlists made by what kFirst makes.
+using MakeFirst = std::unique_ptr<RefillableRetriever> (*)(const Spec& spec);
+using MakeReranker = std::unique_ptr<RefillableRetriever> (*)(std::string, const ItemTable&,
+                                                              std::unique_ptr<RefillableRetriever>,
+                                                              size_t factor);
+
+template <MakeFirst kFirst, MakeReranker kMake>
 std::unique_ptr<Retriever> MakeRerankMethod(const Spec& spec) {
   const size_t factor = ParseNumber(spec, 1, "C", kMaxRerankFactor);
-  return kMake(spec.text, spec.items, PlaneSource(spec).get(), factor, spec.options.threads);
+  return kMake(spec.text, spec.items, kFirst(spec), factor);
 }
 
 FaissBinaryMode ParseMode(const Spec& spec) {
@@ -137,9 +144,9 @@ constexpr Method kMethods[] = {
     {"scan_i8", "all inner products of embeddings quantised to int8", MakeScanI8},
     {"eta:BITS", "ETA: Hamming top-K of SimHash codes", MakeCodeMethod<MakeEtaRetriever>},
     {"eta:BITS+rerank:C", "the C*K nearest by Hamming distance, cut to K by inner product",
-     MakeRerankMethod<MakeEtaRerankRetriever>},
+     MakeRerankMethod<MakeOfPlanes<MakeEtaRetriever>, MakeRerankRetriever>},
     {"eta:BITS+rerank_i8:C", "the same with inner products of embeddings quantised to int8",
-     MakeRerankMethod<MakeEtaRerankI8Retriever>},
+     MakeRerankMethod<MakeOfPlanes<MakeEtaRetriever>, MakeRerankI8Retriever>},
     {"eta_gather:BITS", "as eta, but gathers the codes of a history for each request",
      MakeCodeMethod<MakeEtaGatherRetriever>},
     {"eta_asym:BITS", "ETA's codes, scored by the candidate's projections instead of its code",

@@ -45,6 +45,7 @@ class EtaAsymRetriever final : public CodeRetriever {
   size_t table_bytes() const override {
     return CodeRetriever::table_bytes() + weights_.values.size();
   }
+  size_t query_bytes() const override { return weights_.cols; }
 
  private:
   void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,

@@ -26,6 +26,7 @@ class ExactRetriever final : public RefillableRetriever {
   }
 
   size_t table_bytes() const override { return rows_.values.size() * sizeof(float); }
+  size_t query_bytes() const override { return rows_.cols * sizeof(float); }
 
   std::unique_ptr<RefillableHistory> NewHistory(size_t capacity) const override {
     return std::make_unique<FloatHistory>(capacity, rows_.cols);

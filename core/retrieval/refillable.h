@@ -54,6 +54,10 @@ class RefillableRetriever : public Retriever {
   std::unique_ptr<Scratch> NewScratchFor(const RequestLimits& limits) const;
   std::unique_ptr<Scratch> NewScratch() const override;
 
+  // Bytes of KernelScratch::queries that each candidate of a Retrieve takes. A method built on this
+  // one makes room for them (core/retrieval/rerank.h).
+  virtual size_t query_bytes() const { return 0; }
+
  protected:
   // As the constructor of Retriever.
   RefillableRetriever(std::string name, size_t num_items) : Retriever(std::move(name), num_items) {}

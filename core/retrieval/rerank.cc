@@ -4,9 +4,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/aligned.h"
 #include "core/base/check.h"
+#include "core/retrieval/eta.h"
 #include "core/retrieval/i8_items.h"
-#include "core/retrieval/internal/code_retriever.h"
 #include "simd/rerank.h"
 #include "simd/rerank_i8.h"
 
@@ -19,31 +20,36 @@ constexpr size_t kChunkEntries = 16384;
 constexpr size_t kMinChunk = 4;
 constexpr size_t kMaxChunk = 64;
 
-struct RerankHistory final : CodeHistory {
-  RerankHistory(size_t capacity, size_t code_bytes)
-      : CodeHistory(capacity, code_bytes), ids(capacity) {}
-  size_t bytes() const override { return CodeHistory::bytes() + length() * sizeof(int32_t); }
+struct RerankHistory final : RefillableHistory {
+  RerankHistory(size_t capacity, std::unique_ptr<RefillableHistory> first)
+      : RefillableHistory(capacity), first(std::move(first)), ids(capacity) {}
+  size_t bytes() const override { return first->bytes() + length() * sizeof(int32_t); }
 
+  std::unique_ptr<RefillableHistory> first;
   AlignedVector<int32_t> ids;
 };
 
 // What both have in common: all but how a shortlist is scored.
-class RerankRetriever : public CodeRetriever {
+class RerankRetriever : public RefillableRetriever {
  public:
-  RerankRetriever(std::string name, const ItemTable& items, const Hyperplanes& hyperplanes,
-                  size_t factor, int threads)
-      : CodeRetriever(std::move(name), items, hyperplanes, threads), factor_(factor) {}
+  RerankRetriever(std::string name, const ItemTable& items,
+                  std::unique_ptr<RefillableRetriever> first, size_t factor)
+      : RefillableRetriever(std::move(name), items.size()),
+        first_(std::move(first)),
+        factor_(factor) {}
 
-  size_t table_bytes() const override { return CodeRetriever::table_bytes() + row_bytes(); }
+  size_t bits() const override { return first_->bits(); }
+  size_t table_bytes() const override { return first_->table_bytes() + row_bytes(); }
 
   std::unique_ptr<RefillableHistory> NewHistory(size_t capacity) const override {
-    return std::make_unique<RerankHistory>(capacity, code_bytes());
+    return std::make_unique<RerankHistory>(capacity, first_->NewHistory(capacity));
   }
 
  protected:
   void DoRefill(RefillableHistory& history, std::span<const int32_t> items) const override {
-    CodeRetriever::DoRefill(history, items);
-    std::ranges::copy(items, dynamic_cast<RerankHistory&>(history).ids.begin());
+    auto& prepared = dynamic_cast<RerankHistory&>(history);
+    first_->Refill(*prepared.first, items);
+    std::ranges::copy(items, prepared.ids.begin());
   }
 
   void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
@@ -55,8 +61,9 @@ class RerankRetriever : public CodeRetriever {
     const size_t chunk = std::clamp(kChunkEntries / shortlist, kMinChunk, kMaxChunk);
     for (size_t b = 0; b < candidates.size(); b += chunk) {
       const size_t count = std::min(chunk, candidates.size() - b);
-      RetrieveChunk(prepared, candidates.subspan(b, count), shortlist, k, buffers,
-                    out.positions.data() + b * k);
+      RetrieveChunk(prepared, candidates.subspan(b, count), {.k = k, .shortlist = shortlist},
+                    buffers,
+                    {out.positions.subspan(b * k, count * k), out.counts.subspan(b, count)});
     }
     std::ranges::fill(out.counts, static_cast<int32_t>(std::min(k, n)));
   }
@@ -66,16 +73,23 @@ class RerankRetriever : public CodeRetriever {
   virtual void Score(size_t candidate, const int32_t* ids, size_t count, float* scores) const = 0;
 
  private:
-  void RetrieveChunk(const RerankHistory& history, std::span<const int32_t> candidates,
-                     size_t shortlist, size_t k, KernelScratch& buffers, int32_t* out) const {
+  struct Sizes {
+    size_t k;
+    size_t shortlist;
+  };
+
+  void RetrieveChunk(const RerankHistory& history, std::span<const int32_t> candidates, Sizes sizes,
+                     KernelScratch& buffers, RetrievedView out) const {
+    const auto [k, shortlist] = sizes;
     // As much as a chunk of any shorter shortlist takes as well, so that scratch made for the
     // largest request never grows.
     const size_t entries = std::max(kChunkEntries, kMinChunk * shortlist);
     auto* positions = buffers.shortlists.Get<int32_t>(entries);
     auto* scores = buffers.scores.Get<float>(entries + kMaxChunk * simd::kBlockRows);
     auto* ids = buffers.ids.Get<int32_t>(shortlist);
-    buffers.queries.Get<uint8_t>(kMaxChunk * code_bytes());
-    HammingTopK(history.view(), candidates, shortlist, buffers, positions);
+    buffers.queries.Get<uint8_t>(kMaxChunk * first_->query_bytes());
+    RetrieveWith(*first_, *history.first, candidates, shortlist, buffers,
+                 {{positions, candidates.size() * shortlist}, out.counts});
 
     const size_t score_stride = simd::PaddedRows(shortlist);
     for (size_t b = 0; b < candidates.size(); ++b) {
@@ -85,17 +99,18 @@ class RerankRetriever : public CodeRetriever {
     }
     void* work = buffers.kernel.Get<uint8_t>(simd::RerankTopKScratchBytes(shortlist));
     simd::RerankTopK({positions, shortlist, scores, score_stride, shortlist, candidates.size()},
-                     {k}, work, {out});
+                     {k}, work, {out.positions.data()});
   }
 
+  std::unique_ptr<RefillableRetriever> first_;
   size_t factor_;
 };
 
 class FloatRerankRetriever final : public RerankRetriever {
  public:
-  FloatRerankRetriever(std::string name, const ItemTable& items, const Hyperplanes& hyperplanes,
-                       size_t factor, int threads)
-      : RerankRetriever(std::move(name), items, hyperplanes, factor, threads), items_(items) {}
+  FloatRerankRetriever(std::string name, const ItemTable& items,
+                       std::unique_ptr<RefillableRetriever> first, size_t factor)
+      : RerankRetriever(std::move(name), items, std::move(first), factor), items_(items) {}
 
  private:
   size_t row_bytes() const override { return items_.embeddings.values.size() * sizeof(float); }
@@ -108,9 +123,9 @@ class FloatRerankRetriever final : public RerankRetriever {
 
 class I8RerankRetriever final : public RerankRetriever {
  public:
-  I8RerankRetriever(std::string name, const ItemTable& items, const Hyperplanes& hyperplanes,
-                    size_t factor, int threads)
-      : RerankRetriever(std::move(name), items, hyperplanes, factor, threads), items_(items) {}
+  I8RerankRetriever(std::string name, const ItemTable& items,
+                    std::unique_ptr<RefillableRetriever> first, size_t factor)
+      : RerankRetriever(std::move(name), items, std::move(first), factor), items_(items) {}
 
  private:
   size_t row_bytes() const override { return items_.bytes(); }
@@ -122,28 +137,44 @@ class I8RerankRetriever final : public RerankRetriever {
   const I8Items items_;
 };
 
-void RequireFactor(size_t factor) {
+template <class Reranker>
+std::unique_ptr<RefillableRetriever> Make(std::string name, const ItemTable& items,
+                                          std::unique_ptr<RefillableRetriever> first,
+                                          size_t factor) {
   Require(factor >= 1 && factor <= kMaxRerankFactor, "rerank factor must be from 1 to ",
           kMaxRerankFactor, ", not ", factor);
+  Require(first != nullptr, "rerank: no retriever of the shortlist");
+  return std::make_unique<Reranker>(std::move(name), items, std::move(first), factor);
 }
 
 }  // namespace
+
+std::unique_ptr<RefillableRetriever> MakeRerankRetriever(std::string name, const ItemTable& items,
+                                                         std::unique_ptr<RefillableRetriever> first,
+                                                         size_t factor) {
+  return Make<FloatRerankRetriever>(std::move(name), items, std::move(first), factor);
+}
+
+std::unique_ptr<RefillableRetriever> MakeRerankI8Retriever(
+    std::string name, const ItemTable& items, std::unique_ptr<RefillableRetriever> first,
+    size_t factor) {
+  return Make<I8RerankRetriever>(std::move(name), items, std::move(first), factor);
+}
 
 std::unique_ptr<RefillableRetriever> MakeEtaRerankRetriever(std::string name,
                                                             const ItemTable& items,
                                                             const Hyperplanes& hyperplanes,
                                                             size_t factor, int threads) {
-  RequireFactor(factor);
-  return std::make_unique<FloatRerankRetriever>(std::move(name), items, hyperplanes, factor,
-                                                threads);
+  auto first = MakeEtaRetriever(name, items, hyperplanes, threads);
+  return MakeRerankRetriever(std::move(name), items, std::move(first), factor);
 }
 
 std::unique_ptr<RefillableRetriever> MakeEtaRerankI8Retriever(std::string name,
                                                               const ItemTable& items,
                                                               const Hyperplanes& hyperplanes,
                                                               size_t factor, int threads) {
-  RequireFactor(factor);
-  return std::make_unique<I8RerankRetriever>(std::move(name), items, hyperplanes, factor, threads);
+  auto first = MakeEtaRetriever(name, items, hyperplanes, threads);
+  return MakeRerankI8Retriever(std::move(name), items, std::move(first), factor);
 }
 
 }  // namespace eta

@@ -84,6 +84,13 @@ class Retriever {
   // Arguments are checked and positions are filled with -1, counts with 0.
   virtual void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates,
                           size_t k, Scratch& scratch, RetrievedView out) const = 0;
+  // For a method that is built on another: what its DoRetrieve does, under the same conditions
+  // except that `out` may hold anything. The history is not empty.
+  static void RetrieveWith(const Retriever& other, const PreparedHistory& history,
+                           std::span<const int32_t> candidates, size_t k, Scratch& scratch,
+                           RetrievedView out) {
+    other.DoRetrieve(history, candidates, k, scratch, out);
+  }
 
  private:
   std::string name_;

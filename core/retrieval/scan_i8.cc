@@ -54,6 +54,8 @@ class ScanI8Retriever final : public RefillableRetriever {
     return std::make_unique<I8History>(capacity, keys_.width);
   }
 
+  size_t query_bytes() const override { return keys_.width; }
+
  private:
   void DoRefill(RefillableHistory& history, std::span<const int32_t> items) const override {
     auto& prepared = dynamic_cast<I8History&>(history);

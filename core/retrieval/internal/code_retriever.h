@@ -40,6 +40,7 @@ class CodeRetriever : public RefillableRetriever {
   size_t bits() const override { return bits_; }
   size_t table_bytes() const override { return codes_.count * code_bytes(); }
   std::unique_ptr<RefillableHistory> NewHistory(size_t capacity) const override;
+  size_t query_bytes() const override { return code_bytes(); }
 
  protected:
   void DoRefill(RefillableHistory& history, std::span<const int32_t> items) const override;
