@@ -9,9 +9,9 @@
 #   --build DIR  where to build, default build/release
 #
 # Prints a line for each target: name, target, measured, reached or not. Exit code 1 if one is not.
-# Most targets are defined for AVX-512 with VPOPCNTDQ: on another machine their lines show its best
-# instruction set, and decide nothing. Both sides of a ratio run in turn in one process, and the
-# fastest of many times counts; a quiet machine is still needed.
+# Most targets are defined for AVX-512 with BITALG, VBMI2 and VNNI: on another machine their lines
+# show its best instruction set, and decide nothing. Both sides of a ratio run in turn in one process,
+# and the fastest of many times counts; a quiet machine is still needed.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 quick=

@@ -15,6 +15,17 @@ namespace eta::simd::HWY_NAMESPACE {
 
 int64_t ThisTarget() { return HWY_TARGET; }
 
+Capabilities ThisTargetsCapabilities() {
+  Capabilities c;
+  c.fma = HWY_NATIVE_FMA != 0;
+  c.avx2 = ETA_SIMD_HAS_WIDE_VECTORS;
+  c.avx512 = ETA_SIMD_HAS_MASK_REGISTERS;
+  c.byte_popcount = ETA_SIMD_HAS_BYTE_POPCOUNT;
+  c.vbmi2 = ETA_SIMD_HAS_BYTE_COMPRESS;
+  c.vnni = ETA_SIMD_HAS_VNNI;
+  return c;
+}
+
 }  // namespace eta::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -22,6 +33,7 @@ HWY_AFTER_NAMESPACE();
 namespace eta::simd {
 
 HWY_EXPORT(ThisTarget);
+HWY_EXPORT(ThisTargetsCapabilities);
 
 int64_t CompiledTargets() { return HWY_TARGETS; }
 
@@ -34,6 +46,8 @@ int64_t SupportedTargets() {
 const char* TargetName(int64_t target) { return hwy::TargetName(target); }
 
 int64_t ActiveTarget() { return HWY_DYNAMIC_DISPATCH(ThisTarget)(); }
+
+Capabilities ActiveCapabilities() { return HWY_DYNAMIC_DISPATCH(ThisTargetsCapabilities)(); }
 
 bool ForceTarget(const char* name) {
   const int64_t supported = SupportedTargets();

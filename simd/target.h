@@ -15,6 +15,20 @@ int64_t SupportedTargets();
 // The targets compiled into this library, supported by this CPU or not, as a set of bits.
 int64_t CompiledTargets();
 
+// What instructions a target has. Ask for these, not for a target by name: later Highway versions
+// have supersets of a target under other names (AVX3_ZEN4 and AVX3_SPR are more than AVX3_DL).
+struct Capabilities {
+  bool fma;     // fused multiply-add; else it is emulated exactly, which is many times slower
+  bool avx2;    // x86: vectors of 32 bytes
+  bool avx512;  // x86: vectors of 64 bytes and mask registers (F, BW, CD, DQ, VL)
+  bool byte_popcount;  // one instruction counts the bits of each byte (AVX-512 BITALG, Arm)
+  bool vbmi2;          // AVX-512: bytes are compressed
+  bool vnni;           // AVX-512: products of bytes are summed
+};
+
+// Those of the target whose code the kernels run now.
+Capabilities ActiveCapabilities();
+
 // Name of one target, such as "AVX3_DL"; "Unknown" for anything else. The string is static.
 const char* TargetName(int64_t target);
 

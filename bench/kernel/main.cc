@@ -118,6 +118,7 @@ int main(int argc, char** argv) {
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
     benchmark::AddCustomContext("simd_target", target);
+    benchmark::AddCustomContext("simd_capabilities", eta::CapabilityNames());
     benchmark::AddCustomContext("faiss", eta::FaissBuild());
     benchmark::AddCustomContext("compiler", __VERSION__);
     eta::bench::RegisterLimits();

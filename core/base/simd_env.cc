@@ -2,6 +2,7 @@
 #include "core/base/simd_env.h"
 
 #include <cstdlib>
+#include <utility>
 
 #include "core/base/check.h"
 #include "simd/target.h"
@@ -16,6 +17,19 @@ void ForceTargetOrThrow(const std::string& name) {
   }
   Require(false, "SIMD target '", name,
           "' is not among those built in and supported here: ", known);
+}
+
+std::string CapabilityNames() {
+  const simd::Capabilities c = simd::ActiveCapabilities();
+  const std::pair<const char*, bool> capabilities[] = {
+      {"fma", c.fma},       {"avx2", c.avx2},
+      {"avx512", c.avx512}, {"byte_popcount", c.byte_popcount},
+      {"vbmi2", c.vbmi2},   {"vnni", c.vnni}};
+  std::string names;
+  for (const auto& [name, is_there] : capabilities) {
+    if (is_there) names += Cat(names.empty() ? "" : " ", name);
+  }
+  return names;
 }
 
 std::string ApplyTargetFromEnvironment() {

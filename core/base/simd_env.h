@@ -11,6 +11,10 @@ namespace eta {
 // targets there are, when it names none of them. Call before threads run kernels.
 std::string ApplyTargetFromEnvironment();
 
+// What instructions the active target has, as the names of simd::Capabilities' members, separated
+// by blanks: "fma avx2".
+std::string CapabilityNames();
+
 // Forces the target that `name` names, such as the value of a flag. Throws as above.
 void ForceTargetOrThrow(const std::string& name);
 

@@ -52,6 +52,9 @@
 #define ETA_SIMD_HAS_BYTE_COMPRESS (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL)
 // AVX-512 VNNI: four products of bytes are added to a 32-bit lane by one instruction.
 #define ETA_SIMD_HAS_VNNI (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL)
+// AVX-512 BITALG, NEON, SVE: one instruction counts the bits of each byte.
+#define ETA_SIMD_HAS_BYTE_POPCOUNT \
+  ((HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL) || (HWY_ARCH_ARM && !ETA_SIMD_IS_EMULATED))
 // BMI2: bits of a word are scattered to set bits of another (PDEP).
 #define ETA_SIMD_HAS_BIT_SCATTER (HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX2)
 // AVX2: vectors of 32 bytes, and 32-bit lanes permuted across them.

@@ -11,6 +11,9 @@ SHAPES = [(64, 1024, 64), (64, 16384, 64), (256, 1024, 64), (256, 16384, 64), (1
           (1024, 100000, 100)]
 
 
+BEST = "fma avx2 avx512 byte_popcount vbmi2 vnni"
+
+
 def good_kernels(target):
     rows = {}
     for bits, length, k in SHAPES:
@@ -37,9 +40,10 @@ class TargetsTest(support.FolderTest):
         path.write_text(text, encoding="utf-8")
         return path
 
-    def run_script(self, rows, target="AVX3_DL", faiss_us="26.0", recall="0.96", threads="1.95"):
+    def run_script(self, rows, target="AVX3_DL", capabilities=BEST, faiss_us="26.0", recall="0.96", threads="1.95"):
         kernels = self.write("kernels.json", json.dumps({
-            "context": {"simd_target": target, "faiss": "1.7.3"},
+            "context": {"simd_target": target, "simd_capabilities": capabilities,
+                        "faiss": "1.7.3"},
             "benchmarks": [{"name": name, **row} for name, row in rows.items()]}))
         times = self.write("threads.txt", f"(a) users eta:64 {threads}x 1.9 to 2.0\n"
                            f"(b) one request eta:64 {threads}x 1.9 to 2.0\n")
@@ -96,11 +100,28 @@ class TargetsTest(support.FolderTest):
     def test_another_instruction_set_decides_nothing_but_its_own(self):
         rows = good_kernels("AVX2")
         rows["hamming_topk_any/bits:64/L:1024/K:64/AVX2"]["x_distances"] = 9.0
-        result = self.run_script(rows, target="AVX2")
-        self.assertEqual(result.stdout.count("undecided: on AVX2"), 18)
+        result = self.run_script(rows, target="AVX2", capabilities="fma avx2")
+        self.assertEqual(result.stdout.count(
+            "undecided: on AVX2, for want of avx512, byte_popcount, vbmi2, vnni"), 18)
         self.assertEqual(result.returncode, 0)
         rows["hamming_topk_sorted/bits:64/L:1024/K:64/AVX2"]["x_faiss"] = 13.0
-        self.assertEqual(self.run_script(rows, target="AVX2").returncode, 1)
+        self.assertEqual(
+            self.run_script(rows, target="AVX2", capabilities="fma avx2").returncode, 1)
+
+    def test_a_superset_under_another_name_decides(self):
+        for target in ("AVX3_ZEN4", "AVX3_SPR", "AVX10_2"):
+            rows = good_kernels(target)
+            result = self.run_script(rows, target=target)
+            self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+            self.assertIn("0 not reached, 0 undecided", result.stdout)
+            rows[f"hamming_topk_any/bits:64/L:1024/K:64/{target}"]["x_distances"] = 9.0
+            self.assertEqual(self.run_script(rows, target=target).returncode, 1)
+            result = self.run_script(rows, target=target, capabilities=BEST + " amx")
+            self.assertEqual(result.returncode, 1)
+
+    def test_one_missing_capability_is_named(self):
+        result = self.run_script(good_kernels("AVX3_DL"), capabilities="avx512 vbmi2 vnni")
+        self.assertEqual(result.stdout.count("for want of byte_popcount"), 18)
 
     def test_numbers_of_another_locale_are_refused(self):
         rows = good_kernels("AVX3_DL")

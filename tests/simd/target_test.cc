@@ -102,6 +102,29 @@ TEST_F(TargetChoiceTest, TheListHoldsEachSupportedTargetOnce) {
   EXPECT_STREQ(simd::TargetName(0), "Unknown");
 }
 
+// What a better target lacks, a lesser one lacks too: better ones have smaller numbers.
+TEST_F(TargetChoiceTest, CapabilitiesGrowWithTheTarget) {
+  const auto members = [](const simd::Capabilities& c) {
+    return std::vector<bool>{c.fma, c.avx2, c.avx512, c.byte_popcount, c.vbmi2, c.vnni};
+  };
+  std::vector<bool> better(6, true);
+  for (const int64_t target : SupportedTargetList()) {  // best first
+    ASSERT_TRUE(simd::ForceTarget(simd::TargetName(target)));
+    const std::vector<bool> now = members(simd::ActiveCapabilities());
+    for (size_t i = 0; i < now.size(); ++i) {
+      EXPECT_LE(now[i], better[i]) << simd::TargetName(target);
+    }
+    better = now;
+    const std::string name = simd::TargetName(target);
+    const std::string expected = name == "EMU128" || name == "SSE4" ? ""
+                                 : name == "AVX2"                   ? "fma avx2"
+                                 : name == "AVX3"                   ? "fma avx2 avx512"
+                                 : name == "AVX3_DL" ? "fma avx2 avx512 byte_popcount vbmi2 vnni"
+                                                     : CapabilityNames();
+    EXPECT_EQ(CapabilityNames(), expected) << name;
+  }
+}
+
 TEST_F(TargetChoiceTest, EachSupportedTargetCanBeForcedAndLeft) {
   for (const int64_t target : SupportedTargetList()) {
     ASSERT_TRUE(simd::ForceTarget(simd::TargetName(target))) << simd::TargetName(target);
