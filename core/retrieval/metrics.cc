@@ -57,10 +57,12 @@ double SoftmaxWeights(std::span<const float> scores, size_t dim, std::vector<dou
   return total;
 }
 
-// Share of `total` that lies on the returned positions.
-std::optional<double> Share(std::span<const int32_t> returned, std::span<const double> weights,
+// Share of `total` that lies on the returned positions, which it sorts: methods return a set in an
+// order that depends on the SIMD target, and another order would round the sum differently.
+std::optional<double> Share(std::span<int32_t> returned, std::span<const double> weights,
                             double total) {
   if (total == 0) return std::nullopt;
+  std::ranges::sort(returned);
   double sum = 0;
   for (const int32_t position : returned) sum += weights[static_cast<size_t>(position)];
   return std::min(sum / total, 1.0);  // the two sums round differently
@@ -124,7 +126,8 @@ std::optional<double> AttentionMass(std::span<const int32_t> returned,
   Flags(returned, scores.size(), "returned");
   std::vector<double> weights;
   const double total = SoftmaxWeights(scores, dim, weights);
-  return Share(returned, weights, total);
+  std::vector<int32_t> positions(returned.begin(), returned.end());
+  return Share(positions, weights, total);
 }
 
 Judge::Judge(size_t k, size_t dim) : k_(k), dim_(dim) {
@@ -182,11 +185,12 @@ void Judge::RequireDistinct(std::span<const int32_t> returned) {
 std::optional<Quality> Judge::Rate(std::span<const int32_t> returned) {
   RequireDistinct(returned);
   if (scores_.empty()) return std::nullopt;
+  returned_.assign(returned.begin(), returned.end());
   const auto hits = std::ranges::count_if(
       returned, [&](int32_t position) { return is_top_[static_cast<size_t>(position)] != 0; });
   return Quality{static_cast<double>(hits) / static_cast<double>(top_.size()),
                  TieAwareShare(returned, scores_, kth_, top_.size()),
-                 Share(returned, weights_, total_weight_)};
+                 Share(returned_, weights_, total_weight_)};
 }
 
 }  // namespace eta

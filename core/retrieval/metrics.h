@@ -41,7 +41,8 @@ std::optional<double> RecallTieAware(std::span<const int32_t> returned,
                                      std::span<const float> scores, size_t k);
 
 // Attention mass: the share of the weight of softmax(scores / sqrt(dim)) over all n behaviours that
-// falls on the returned ones, summed in double after subtracting the largest score. A NaN score
+// falls on the returned ones, summed in double after subtracting the largest score, in the order of
+// the positions: the same bits in whatever order they are returned. A NaN score
 // weighs 0. Where scores are +infinity these share all weight evenly.
 // Nothing when n = 0 or no behaviour has any weight. Throws std::invalid_argument when dim is 0, or
 // when a returned position lies outside [0, n) or occurs twice.
@@ -78,9 +79,10 @@ class Judge {
 
   size_t k_;
   size_t dim_;
-  std::vector<float> scores_;    // NaN replaced by -infinity
-  std::vector<double> weights_;  // softmax numerators
-  std::vector<int32_t> order_;   // scratch of the selection
+  std::vector<float> scores_;      // NaN replaced by -infinity
+  std::vector<double> weights_;    // softmax numerators
+  std::vector<int32_t> order_;     // scratch of the selection
+  std::vector<int32_t> returned_;  // scratch of Rate
   std::vector<int32_t> top_;
   std::vector<uint8_t> is_top_;   // one flag per position
   std::vector<uint8_t> is_seen_;  // all 0 between calls

@@ -126,6 +126,25 @@ TEST(AttentionMass, IsTheSoftmaxShare) {
   EXPECT_DOUBLE_EQ(*AttentionMass(Positions{}, scores, 4), 0);
 }
 
+// SIMD targets return the same set in different orders, and compare.py asks for equal bits.
+TEST(AttentionMass, DoesNotDependOnTheOrderOfWhatIsReturned) {
+  Random random(3);
+  Scores scores(300);
+  for (float& score : scores) score = static_cast<float>(random.Normal());
+  Positions returned(200);
+  std::iota(returned.begin(), returned.end(), 50);
+  const double mass = *AttentionMass(returned, scores, 4);
+  Judge judge(200, 4);
+  judge.SetScores(scores);
+  for (int round = 0; round < 20; ++round) {
+    for (size_t i = returned.size(); i > 1; --i) {
+      std::swap(returned[i - 1], returned[random.Below(static_cast<uint32_t>(i))]);
+    }
+    EXPECT_EQ(*AttentionMass(returned, scores, 4), mass);
+    EXPECT_EQ(*judge.Rate(returned)->attention_mass, mass);
+  }
+}
+
 TEST(AttentionMass, DoesNotOverflow) {
   const Scores scores{1e30f, 1e30f, -1e30f};
   EXPECT_DOUBLE_EQ(*AttentionMass(Positions{0}, scores, 1), 0.5);
