@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/data/bundle.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -12,6 +13,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/files.h"
 #include "core/base/staged_folder.h"
 #include "core/data/limits.h"
 #include "core/data/npy.h"
@@ -76,14 +78,12 @@ Counts CountsOf(const Bundle& bundle) {
 }
 
 Json ReadJson(const fs::path& file) {
-  std::error_code error;
-  const auto bytes = fs::is_regular_file(file, error) ? fs::file_size(file, error) : 0;
-  if (error || bytes == 0 || bytes > kMaxDescriptionBytes) {
+  const uint64_t bytes = RegularFileSize(file);
+  if (bytes == 0 || bytes > kMaxDescriptionBytes) {
     throw DataError(Cat(file.string(), ": cannot be read (expected a file of 1 to ",
-                        kMaxDescriptionBytes, " bytes, found ",
-                        bytes > 0 ? Cat(bytes, " bytes") : "none or an empty one", ")"));
+                        kMaxDescriptionBytes, " bytes, found ", bytes, " bytes)"));
   }
-  std::ifstream in(file, std::ios::binary);
+  std::ifstream in = OpenRegularFile(file);
   Json json = Json::parse(in, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) {
     throw DataError(Cat(file.string(), ": malformed (expected a JSON object, found ",
@@ -184,6 +184,18 @@ void ValidateItems(const ItemTable& items) {
   }
 }
 
+// Histories are oldest first, which all that is called recent rests on.
+void ValidateTimes(const Histories& histories) {
+  for (size_t user = 0; user < histories.users(); ++user) {
+    const auto begin = histories.times.begin() + histories.offsets[user];
+    const auto end = histories.times.begin() + histories.offsets[user + 1];
+    const auto back = std::is_sorted_until(begin, end);
+    if (back == end) continue;
+    Require(false, "history_times runs backwards: user ", user, ", position ", back - begin, ": ",
+            *back, " comes after ", *(back - 1), " (expected the oldest behaviour first)");
+  }
+}
+
 void ValidateHyperplanes(const Matrix<float>& matrix, size_t dim) {
   Require(matrix.values.size() == matrix.rows * matrix.cols, "hyperplanes of ", matrix.rows, " x ",
           matrix.cols, " holds ", matrix.values.size(), " values");
@@ -242,9 +254,9 @@ class Digest {
 
 Bundle ReadBundle(const fs::path& folder) {
   std::error_code error;
+  if (!IsPresent(folder)) throw DataError(Cat(folder.string(), ": does not exist"));
   if (!fs::is_directory(folder, error)) {
-    throw DataError(Cat(folder.string(), ": cannot be read (expected a folder, found ",
-                        IsPresent(folder) ? "something else" : "nothing", ")"));
+    throw DataError(Cat(folder.string(), ": cannot be read (expected a folder of a bundle)"));
   }
   Bundle bundle;
   bundle.items.embeddings = ReadNpyMatrix<float>(folder / kItemEmbeddings);
@@ -281,6 +293,7 @@ void ValidateBundle(const Bundle& bundle) {
   const size_t times = bundle.histories.times.size();
   Require(times == 0 || times == behaviours, "history_times has ", times, " entries (expected ",
           behaviours, ", one per behaviour)");
+  if (times > 0) ValidateTimes(bundle.histories);
   if (bundle.candidates) {
     ValidateItemLists(*bundle.candidates, bundle.items.size(), "candidates");
     Require(bundle.candidates->users() == bundle.histories.users(), "candidates_offsets has ",

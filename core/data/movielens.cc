@@ -2,7 +2,6 @@
 #include "core/data/movielens.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <fstream>
@@ -16,6 +15,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/files.h"
 
 namespace eta {
 namespace {
@@ -291,27 +291,18 @@ void SetCategories(const Genres& genres, MovielensLog& log) {
   }
 }
 
-std::ifstream Open(const fs::path& file) {
-  std::error_code error;
-  if (fs::is_directory(file, error)) {
-    throw DataError(Cat(file.string(), ": cannot be read (expected a file, found a folder)"));
-  }
-  std::ifstream in(file, std::ios::binary);
-  if (!in) throw DataError(Cat(file.string(), ": cannot be opened: ", std::strerror(errno)));
-  return in;
-}
-
 }  // namespace
 
 MovielensLog ReadMovielens(const fs::path& folder) {
   std::error_code error;
+  if (!fs::exists(folder, error)) throw DataError(Cat(folder.string(), ": does not exist"));
   const bool csv = fs::exists(folder / "ratings.csv", error);
   if (!csv && !fs::exists(folder / "ratings.dat", error)) {
     throw DataError(Cat(folder.string(), ": not a MovieLens folder (expected ratings.csv or ",
                         "ratings.dat in it, found neither)"));
   }
-  std::ifstream ratings = Open(folder / (csv ? "ratings.csv" : "ratings.dat"));
-  std::ifstream movies = Open(folder / (csv ? "movies.csv" : "movies.dat"));
+  std::ifstream ratings = OpenRegularFile(folder / (csv ? "ratings.csv" : "ratings.dat"));
+  std::ifstream movies = OpenRegularFile(folder / (csv ? "movies.csv" : "movies.dat"));
   return ParseMovielens(ratings, movies, csv ? MovielensFormat::kCsv : MovielensFormat::kDat,
                         folder);
 }

@@ -9,9 +9,9 @@
 #include <fstream>
 #include <new>
 #include <string>
-#include <system_error>
 
 #include "core/base/check.h"
+#include "core/base/files.h"
 #include "core/data/internal/npy_header.h"
 
 namespace eta {
@@ -64,25 +64,11 @@ void ReadExactly(std::istream& in, void* out, size_t bytes, std::string_view fil
   }
 }
 
-uint64_t RegularFileSize(const std::filesystem::path& file) {
-  std::error_code error;
-  const auto status = std::filesystem::status(file, error);
-  if (!std::filesystem::exists(status))
-    ThrowNpyError(file.string(), "cannot be opened", "none", "a file");
-  if (!std::filesystem::is_regular_file(status)) {
-    ThrowNpyError(file.string(), "cannot be read", "something else", "a regular file");
-  }
-  const uint64_t size = std::filesystem::file_size(file, error);
-  if (error) ThrowNpyError(file.string(), "cannot be read", error.message(), "a readable file");
-  return size;
-}
-
 template <class T, class Container>
 NpyLayout ReadInto(const std::filesystem::path& path, size_t rank, Container& values) {
   const std::string file = path.string();
   const uint64_t size = RegularFileSize(path);
-  std::ifstream in(path, std::ios::binary);
-  if (!in) ThrowNpyError(file, "cannot be opened", std::strerror(errno), "a readable file");
+  std::ifstream in = OpenRegularFile(path);
   std::vector<std::byte> prefix(std::min<uint64_t>(size, kMaxNpyPreamble + kMaxNpyHeader));
   ReadExactly(in, prefix.data(), prefix.size(), file);
   const NpyLayout layout = ParseNpyHeader(prefix, size, file, {kDescr<T>, sizeof(T), rank});

@@ -68,8 +68,10 @@ TEST_F(RetrievalBench, CutsHistories) {
 
 TEST_F(RetrievalBench, AsksUsersWhoHaveSomethingToChooseFrom) {
   // Four users of 10 behaviours, one of 260 and one of 300.
-  const std::string bundle =
-      MakeBundle([](Bundle& b) { b.histories.offsets = {0, 10, 20, 30, 40, 300, 600}; });
+  const std::string bundle = MakeBundle([](Bundle& b) {
+    b.histories.offsets = {0, 10, 20, 30, 40, 300, 600};
+    b.histories.times.clear();
+  });
   const auto path = folder_ / "run.json";
   const std::string arguments =
       Cat("--data ", bundle, " --held-out 0 --k 20 --b 20 --repeats 1 --methods exact,recent ",

@@ -2,6 +2,7 @@
 #include "core/data/bundle.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cmath>
 #include <filesystem>
@@ -30,7 +31,7 @@ Bundle FullBundle() {
   bundle.items.categories = {0, 1, 1, 0, 9};
   bundle.histories.offsets = {0, 4, 4, 6};
   bundle.histories.items = {4, 0, 0, 2, 1, 3};
-  bundle.histories.times = {10, 20, 15, 40, -5, 60};  // order is the writer's affair
+  bundle.histories.times = {10, 20, 20, 40, -5, 60};
   bundle.candidates = ItemLists{.offsets = {0, 1, 2, 2}, .items = {3, 4}};
   bundle.hyperplanes = Matrix<float>(3, 2);
   bundle.hyperplanes->values = {1, -1, 0.5f, 2, 0, 3};
@@ -117,14 +118,14 @@ TEST_F(BundleTest, NeedsTheOtherFiles) {
     fs::rename(folder_ / "aside", bundle_ / file);
   }
   EXPECT_EQ(ReadError(bundle_), "");
-  EXPECT_NE(ReadError(folder_ / "none"), "");
+  EXPECT_EQ(ReadError(folder_ / "none"), (folder_ / "none").string() + ": does not exist");
   EXPECT_NE(ReadError(bundle_ / "bundle.json"), "");
 }
 
 TEST_F(BundleTest, DanglingLinkIsNotAnAbsentFile) {
   fs::remove(bundle_ / "hyperplanes.npy");
   fs::create_symlink("nowhere", bundle_ / "hyperplanes.npy");
-  ExpectRefused("hyperplanes.npy");
+  ExpectRefused("hyperplanes.npy: links to a file that does not exist");
 }
 
 TEST_F(BundleTest, RefusesTruncatedFiles) {
@@ -185,6 +186,36 @@ TEST_F(BundleTest, RefusesWrongLengths) {
   ExpectRefused("item_categories.npy");
   Put<int32_t>("item_categories.npy", {1, 2, 3, 4, -5});
   ExpectRefused("item_categories[4] is -5");
+}
+
+TEST_F(BundleTest, RefusesTimesThatRunBackwards) {
+  Put<int64_t>("history_times.npy", {10, 20, 15, 40, -5, 60});
+  ExpectRefused(
+      "history_times runs backwards: user 0, position 2: 15 comes after 20 (expected the oldest "
+      "behaviour first)");
+  Put<int64_t>("history_times.npy", {10, 20, 20, 40, 60, 59});
+  ExpectRefused("user 2, position 1: 59 comes after 60");
+  Put<int64_t>("history_times.npy", {10, 20, 20, 40, -9, -9});
+  EXPECT_EQ(ReadError(bundle_), "");
+}
+
+// A pipe would be waited for without end.
+TEST_F(BundleTest, RefusesWhatIsNoRegularFile) {
+  for (const char* file : {"item_embeddings.npy", "item_categories.npy", "history_offsets.npy",
+                           "history_items.npy", "history_times.npy", "candidates_offsets.npy",
+                           "candidates_items.npy", "hyperplanes.npy", "bundle.json"}) {
+    fs::rename(bundle_ / file, folder_ / "aside");
+    ASSERT_EQ(::mkfifo((bundle_ / file).c_str(), 0600), 0);
+    ExpectRefused(Cat(file, ": not a regular file"));
+    fs::remove(bundle_ / file);
+    fs::create_symlink("/dev/zero", bundle_ / file);
+    ExpectRefused(Cat(file, ": not a regular file"));
+    fs::remove(bundle_ / file);
+    fs::create_directory(bundle_ / file);
+    ExpectRefused(Cat(file, ": cannot be read (expected a file, found a folder)"));
+    fs::remove(bundle_ / file);
+    fs::rename(folder_ / "aside", bundle_ / file);
+  }
 }
 
 TEST_F(BundleTest, RefusesBadHyperplanes) {
@@ -296,6 +327,7 @@ TEST(ValidateBundleTest, FindsContradictions) {
   expect_refused([](Bundle& b) { b.items.categories.pop_back(); });
   expect_refused([](Bundle& b) { b.histories.offsets.clear(); });
   expect_refused([](Bundle& b) { b.histories.times.push_back(0); });
+  expect_refused([](Bundle& b) { b.histories.times[3] = 19; });
   expect_refused([](Bundle& b) { b.candidates->offsets.pop_back(); });
   expect_refused([](Bundle& b) { b.hyperplanes->values.pop_back(); });
 }
@@ -303,6 +335,7 @@ TEST(ValidateBundleTest, FindsContradictions) {
 TEST(BundleDigestTest, IsFrozen) {
   Bundle bundle = FullBundle();
   bundle.items.embeddings.values[4] = 0;  // the bits of a NaN are the platform's
+  bundle.histories.times[2] = 15;
   EXPECT_EQ(BundleDigest(bundle), "fe8d245286f92185");
 }
 

@@ -2,6 +2,7 @@
 #include "core/data/movielens.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -166,6 +167,30 @@ TEST(MovielensTest, RefusesMalformedMovies) {
     const std::string error = ErrorOf(kRatings, movies);
     EXPECT_NE(error.find(reason), std::string::npos) << "wanted " << reason << ", got " << error;
     EXPECT_EQ(error.rfind("movies.csv:", 0), 0u) << error;
+  }
+}
+
+// A pipe would be waited for without end.
+TEST(MovielensTest, RefusesWhatIsNoRegularFile) {
+  const TempFolder folder;
+  const auto error_of = [&](const fs::path& path) -> std::string {
+    try {
+      ReadMovielens(path);
+    } catch (const DataError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(error_of(folder / "none"), (folder / "none").string() + ": does not exist");
+  WriteText(folder / "movies.csv", kMovies);
+  WriteText(folder / "ratings.csv", kRatings);
+  EXPECT_EQ(error_of(folder.path()), "");
+  for (const char* file : {"movies.csv", "ratings.csv"}) {
+    fs::rename(folder / file, folder / "aside");
+    ASSERT_EQ(::mkfifo((folder / file).c_str(), 0600), 0);
+    EXPECT_NE(error_of(folder.path()).find(Cat(file, ": not a regular file")), std::string::npos);
+    fs::remove(folder / file);
+    fs::rename(folder / "aside", folder / file);
   }
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/retrieval/sweep/cells.h"
 
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -11,6 +10,7 @@
 #include "bench/common/output.h"
 #include "bench/retrieval/row_json.h"
 #include "core/base/check.h"
+#include "core/base/files.h"
 
 namespace eta::bench {
 namespace {
@@ -111,10 +111,8 @@ std::vector<FinishedCell> ReadCells(const std::string& path, const Json& key) {
   std::error_code error;
   if (path.empty()) return cells;
   const bool is_there = std::filesystem::exists(path, error);
-  if (error) throw DataError(Cat(path, ": cannot be read: ", error.message()));
-  if (!is_there) return cells;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw DataError(Cat(path, ": cannot be read: ", std::strerror(errno)));
+  if (!error && !is_there) return cells;
+  std::ifstream file = OpenRegularFile(path);
   std::ostringstream text;
   text << file.rdbuf();
   try {

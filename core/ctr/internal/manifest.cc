@@ -7,6 +7,7 @@
 #include <fstream>
 #include <type_traits>
 
+#include "core/base/files.h"
 #include "core/data/npy.h"
 
 namespace eta {
@@ -51,14 +52,12 @@ std::string Quote(const Json& json) {
 }
 
 Json ReadJson(const fs::path& file) {
-  std::error_code error;
-  const auto bytes = fs::is_regular_file(file, error) ? fs::file_size(file, error) : 0;
-  if (error || bytes == 0 || bytes > kMaxManifestBytes) {
+  const uint64_t bytes = RegularFileSize(file);
+  if (bytes == 0 || bytes > kMaxManifestBytes) {
     ThrowDataError(file, "cannot be read (expected a file of 1 to ", kMaxManifestBytes,
-                   " bytes, found ", bytes > 0 ? Cat(bytes, " bytes") : "none or an empty one",
-                   ")");
+                   " bytes, found ", bytes, " bytes)");
   }
-  std::ifstream in(file, std::ios::binary);
+  std::ifstream in = OpenRegularFile(file);
   Json json = Json::parse(in, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) {
     ThrowDataError(file, "malformed (expected a JSON object, found ",
