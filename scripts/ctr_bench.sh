@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Quality and latency of exported CTR models, beside PyTorch's forward pass of the same models.
+# Quality and latency of exported CTR models, beside PyTorch's forward pass of the same models in the
+# fastest form that the installed PyTorch has: eager, TorchScript or torch.compile.
 #
 #   scripts/ctr_bench.sh [--candidates N] [--length N] [--requests N] [--rounds N] [--csv FILE]
 #                        [--json FILE] [--build DIR] MODEL...
@@ -34,7 +35,7 @@ for number in "$candidates" "$length" "$requests" "$rounds"; do
 done
 [[ ${#models[@]} -gt 0 ]] || die "no model is named; --help lists the options"
 for model in "${models[@]}"; do
-  [[ -f $model/model.pt ]] || die "$model: no model.pt (expected a folder of train_ctr.py)"
+  [[ -f $model/manifest.json ]] || die "$model: no manifest.json (expected a folder of train_ctr.py)"
 done
 
 "$ROOT/scripts/setup.sh" build train
@@ -42,6 +43,7 @@ configure release
 build release ctr_bench
 bench="$(build_folder release)/bench/ctr_bench"
 scratch="$(mktemp -d)"
+export TORCHINDUCTOR_CACHE_DIR="$scratch/inductor" # what one turn compiles serves the next
 late=
 trap '[[ -z $late ]] || kill "$late" 2>/dev/null; rm -rf "$scratch"' EXIT
 
@@ -50,7 +52,7 @@ torch_turn() {
   for model in "${models[@]}"; do
     say "PyTorch: $model"
     "$PYTHON" "$ROOT/scripts/torch_latency.py" --model "$model" --candidates "$candidates" \
-      --length "$length" --requests $(((requests + 9) / 10)) --warm-up 2
+      --length "$length" --requests $(((requests + 9) / 10)) --warm-up 3
   done
 }
 

@@ -91,9 +91,7 @@ def train_and_export(options, folder):
     report["train_seconds"] = round(time.monotonic() - started, 3)
     report["options"] = {name: str(value) if isinstance(value, pathlib.Path) else value
                          for name, value in vars(options).items()}
-    report = export.write_model(folder, model, bundle, options, rows, report)
-    export.write_script(folder / "model.pt", model)
-    return report
+    return export.write_model(folder, model, bundle, options, rows, report)
 
 
 def main(arguments):

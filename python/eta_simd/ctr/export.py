@@ -2,6 +2,7 @@
 """Writes a trained model as docs/models.md describes, and reads it back, every shape and type
 checked; a file that does not fit is BadInput."""
 import pathlib
+import types
 
 import numpy as np
 import torch
@@ -9,6 +10,8 @@ import torch
 from eta_simd.command import BadInput
 from eta_simd.ctr import data, train
 from eta_simd.ctr.metrics import quality
+from eta_simd.ctr.model import CtrModel
+from eta_simd.ctr.units import make_unit
 from eta_simd.data.bundle import read_array
 from eta_simd.files import write_json
 from eta_simd.reading import read_json
@@ -18,14 +21,17 @@ FORMAT, VERSION = "eta-ctr", 1
 
 # Names of the parameters of the modules that units and skeleton are made of.
 ATTENTION = ("query", "key", "value", "output")
+# Arrays that training leaves as they are, and the attributes of units that hold them.
+BUFFERS = {"hyperplanes": "hyperplanes", "rotations": "rotations", "sim_index": "index"}
 MIMN = ("memory", "sharpness", "usage", "write", "write_bias", "gates", "induce")
 
 
 # ---- arrays
 
 
-def weights_of(model):
-    """All arrays of the manifest by name; matrices are [inputs, outputs]: y = x W + b."""
+def parameters_of(model):
+    """What is trained, by the names of the manifest, as tensors that share the model's memory;
+    matrices are [inputs, outputs]: y = x W + b."""
     arrays = {"user_embeddings": model.users, "wide": model.wide}
     arrays.update({f"short_{n}": getattr(model.short, n) for n in ATTENTION})
     if hasattr(model.long, "attention"):
@@ -37,7 +43,12 @@ def weights_of(model):
     for number, layer in enumerate(model.mlp[::2]):
         arrays[f"mlp_{number}_weight"] = layer.weight.t()
         arrays[f"mlp_{number}_bias"] = layer.bias
-    arrays = {name: value.detach().numpy() for name, value in arrays.items()}
+    return {name: value.detach() for name, value in arrays.items()}
+
+
+def weights_of(model):
+    """All arrays of the manifest by name."""
+    arrays = {name: value.numpy() for name, value in parameters_of(model).items()}
     if model.has_long:
         arrays.update(model.long.arrays())
     return {name: np.ascontiguousarray(value) for name, value in arrays.items()}
@@ -117,11 +128,6 @@ def write_model(folder, model, bundle, options, rows, report):
     return report
 
 
-def write_script(path, model):
-    """Writes the forward pass as TorchScript."""
-    torch.jit.script(model.eval()).save(str(path))
-
-
 def load(folder):
     """The manifest and the arrays of an exported model, every shape and type checked."""
     folder = pathlib.Path(folder)
@@ -143,3 +149,36 @@ def load(folder):
                                                                      dict):
         raise BadInput(f"{folder / 'manifest.json'}: users or settings are not as described")
     return manifest, arrays
+
+
+def restore(folder):
+    """The model in an exported folder, ready for its forward pass, and its manifest."""
+    folder = pathlib.Path(folder)
+    manifest, arrays = load(folder)
+    bundle = folder / "bundle"
+    table = read_array(bundle, "item_embeddings.npy", np.float32, (-1, -1))
+    categories = read_array(bundle, "item_categories.npy", np.int32, (len(table),), optional=True)
+    if categories is None:
+        categories = np.zeros(len(table), np.int32)
+    dense = np.unique(categories, return_inverse=True)[1].astype(np.int64)
+    settings = {**manifest["settings"], "model": manifest.get("model"), "init": 0.0,
+                "short": manifest["settings"].get("short_length")}
+    # What is drawn or given here is replaced by the exported arrays.
+    random, index = np.random.RandomState(0), np.zeros(table.shape, np.float32)
+    try:
+        unit = make_unit(types.SimpleNamespace(**settings), dense, index, random)
+        model = CtrModel(types.SimpleNamespace(**settings), manifest["users"], dense, unit)
+        expected = {**parameters_of(model),
+                    **{name: getattr(model.long, attribute) for name, attribute in BUFFERS.items()
+                       if hasattr(model.long, attribute)}}
+        for name, value in expected.items():
+            if arrays[name].shape != tuple(value.shape):
+                raise BadInput(f"{folder}: {name} has shape {list(arrays[name].shape)} (expected "
+                               f"{list(value.shape)})")
+            value.copy_(torch.from_numpy(arrays[name]))
+        model.table = torch.from_numpy(table)
+        if model.has_long:
+            model.long.refresh(model.table)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise BadInput(f"{folder}: not a model that can be built: {reason(error)}") from error
+    return model.eval(), manifest

@@ -1,36 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Times the TorchScript forward pass of an exported model (docs/models.md): requests of one user
-with B candidates. Prints one JSON object; times are microseconds per request.
+"""Times PyTorch's forward pass of an exported model (docs/models.md): requests of one user with B
+candidates. Prints one JSON object; times are microseconds per request.
 
-Codes, integer tables and the item table are ready before the clock starts, as in serving, and the
-history is read once for all candidates. Each request has its own history and candidates, drawn from
-the behaviours of the model's bundle.
+The pass is tried in every form that this PyTorch has: eager, as TorchScript, and by torch.compile.
+The fastest is timed, and named in `form`. Codes, integer tables and the item table are ready before
+the clock starts, as in serving, and the history is read once for all candidates. Each request has
+its own history and candidates, drawn from the behaviours of the model's bundle.
 """
+import contextlib
+import io
 import json
+import os
 import pathlib
+import signal
+import tempfile
 import time
+import warnings
 
 from eta_simd.command import BadInput, Count, Parser, add_counts, check_counts, set_threads
-from eta_simd.reading import check_file
-from eta_simd.text import reason
+from eta_simd.text import shown
+
+FORMS = ("eager", "torchscript", "compiled")
 
 COUNTS = (
     Count("candidates", 256, 1, 100000, "candidates of a request"),
     Count("length", 1024, 1, 100000, "behaviours of the history"),
     Count("threads", 1, 1, 1024, "threads"),
     Count("requests", 200, 1, 10**6, "requests that are timed"),
-    Count("warm-up", 20, 1, 10**6, "requests before that"),
+    Count("warm-up", 20, 1, 10**6, "requests of each form before that; then as many choose one"),
+    Count("limit", 120, 1, 10**6, "seconds that a form may take until it can be timed"),
     Count("seed", 1, 0, 2**32 - 1, "seed of histories and candidates"),
 )
 
 
 def parse_options(arguments):
-    parser = Parser(description="Time the TorchScript forward pass of an exported model.")
+    parser = Parser(description="Time PyTorch's forward pass of an exported model.")
     parser.add_argument("--model", required=True, type=pathlib.Path, metavar="DIR",
                         help="folder that scripts/train_ctr.py wrote")
+    parser.add_argument("--forms", default=",".join(FORMS), metavar="LIST",
+                        help="forms to try (default: %(default)s)")
     add_counts(parser, COUNTS)
     options = parser.parse_args(arguments)
     check_counts(options, COUNTS)
+    options.forms = options.forms.split(",")
+    for form in options.forms:
+        if form not in FORMS:
+            raise BadInput(f"--forms: {form} is not one of {', '.join(FORMS)}")
     return options
 
 
@@ -49,36 +64,100 @@ def requests(behaviours, users, options, count):
                drawn[:, options.length:])
 
 
+@contextlib.contextmanager
+def time_limit(seconds):
+    """Raises TimeoutError in the body after so many seconds."""
+    def stop(*_):
+        raise TimeoutError(f"not ready after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def in_form(model, form):
+    """The model's forward pass in a form of FORMS."""
+    import torch
+
+    if form == "eager":
+        return model
+    if form == "torchscript":
+        return torch.jit.script(model)
+    return torch.compile(model)
+
+
+def microseconds(call, drawn):
+    """The time of each call of `call` with arguments from `drawn`."""
+    times = []
+    for arguments in drawn:
+        started = time.perf_counter_ns()
+        call(*arguments)
+        times.append((time.perf_counter_ns() - started) / 1000)
+    return times
+
+
+def try_forms(model, options, draw):
+    """The forms that work by name, with the median of `warm_up` requests each; and why the others
+    do not. draw(count) gives so many requests."""
+    import numpy as np
+
+    working, missing = {}, {}
+    for form in options.forms:
+        try:
+            with time_limit(options.limit), contextlib.redirect_stderr(io.StringIO()):
+                call = in_form(model, form)
+                microseconds(call, draw(options.warm_up))
+            working[form] = call, np.median(microseconds(call, draw(options.warm_up)))
+        except Exception as error:  # PyTorch's compilers fail in many ways
+            missing[form] = shown(str(error).strip().partition("\n")[0]) or type(error).__name__
+    return working, missing
+
+
 def main(arguments):
     options = parse_options(arguments)
     set_threads(options.threads)  # before PyTorch and NumPy are imported
+    with contextlib.ExitStack() as stack:
+        if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
+        # One compiles as fast as several here, and leaves no processes behind.
+        os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+        print(json.dumps(measure(options)))
+
+
+def measure(options):
+    """What is printed."""
     import numpy as np
     import torch
     from eta_simd.ctr import export
     from eta_simd.data.bundle import read_array
 
     torch.set_num_threads(options.threads)
-    manifest, _ = export.load(options.model)
-    path = options.model / "model.pt"
-    check_file(path)
-    try:
-        model = torch.jit.load(str(path)).eval()
-    except (RuntimeError, ValueError) as error:
-        raise BadInput(f"{path}: not TorchScript: {reason(error)}") from error
+    model, manifest = export.restore(options.model)
     behaviours = read_array(options.model / "bundle", "history_items.npy", np.int32, (-1,))
     if not len(behaviours):
         raise BadInput(f"{options.model / 'bundle'}: the histories are empty")
-    times = []
-    with torch.inference_mode():
-        for arguments in requests(behaviours, manifest["users"], options,
-                                  options.warm_up + options.requests):
-            started = time.perf_counter_ns()
-            model(*arguments)
-            times.append((time.perf_counter_ns() - started) / 1000)
-    times = times[options.warm_up:]
+
+    def draw(count):
+        return requests(behaviours, manifest["users"], options, count)
+
+    # Deprecated or experimental, a form is a rival as long as it works.
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        working, missing = try_forms(model, options, draw)
+        if not working:
+            raise BadInput("; ".join(f"{form}: {why}" for form, why in missing.items()))
+        form = min(working, key=lambda name: working[name][1])
+        times = microseconds(working[form][0], draw(options.requests))
     p50, p99 = np.percentile(times, [50, 99])
-    print(json.dumps({
+    return {
         "model": manifest["model"], "torch": torch.__version__, "threads": options.threads,
         "candidates": options.candidates, "length": options.length, "requests": options.requests,
-        "settings": manifest["settings"], "p50_us": round(p50, 1), "p99_us": round(p99, 1),
-        "candidates_per_s": round(options.candidates * 1e6 / np.mean(times), 1)}))
+        "settings": manifest["settings"], "form": form,
+        "forms_us": {name: round(float(median), 1) for name, (_, median) in working.items()},
+        "missing_forms": missing, "p50_us": round(p50, 1), "p99_us": round(p99, 1),
+        "candidates_per_s": round(options.candidates * 1e6 / np.mean(times), 1)}
