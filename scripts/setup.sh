@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what the project needs, with apt (Debian 12, Ubuntu 24.04).
+# Installs what the project needs, with apt: Debian 12 and later, Ubuntu 24.04 and later.
 #
 #   scripts/setup.sh [build] [data] [fetch] [format] [lint] [plot] [train] [arm] [cache] [clang]
 #                    [docs]
@@ -19,7 +19,8 @@
 #   docs    Doxygen, for scripts/docs.sh
 #
 # Without arguments: build and data. When nothing is missing it touches neither network nor system.
-# Elsewhere, or without the right to install, it names what is needed and goes on.
+# Elsewhere, or without the right to install, it names what is needed and goes on. So it does with a
+# package that the distribution does not have, such as clang-format-14 on Debian 13.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 BUILD=(g++ cmake ninja-build libhwy-dev libfaiss-dev libopenblas-dev libbenchmark-dev libgtest-dev
@@ -117,5 +118,15 @@ if [[ -n $foreign && " $(dpkg --print-foreign-architectures | tr '\n' ' ')" != *
   trap 'rm -f "$log"; "${as_root[@]}" dpkg --remove-architecture "$foreign" || true' EXIT
 fi
 run "${apt[@]}" update
-run "${apt[@]}" install --no-install-recommends "${missing[@]}"
+present=()
+for package in "${missing[@]}"; do
+  if apt-cache policy "$package" | grep '^  Candidate: [^(]' >/dev/null; then
+    present+=("$package")
+    continue
+  fi
+  say "Not in this distribution: $package"
+  [[ $package != clang-format-* ]] ||
+    say "pip installs it as clang-format==${package##*-}.0.6; scripts/format.sh looks in PATH"
+done
+[[ ${#present[@]} -eq 0 ]] || run "${apt[@]}" install --no-install-recommends "${present[@]}"
 trap 'rm -f "$log"' EXIT

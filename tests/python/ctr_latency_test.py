@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of torch_latency.py: which form of the forward pass is timed. Exit code 77: PyTorch or NumPy
-is missing."""
+"""Tests of torch_latency.py: which form of the forward pass is timed. Exit code 77: PyTorch or
+NumPy is missing."""
 import json
+import pathlib
 import time
 import unittest
 import warnings
@@ -18,6 +19,8 @@ SHORT = ("--candidates", "5", "--length", "12", "--requests", "3", "--warm-up", 
 
 
 class Latency(TrainedTest):
+    model: pathlib.Path
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
