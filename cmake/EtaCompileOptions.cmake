@@ -3,6 +3,7 @@
 # so that nothing leaks into a project that adds this one.
 option(ETA_WERROR "Treat warnings as errors" OFF)
 set(ETA_SANITIZE "" CACHE STRING "Sanitizers for all targets, such as address,undefined")
+option(ETA_FUZZ "Build the fuzzers in tests/fuzz (needs clang), as the preset fuzz does" OFF)
 
 function(eta_compile_options target)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF CXX_STANDARD_REQUIRED ON)
@@ -23,5 +24,8 @@ function(eta_compile_options target)
     target_compile_options(${target} PRIVATE -fsanitize=${ETA_SANITIZE} -fno-sanitize-recover=all
                                              -fno-omit-frame-pointer)
     target_link_options(${target} PUBLIC $<BUILD_INTERFACE:-fsanitize=${ETA_SANITIZE}>)
+  endif()
+  if(ETA_FUZZ)
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
   endif()
 endfunction()

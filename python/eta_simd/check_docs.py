@@ -21,6 +21,7 @@ from eta_simd.command import BadInput, Parser
 
 COLUMNS = 100
 BINARY = (".png", ".npy", ".pt")
+SEEDS = "tests/fuzz/corpus/"  # any bytes
 SOURCE_NAME = re.compile(r"[\w.-]+\.(?:cc|h|py|sh|md|cmake)")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`]+)`")
@@ -121,7 +122,7 @@ def text_faults(tree, path):
 def faults(tree):
     """Yields one line of text for each fault of the tree."""
     for path in sorted(tree.paths):
-        if path.endswith(BINARY):
+        if path.endswith(BINARY) or path.startswith(SEEDS):
             continue
         found = list(text_faults(tree, path))
         if path.endswith(".md"):

@@ -1,30 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
-// libFuzzer entry for the .npy reader; not part of the build. From the root of the project:
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz/npy_fuzz.cc
-//     core/data/npy.cc -o npy_fuzz && ./npy_fuzz -max_total_time=60
-#include <cstddef>
-#include <cstdint>
-#include <span>
-
-#include "core/base/check.h"
+// The .npy reader (core/data/npy.h): bytes and files give the same, and what is read can be written
+// and read again.
 #include "core/data/npy.h"
 
+#include <span>
+
+#include "tests/fuzz/reading.h"
+
+namespace eta::fuzz {
 namespace {
 
-template <class Parse>
-void MustParseOrThrowDataError(Parse parse) {
-  try {
-    parse();
-  } catch (const eta::DataError&) {
+template <class T>
+void Check(std::span<const uint8_t> data) {
+  const auto bytes = std::as_bytes(data);
+  const auto file = ProcessFolder() / "in.npy", copy = ProcessFolder() / "out.npy";
+  Matrix<T> matrix;
+  const bool is_matrix = Takes([&] { matrix = ParseNpyMatrix<T>(bytes, "fuzz"); });
+  Matrix<T> from_file;
+  ASSERT_EQ(is_matrix, Takes([&] { from_file = ReadNpyMatrix<T>(file); }));
+  std::vector<T> vector;
+  const bool is_vector = Takes([&] { vector = ParseNpyVector<T>(bytes, "fuzz"); });
+  ASSERT_EQ(is_vector, Takes([&] { ReadNpyVector<T>(file); }));
+  ASSERT_FALSE(is_matrix && is_vector);
+  if (is_matrix) {
+    ASSERT_EQ(matrix.values.size(), matrix.rows * matrix.cols);
+    ASSERT_TRUE(test::SameValues<T>(matrix.values, from_file.values));
+    WriteNpyMatrix(copy, matrix);
+    const Matrix<T> again = ReadNpyMatrix<T>(copy);
+    ASSERT_EQ(again.rows, matrix.rows);
+    ASSERT_EQ(again.cols, matrix.cols);
+    ASSERT_TRUE(test::SameValues<T>(again.values, matrix.values));
+  }
+  if (is_vector) {
+    WriteNpyVector<T>(copy, vector);
+    ASSERT_TRUE(test::SameValues<T>(ReadNpyVector<T>(copy), vector));
   }
 }
 
+void Run(std::span<const uint8_t> data) {
+  WriteText(ProcessFolder() / "in.npy", {reinterpret_cast<const char*>(data.data()), data.size()});
+  Check<float>(data);
+  Check<int8_t>(data);
+  Check<uint8_t>(data);
+  Check<int32_t>(data);
+  Check<int64_t>(data);
+  Takes([&] { ReadNpyStack<float>(ProcessFolder() / "in.npy", {2, 3, 4}); });
+}
+
 }  // namespace
+}  // namespace eta::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const auto bytes = std::as_bytes(std::span(data, size));
-  MustParseOrThrowDataError([&] { eta::ParseNpyMatrix<float>(bytes, "fuzz"); });
-  MustParseOrThrowDataError([&] { eta::ParseNpyVector<int32_t>(bytes, "fuzz"); });
-  MustParseOrThrowDataError([&] { eta::ParseNpyVector<int64_t>(bytes, "fuzz"); });
+  eta::fuzz::Run({data, size});
   return 0;
 }

@@ -30,9 +30,9 @@ EXTRA = {re.compile(r"core/reference/ctr\w*\.(h|cc)"): ("core/ctr/export.h",)}
 # What lies in FOLDER/internal is for the .cc files of FOLDER, and for these.
 INTERNAL_READERS = ("tests", "bench/kernel")
 # Headers for some folders only, and sources that no CMakeLists.txt beside or above them names: a
-# consumer and a copy are projects of their own, a fuzzer is built by hand.
+# consumer and a copy are projects of their own.
 PRIVATE = {"baselines/faiss_common.h": ("baselines", "tests/baselines")}
-BUILT_ELSEWHERE = ("tests/consumer", "tests/copy", "tests/fuzz")
+BUILT_ELSEWHERE = ("tests/consumer", "tests/copy")
 # What is made by CMake, and so is in no folder.
 GENERATED = ("bench/common/build_info.h",)
 
