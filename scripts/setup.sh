@@ -15,7 +15,7 @@
 #   arm     cross compiler, arm64 libraries and emulator for scripts/arm.sh; makes arm64 a foreign
 #           architecture of dpkg (dpkg --remove-architecture arm64 undoes it)
 #   cache   the compiler cache that .ci/run builds through
-#   clang   clang and its OpenMP, for the preset clang
+#   clang   clang, its OpenMP and its sanitizers, for the presets clang and fuzz
 #   docs    Doxygen, for scripts/docs.sh
 #
 # Without arguments: build and data. When nothing is missing it touches neither network nor system.
@@ -34,7 +34,7 @@ TRAIN=(python3 python3-numpy python3-scipy python3-matplotlib python3-torch)
 ARM=(cmake ninja-build g++-aarch64-linux-gnu qemu-user libhwy-dev:arm64 libgtest-dev:arm64
   libgomp1:arm64 nlohmann-json3-dev)
 CACHE=(ccache)
-CLANG=(clang libomp-dev)
+CLANG=(clang libclang-rt-dev libomp-dev)
 DOCS=(doxygen python3)
 
 [[ $# -gt 0 ]] || set -- build data
