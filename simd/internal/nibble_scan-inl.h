@@ -17,6 +17,7 @@
 #include <cstdint>
 
 #include "hwy/highway.h"
+#include "simd/internal/planes.h"
 #include "simd/views.h"
 
 #ifndef ETA_SIMD_NIBBLE_SCAN_TYPES_
@@ -47,12 +48,13 @@ HWY_INLINE NibbleVector PlaneSums(NibbleTag d, const uint8_t* plane, NibbleVecto
                  hn::TableLookupBytes(upper, hn::ShiftRight<4>(v)));
 }
 
-// Sums over the planes of whole blocks as bytes, which must not overflow. Four blocks at once share
-// the loads of the tables.
-inline void NibbleSums(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks, size_t code_bytes,
-                       const uint8_t* HWY_RESTRICT tables, uint8_t* HWY_RESTRICT sums) {
+// Sums over the planes of whole blocks as bytes, which must not overflow: emit(sums, b, lane) gets
+// those of the rows from `lane` on of block b. Four blocks at once share the loads of the tables.
+template <class Emit>
+HWY_INLINE void ForNibbleSums(const PlanesView& rows, const uint8_t* HWY_RESTRICT tables,
+                              Emit emit) {
+  const auto [blocks, num_blocks, code_bytes, block_bytes] = rows;
   const NibbleTag d;
-  const size_t block_bytes = code_bytes * kBlockRows;
   size_t b = 0;
   for (; b + 4 <= num_blocks; b += 4) {
     for (size_t lane = 0; lane < kBlockRows; lane += hn::Lanes(d)) {
@@ -66,11 +68,10 @@ inline void NibbleSums(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks, si
         sum2 = hn::Add(sum2, PlaneSums(d, plane + 2 * block_bytes, lower, upper));
         sum3 = hn::Add(sum3, PlaneSums(d, plane + 3 * block_bytes, lower, upper));
       }
-      uint8_t* out = sums + b * kBlockRows + lane;
-      hn::StoreU(sum0, d, out);
-      hn::StoreU(sum1, d, out + kBlockRows);
-      hn::StoreU(sum2, d, out + 2 * kBlockRows);
-      hn::StoreU(sum3, d, out + 3 * kBlockRows);
+      emit(sum0, b, lane);
+      emit(sum1, b + 1, lane);
+      emit(sum2, b + 2, lane);
+      emit(sum3, b + 3, lane);
     }
   }
   for (; b < num_blocks; ++b) {
@@ -81,9 +82,16 @@ inline void NibbleSums(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks, si
         sum = hn::Add(sum, PlaneSums(d, plane, hn::LoadDup128(d, tables + p * kNibbleTableBytes),
                                      hn::LoadDup128(d, tables + p * kNibbleTableBytes + 16)));
       }
-      hn::StoreU(sum, d, sums + b * kBlockRows + lane);
+      emit(sum, b, lane);
     }
   }
+}
+
+inline void NibbleSums(const PlanesView& rows, const uint8_t* HWY_RESTRICT tables,
+                       uint8_t* HWY_RESTRICT sums) {
+  ForNibbleSums(rows, tables, [sums](NibbleVector sum, size_t b, size_t lane) HWY_ATTR {
+    hn::StoreU(sum, NibbleTag(), sums + b * kBlockRows + lane);
+  });
 }
 
 using WideNibbleTag = hn::Repartition<uint16_t, NibbleTag>;
@@ -130,9 +138,9 @@ HWY_INLINE void TwoBlockSums16(const uint8_t* HWY_RESTRICT plane, size_t block_b
 }
 
 // The same in 16 bits. The sum of two planes must fit a byte.
-inline void NibbleSums(const uint8_t* HWY_RESTRICT blocks, size_t num_blocks, size_t code_bytes,
-                       const uint8_t* HWY_RESTRICT tables, uint16_t* HWY_RESTRICT sums) {
-  const size_t block_bytes = code_bytes * kBlockRows;
+inline void NibbleSums(const PlanesView& rows, const uint8_t* HWY_RESTRICT tables,
+                       uint16_t* HWY_RESTRICT sums) {
+  const auto [blocks, num_blocks, code_bytes, block_bytes] = rows;
   for (size_t b = 0; b < num_blocks; b += 2) {
     // A last block without a partner is computed twice, into the same place.
     const size_t next = b + 1 < num_blocks ? 1 : 0;
@@ -152,7 +160,7 @@ struct NibbleScan {
   static size_t MaxDistance(size_t code_bytes) { return kMaxSum(code_bytes); }
   template <typename T>
   static HWY_INLINE void Distances(const CodeBlocksView& rows, const uint8_t* tables, T* sums) {
-    NibbleSums(rows.data, NumBlocks(rows.n), rows.code_bytes, tables, sums);
+    NibbleSums(AllPlanes(rows), tables, sums);
   }
 };
 
