@@ -51,6 +51,7 @@ double ShareOfFmaLimit(double multiply_adds, const std::function<void()>& kernel
 void RegisterLimits();
 void RegisterHamming();
 void RegisterAsym();
+void RegisterFactors();
 void RegisterSimHash();
 void RegisterHadamard();
 void RegisterBlocks();

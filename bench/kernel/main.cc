@@ -124,6 +124,7 @@ int main(int argc, char** argv) {
     eta::bench::RegisterLimits();
     eta::bench::RegisterHamming();
     eta::bench::RegisterAsym();
+    eta::bench::RegisterFactors();
     eta::bench::RegisterSimHash();
     eta::bench::RegisterHadamard();
     eta::bench::RegisterBlocks();

@@ -53,16 +53,7 @@ std::vector<uint32_t> AsymPenalties(std::span<const uint8_t> codes,
 std::vector<HammingNeighbor> AsymTopK(std::span<const uint8_t> codes,
                                       std::span<const int8_t> weights, size_t k,
                                       simd::TieOrder ties) {
-  const std::vector<uint32_t> penalties = AsymPenalties(codes, weights);
-  std::vector<HammingNeighbor> neighbors;
-  for (size_t i = 0; i < penalties.size(); ++i) {
-    neighbors.push_back({static_cast<int32_t>(i), penalties[i]});
-  }
-  // As in HammingTopK, the order before the stable sort is the tie order.
-  if (ties == simd::TieOrder::kNewestFirst) std::ranges::reverse(neighbors);
-  std::ranges::stable_sort(neighbors, {}, &HammingNeighbor::distance);
-  neighbors.resize(std::min(k, neighbors.size()));
-  return neighbors;
+  return NearestOf(AsymPenalties(codes, weights), k, ties);
 }
 
 }  // namespace eta::reference

@@ -24,10 +24,8 @@ std::vector<uint32_t> HammingDistances(std::span<const uint8_t> codes,
   return distances;
 }
 
-std::vector<HammingNeighbor> HammingTopK(std::span<const uint8_t> codes,
-                                         std::span<const uint8_t> query, size_t k,
-                                         simd::TieOrder ties) {
-  const std::vector<uint32_t> distances = HammingDistances(codes, query);
+std::vector<HammingNeighbor> NearestOf(std::span<const uint32_t> distances, size_t k,
+                                       simd::TieOrder ties) {
   std::vector<HammingNeighbor> neighbors;
   for (size_t i = 0; i < distances.size(); ++i) {
     neighbors.push_back({static_cast<int32_t>(i), distances[i]});
@@ -38,6 +36,12 @@ std::vector<HammingNeighbor> HammingTopK(std::span<const uint8_t> codes,
   std::ranges::stable_sort(neighbors, {}, &HammingNeighbor::distance);
   neighbors.resize(std::min(k, neighbors.size()));
   return neighbors;
+}
+
+std::vector<HammingNeighbor> HammingTopK(std::span<const uint8_t> codes,
+                                         std::span<const uint8_t> query, size_t k,
+                                         simd::TieOrder ties) {
+  return NearestOf(HammingDistances(codes, query), k, ties);
 }
 
 }  // namespace eta::reference

@@ -25,6 +25,10 @@ struct HammingNeighbor {
   bool operator==(const HammingNeighbor&) const = default;
 };
 
+// The min(k, n) smallest of n distances, smallest first, equal ones in `ties` order.
+std::vector<HammingNeighbor> NearestOf(std::span<const uint32_t> distances, size_t k,
+                                       simd::TieOrder ties);
+
 // The min(k, n) codes nearest to `query`, nearest first, equal distances in `ties` order.
 std::vector<HammingNeighbor> HammingTopK(std::span<const uint8_t> codes,
                                          std::span<const uint8_t> query, size_t k,
