@@ -13,9 +13,8 @@
 #define HWY_TARGET_INCLUDE "simd/asym.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "simd/internal/asym_tables-inl.h"
 #include "simd/internal/block_topk-inl.h"
-#include "simd/internal/nibble_scan-inl.h"
+#include "simd/internal/code_scan-inl.h"
 
 #ifndef ETA_SIMD_ASYM_TYPES_
 #define ETA_SIMD_ASYM_TYPES_
@@ -28,6 +27,8 @@ inline BlockTopKLayout AsymLayout(size_t n, size_t code_bytes, size_t k) {
   return {n, code_bytes, k, code_bytes <= kMaxBytePenaltyCodeBytes ? size_t{1} : size_t{2},
           MaxPenalty(code_bytes)};
 }
+
+static_assert(kMaxBytePenaltyCodeBytes == kMaxByteWeightPlanes);
 
 }  // namespace eta::simd
 #endif  // ETA_SIMD_ASYM_TYPES_

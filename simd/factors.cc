@@ -7,7 +7,6 @@
 #include <cstring>
 #include <limits>
 
-#include "simd/asym.h"
 #include "simd/internal/block_topk_layout.h"
 #include "simd/internal/common.h"
 #include "simd/internal/highway_config.h"
@@ -16,14 +15,14 @@
 #define HWY_TARGET_INCLUDE "simd/factors.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "simd/internal/asym_tables-inl.h"
 #include "simd/internal/block_topk-inl.h"
-#include "simd/internal/hamming_scan-inl.h"
-#include "simd/internal/nibble_scan-inl.h"
+#include "simd/internal/code_scan-inl.h"
 
 #ifndef ETA_SIMD_FACTORS_TYPES_
 #define ETA_SIMD_FACTORS_TYPES_
 namespace eta::simd {
+
+constexpr size_t PlainCodeBytes(size_t bits) { return FactorCodeBytes(bits) - 1; }
 
 // How the penalties of one query become distances, as factors.h has it.
 struct FactorScale {
@@ -198,12 +197,12 @@ struct NormScan {
   // Distances of up to 256 bits are bytes, of which 255 may stand for 256.
   static bool IsWide(size_t code_bytes) { return code_bytes > 32; }
 
-  static size_t QueryBytes(size_t bits) { return kFactorHeaderBytes + CodeBytes(bits); }
+  static size_t QueryBytes(size_t bits) { return kFactorHeaderBytes + PlainCodeBytes(bits); }
   static HWY_INLINE void Prepare(const uint8_t* code, size_t bits, size_t max_factor,
                                  uint8_t* query) {
-    const FactorScale scale = MakeFactorScale(bits, max_factor, IsWide(CodeBytes(bits)));
+    const FactorScale scale = MakeFactorScale(bits, max_factor, IsWide(PlainCodeBytes(bits)));
     std::memcpy(query, &scale, sizeof(scale));
-    std::memcpy(query + kFactorHeaderBytes, code, CodeBytes(bits));
+    std::memcpy(query + kFactorHeaderBytes, code, PlainCodeBytes(bits));
   }
 
   static HWY_INLINE void Distances(const CodeBlocksView& rows, const uint8_t* query,
@@ -223,18 +222,18 @@ struct NormScan {
 struct AsymFactorScan {
   static constexpr bool kMaySaturate = false;
   static size_t MaxDistance(size_t) { return kMaxFactorDistance; }
-  static bool IsWide(size_t code_bytes) { return code_bytes > kMaxBytePenaltyCodeBytes; }
+  static bool IsWide(size_t code_bytes) { return code_bytes > kMaxByteWeightPlanes; }
 
   static size_t QueryBytes(size_t bits) {
-    return kFactorHeaderBytes + CodeBytes(bits) * kNibbleTableBytes;
+    return kFactorHeaderBytes + PlainCodeBytes(bits) * kNibbleTableBytes;
   }
   static HWY_INLINE void Prepare(const int8_t* weights, size_t bits, size_t max_factor,
                                  uint8_t* query) {
     size_t most = 0;
     for (size_t j = 0; j < bits; ++j) most += static_cast<size_t>(std::abs(weights[j]));
-    const FactorScale scale = MakeFactorScale(most, max_factor, IsWide(CodeBytes(bits)));
+    const FactorScale scale = MakeFactorScale(most, max_factor, IsWide(PlainCodeBytes(bits)));
     std::memcpy(query, &scale, sizeof(scale));
-    MakePenaltyTables(weights, CodeBytes(bits), query + kFactorHeaderBytes);
+    MakePenaltyTables(weights, PlainCodeBytes(bits), query + kFactorHeaderBytes);
   }
 
   static HWY_INLINE void Distances(const CodeBlocksView& rows, const uint8_t* query,
@@ -358,17 +357,17 @@ void AsymFactorDistances(const FactorBlocksView& rows, const int8_t* weights, ui
 }
 
 size_t NormTopKScratchBytes(size_t n, size_t bits, size_t k) {
-  return FactorTopKScratchBytes(n, bits, k, kFactorHeaderBytes + CodeBytes(bits));
+  return FactorTopKScratchBytes(n, bits, k, kFactorHeaderBytes + PlainCodeBytes(bits));
 }
 
 size_t AsymFactorTopKScratchBytes(size_t n, size_t bits, size_t k) {
   return FactorTopKScratchBytes(n, bits, k,
-                                kFactorHeaderBytes + CodeBytes(bits) * kNibbleTableBytes);
+                                kFactorHeaderBytes + PlainCodeBytes(bits) * kNibbleTableBytes);
 }
 
 size_t NormTopK(const FactorBlocksView& rows, const Queries<uint8_t>& queries,
                 const TopKOptions& options, void* scratch, const TopKResult<uint16_t>& result) {
-  HWY_DASSERT(IsTopKCall(rows, options) && queries.stride >= CodeBytes(rows.bits));
+  HWY_DASSERT(IsTopKCall(rows, options) && queries.stride >= PlainCodeBytes(rows.bits));
   if (!AnsweredWithoutScan(rows.n, queries.count, options, result)) {
     HWY_DYNAMIC_DISPATCH(NormTopKOnTarget)(rows, queries, options, scratch, result);
   }
@@ -378,7 +377,7 @@ size_t NormTopK(const FactorBlocksView& rows, const Queries<uint8_t>& queries,
 size_t AsymFactorTopK(const FactorBlocksView& rows, const Queries<int8_t>& weights,
                       const TopKOptions& options, void* scratch,
                       const TopKResult<uint16_t>& result) {
-  HWY_DASSERT(IsTopKCall(rows, options) && weights.stride >= CodeBytes(rows.bits) * 8);
+  HWY_DASSERT(IsTopKCall(rows, options) && weights.stride >= PlainCodeBytes(rows.bits) * 8);
   if (!AnsweredWithoutScan(rows.n, weights.count, options, result)) {
     HWY_DYNAMIC_DISPATCH(AsymFactorTopKOnTarget)(rows, weights, options, scratch, result);
   }

@@ -27,14 +27,12 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "simd/code_blocks.h"
-#include "simd/simhash.h"
 #include "simd/views.h"
 
 namespace eta::simd {
 
 // Bytes of a code of `bits` bits with its factor, which is the last of them.
-constexpr size_t FactorCodeBytes(size_t bits) { return CodeBytes(bits) + 1; }
+constexpr size_t FactorCodeBytes(size_t bits) { return (bits + 7) / 8 + 1; }
 
 // The largest distance.
 inline constexpr size_t kMaxFactorDistance = 254;
@@ -61,12 +59,12 @@ float AsymFactor(const float* row, size_t dim, const float* projections, size_t 
 // negative factors give 0. Precondition: unit > 0.
 uint8_t QuantizeFactor(float factor, float unit);
 
-// distances[i] = the distance of behaviour i from the query code of CodeBytes(rows.bits) bytes, as
+// distances[i] = the distance of behaviour i from the query code of ceil(rows.bits / 8) bytes, as
 // above, with Hamming distances as penalties. Writes PaddedRows(rows.n) values: the first rows.n
 // are valid, the rest unspecified. Preconditions: bits in [1, 4096]. Any alignment.
 void NormDistances(const FactorBlocksView& rows, const uint8_t* query, uint8_t* distances);
 
-// The same for a candidate's WeightBytes(CodeBytes(rows.bits)) weights, with asymmetric penalties.
+// The same for a candidate's WeightBytes(ceil(rows.bits / 8)) weights, with asymmetric penalties.
 // Preconditions: those of AsymPenalties on weights, those of the tail bits are 0.
 void AsymFactorDistances(const FactorBlocksView& rows, const int8_t* weights, uint8_t* distances);
 
@@ -75,7 +73,7 @@ void AsymFactorDistances(const FactorBlocksView& rows, const int8_t* weights, ui
 size_t NormTopKScratchBytes(size_t n, size_t bits, size_t k);
 size_t AsymFactorTopKScratchBytes(size_t n, size_t bits, size_t k);
 
-// For each query code of CodeBytes(rows.bits) bytes the min(options.k, rows.n) positions of
+// For each query code of ceil(rows.bits / 8) bytes the min(options.k, rows.n) positions of
 // smallest distance (NormDistances), with the order, ties, results and preconditions of
 // HammingTopK; the values are distances. `scratch` has NormTopKScratchBytes(n, bits, k) bytes and
 // is not kept.

@@ -13,7 +13,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 #include "simd/internal/block_topk-inl.h"
-#include "simd/internal/hamming_scan-inl.h"
+#include "simd/internal/code_scan-inl.h"
 
 #ifndef ETA_SIMD_HAMMING_TYPES_
 #define ETA_SIMD_HAMMING_TYPES_
@@ -23,6 +23,8 @@ namespace eta::simd {
 // beyond 248 bits. Their K-th nearest is hardly ever that far; a query for which it is runs again
 // with 16 bits.
 inline constexpr size_t kMaxSaturatedCodeBytes = 48;
+
+static_assert(kMaxByteDistanceCodeBytes == kMaxByteDistancePlanes);
 
 }  // namespace eta::simd
 #endif  // ETA_SIMD_HAMMING_TYPES_

@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "simd/code_blocks.h"
 #include "simd/views.h"
 
 namespace eta::simd {

@@ -9,6 +9,7 @@
 #include "core/base/check.h"
 #include "core/reference/asym.h"
 #include "simd/asym.h"
+#include "simd/code_blocks.h"
 #include "simd/hamming.h"
 
 namespace eta::bench {

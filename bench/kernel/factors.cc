@@ -8,6 +8,7 @@
 #include "core/reference/factors.h"
 #include "core/reference/hamming.h"
 #include "simd/asym.h"
+#include "simd/code_blocks.h"
 #include "simd/factors.h"
 #include "simd/hamming.h"
 

@@ -18,6 +18,7 @@
 #include "core/reference/hamming.h"
 #include "core/retrieval/codes.h"
 #include "core/retrieval/hyperplanes.h"
+#include "simd/code_blocks.h"
 #include "simd/hamming.h"
 
 namespace eta::bench {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What kernels share that needs no SIMD: the layout of the scratch that a caller hands them, which
-// may have any alignment, and top-K calls that need no scan.
+// may have any alignment, top-K calls that need no scan, and the planes of code blocks.
 #pragma once
 
 #include <cstddef>
@@ -41,6 +41,19 @@ bool AnsweredWithoutScan(size_t n, size_t num_queries, const TopKOptions& option
     for (size_t i = 0; i < n; ++i) positions[i] = static_cast<int32_t>(i);
   }
   return true;
+}
+
+// The first code_bytes planes of each of num_blocks blocks, block b at data + b * block_bytes.
+struct PlanesView {
+  const uint8_t* data;
+  size_t num_blocks;
+  size_t code_bytes;
+  size_t block_bytes;
+};
+
+// All planes of code blocks.
+inline PlanesView AllPlanes(const CodeBlocksView& rows) {
+  return {rows.data, NumBlocks(rows.n), rows.code_bytes, rows.code_bytes * kBlockRows};
 }
 
 }  // namespace eta::simd

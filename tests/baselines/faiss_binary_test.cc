@@ -13,6 +13,7 @@
 #include "baselines/methods.h"
 #include "core/base/check.h"
 #include "core/retrieval/codes.h"
+#include "simd/code_blocks.h"
 #include "simd/hamming.h"
 #include "tests/support/method_problem.h"
 

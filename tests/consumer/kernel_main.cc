@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <vector>
 
+#include "simd/code_blocks.h"
 #include "simd/hamming.h"
 #include "simd/target.h"
 
