@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// simd/buckets.h against plain counting, on every target.
+// simd/buckets.h against its scalar twin, on every target.
 #include "simd/buckets.h"
 
+#include "core/reference/buckets.h"
 #include "tests/support/target_test_util.h"
 
 namespace eta::test {
@@ -16,18 +17,22 @@ TEST_P(BucketsTest, CountsEqualBuckets) {
     for (const size_t rounds : {1, 2, 3, 8, 300}) {
       const size_t padded = simd::PaddedRows(n);
       Buffer<uint16_t> planes(simd::BucketPlanesSize(n, rounds), n % 5);
-      for (size_t i = 0; i < planes.size(); ++i) {
-        planes[i] = static_cast<uint16_t>(Below(rng, 3) * 32767);  // 0, 32767, 65534
+      const auto draw = [&rng] {  // 0, 32767, 65534
+        return static_cast<uint16_t>(Below(rng, 3) * 32767);
+      };
+      for (size_t i = 0; i < planes.size(); ++i) planes[i] = draw();
+      std::vector<uint16_t> buckets(n * rounds);
+      for (size_t i = 0; i < n; ++i) {
+        for (size_t r = 0; r < rounds; ++r) buckets[i * rounds + r] = planes[r * padded + i];
       }
       Buffer<uint16_t> query(rounds, n % 3);
-      for (size_t r = 0; r < rounds; ++r) query[r] = static_cast<uint16_t>(Below(rng, 3) * 32767);
+      for (size_t r = 0; r < rounds; ++r) query[r] = draw();
       Buffer<uint16_t> counts(padded, n % 5, 8);
       simd::CountSharedBuckets({planes.data(), n, rounds}, query.data(), counts.data());
-      for (size_t i = 0; i < n; ++i) {
-        size_t expected = 0;
-        for (size_t r = 0; r < rounds; ++r) expected += planes[r * padded + i] == query[r];
-        ASSERT_EQ(counts[i], expected) << "n=" << n << " rounds=" << rounds << " i=" << i;
-      }
+      const std::vector<uint16_t> expected =
+          reference::CountSharedBuckets(buckets, {query.data(), rounds});
+      ASSERT_EQ(std::vector<uint16_t>(counts.data(), counts.data() + n), expected)
+          << "n=" << n << " rounds=" << rounds;
     }
   }
 }
