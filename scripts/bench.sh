@@ -73,14 +73,16 @@ fi
 
 output="${output:-$home/results/$(date +%Y-%m-%d-%H%M%S)-$name}"
 mkdir -p "$output" 2>/dev/null || die "$output: cannot be made (--output DIR is used instead)"
+scratch="$(mktemp -d)"
+trap 'rm -rf "$scratch"' EXIT
 code=0
 "$tools/retrieval_bench" "${arguments[@]}" --csv "$output/results.csv" \
-  --json "$output/results.json" "${theirs[@]}" | tee "$output/table.txt" || code=$?
+  --json "$output/results.json" "${theirs[@]}" | tee "$scratch/table.txt" || code=$?
 if [[ ! -e $output/results.csv ]]; then # it failed, or printed its help
-  rm -f "$output/table.txt"
   rmdir --ignore-fail-on-non-empty "$output"
   exit "$code"
 fi
+replace_file "$output/table.txt" <"$scratch/table.txt"
 
 # also FILE ARGUMENT...: a short measurement beside the comparison, for the report. Fewer users, so
 # that generated histories of one length each take no longer than the measurement.
@@ -101,10 +103,9 @@ if [[ ${#theirs[@]} -eq 0 ]]; then
     "exact,eta:64,eta:256$(printf ',eta:64+rerank:%d,eta:256+rerank:%d' 2 2 4 4 8 8 16 16)"
 fi
 say "Results are in $output: table.txt, results.csv, results.json"
-if report="$("$PYTHON" "$ROOT/scripts/report.py" "$output" 2>"$output/.report.log")"; then
+if report="$("$PYTHON" "$ROOT/scripts/report.py" "$output" 2>"$scratch/report.log")"; then
   say "The report is $report"
 else
-  say "No report: $(tail -n 1 "$output/.report.log")"
+  say "No report: $(tail -n 1 "$scratch/report.log")"
 fi
-rm -f "$output/.report.log"
 exit "$code"

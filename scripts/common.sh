@@ -70,6 +70,19 @@ parse_options() {
 # refuse ARGUMENT...: dies if there is one.
 refuse() { [[ $# -eq 0 ]] || die "unknown argument '$1'; --help lists the options"; }
 
+# replace_file FILE: replaces FILE by stdin as a whole, or leaves it and dies. A device is written to.
+replace_file() {
+  local file part
+  file="$(realpath -m -- "$1")"
+  part="$(dirname "$file")/.$(basename "$file").tmp-$$"
+  if [[ -e $file && ! -f $file ]]; then
+    cat >"$file" || die "$1: cannot be written"
+  elif ! { cat >"$part" && mv -f -- "$part" "$file"; } 2>/dev/null; then
+    rm -f -- "$part"
+    die "$1: cannot be written"
+  fi
+}
+
 # check_program OPTION PATH: dies unless PATH is empty or can be run.
 check_program() { [[ -z $2 || -x $2 ]] || die "$1 $2: there is no such program"; }
 

@@ -65,7 +65,13 @@ say "Threads ..."
 "$ROOT/scripts/thread_scaling.sh" --bench "$bench/retrieval_bench" --pairs "$pairs" \
   --methods eta:64,eta:256 >"$results/threads.txt"
 
-[[ -z $keep ]] || { mkdir -p "$keep" && cp "$results"/* "$keep/"; }
+if [[ -n $keep ]]; then
+  mkdir -p "$keep"
+  for file in "$results"/*; do
+    name=$(basename "$file")
+    replace_file "$keep/$name" <"$file"
+  done
+fi
 "$PYTHON" "$ROOT/scripts/targets.py" --kernels "$results/kernels.json" \
   --threads "$results/threads.txt" --recall "$results/recall.csv" \
   --hyperplanes "gaussian=$results/gaussian.csv" "hadamard=$results/hadamard.csv"

@@ -80,4 +80,4 @@ measure "(a) batches of users, B = 256" --split users --users 128 --length 1032 
   --repeats 5 "${methods[@]}" "${rest[@]}"
 measure "(b) one request of B = 1,000, split" --split candidates --users 8 --length 1032 \
   --requests 8 --repeats 20 --b 1000 "${methods[@]}" "${rest[@]}"
-[[ -z $csv ]] || cp "$scratch/ratios.csv" "$csv"
+[[ -z $csv ]] || replace_file "$csv" <"$scratch/ratios.csv"

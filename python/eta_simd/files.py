@@ -8,6 +8,7 @@ import os
 import shutil
 
 from eta_simd.command import BadInput
+from eta_simd.text import reason
 
 
 def check_new(path):
@@ -24,37 +25,75 @@ def staged(path, is_folder):
     """A temporary path beside the new `path`, which becomes it when the block ends and is removed
     if the block fails. Raises BadInput at once, and at the end, if `path` exists."""
     check_new(path)
-    temporary = path.absolute().parent / f".{path.name}.tmp-{os.getpid()}"
-    if is_folder:
-        temporary.mkdir()
+    temporary = _temporary(path.absolute())
+    _remove(temporary)  # of a killed process that had the same id
     try:
-        yield temporary
-        if path.exists():
-            raise BadInput(f"{path}: exists already (expected a new path)")
-        temporary.rename(path)
+        with written(path, temporary):
+            if is_folder:
+                temporary.mkdir()
+            yield temporary
+            if path.exists():
+                raise BadInput(f"{path}: exists already (expected a new path)")
+            temporary.rename(path)
     except BaseException:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise
 
 
 @contextlib.contextmanager
 def replaced(path):
-    """A temporary path of the same ending, which replaces the file `path` when the block ends."""
-    part = path.with_name(f".part-{path.name}")
+    """A temporary path beside the file `path`, which it replaces when the block ends. A symbolic
+    link stays, and the file that it leads to is replaced. The ending differs, so that a report on
+    the folder does not read what a killed process left there."""
+    target = path.resolve()
+    part = _temporary(target)
     try:
-        yield part
-        part.rename(path)
+        with written(path, part):
+            if target.is_dir():
+                raise BadInput(f"{path}: cannot be written: it is a folder")
+            yield part
+            part.rename(target)
     finally:
-        part.unlink(missing_ok=True)
+        _remove(part)
+
+
+@contextlib.contextmanager
+def written(path, temporary=None):
+    """Raises BadInput that names `path` where a write fails, to it or below `temporary`. On a full
+    disk the OSError names no file. Errors about other files, which were read, stay as they are."""
+    try:
+        yield
+    except OSError as error:
+        name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else None
+        if name is not None and not name.startswith(os.fspath(temporary or path)):
+            raise
+        raise BadInput(f"{path}: cannot be written: {reason(error)}") from error
+
+
+def _temporary(path):
+    """A hidden name beside `path` that no other process uses."""
+    return path.with_name(f".{path.name}.tmp-{os.getpid()}")
+
+
+def _remove(path):
+    """Removes a temporary file or folder, if there is one."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_text(path, text):
     """Replaces the file `path` by `text` in UTF-8."""
-    with replaced(path) as part:
-        part.write_text(text, encoding="utf-8")
+    write_files({path: text.encode("utf-8")})
+
+
+def write_files(contents):
+    """Replaces the files that are the keys of `contents`, a dict of bytes. All are written before
+    the first is replaced; the last of the dict is replaced first."""
+    with contextlib.ExitStack() as stack:
+        for path, content in contents.items():
+            stack.enter_context(replaced(path)).write_bytes(content)
 
 
 def write_csv(path, rows, columns):

@@ -40,7 +40,8 @@ class TargetsTest(support.FolderTest):
         path.write_text(text, encoding="utf-8")
         return path
 
-    def run_script(self, rows, target="AVX3_DL", capabilities=BEST, faiss_us="26.0", recall="0.96", threads="1.95"):
+    def run_script(self, rows, target="AVX3_DL", capabilities=BEST, faiss_us="26.0",
+                   recall="0.96", threads="1.95"):
         kernels = self.write("kernels.json", json.dumps({
             "context": {"simd_target": target, "simd_capabilities": capabilities,
                         "faiss": "1.7.3"},

@@ -11,7 +11,7 @@ import tempfile
 from eta_simd import SOURCE_TREE
 from eta_simd.command import BadInput, Parser, progress, summarize
 from eta_simd.data import importing, movielens_files
-from eta_simd.files import staged
+from eta_simd.files import staged, written
 
 
 def parse_options(arguments):
@@ -51,7 +51,7 @@ def run_bundle_tool(tool, *arguments):
         raise BadInput(f"{tool}: cannot be run: {error.strerror}") from error
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()
-        reason = lines[-1] if lines else f"ended with status {done.returncode}"
+        reason = lines[-1] if lines else f"{tool}: ended with status {done.returncode}"
         raise BadInput(reason.removeprefix("bundle_tool: "))
     return done.stdout
 
@@ -79,7 +79,9 @@ def main(arguments):
                   np.load(interactions / "history_items.npy"), None,
                   len(np.load(interactions / "item_ids.npy")))
         file = scratch / "embeddings.npy"
-        np.save(file, embeddings.item_embeddings(log, options.dim, options.seed))
+        table = embeddings.item_embeddings(log, options.dim, options.seed)
+        with written(file):
+            np.save(file, table)
         made_by = (f"scripts/import_movielens.py dim={options.dim} seed={options.seed}: "
                    f"{embeddings.KIND}")
         progress(f"writing {options.output}")

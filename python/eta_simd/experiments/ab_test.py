@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from eta_simd import files
 from eta_simd.command import BadInput, Parser, progress
 from eta_simd.experiments import compare
 from eta_simd.experiments.measurements import read_both
@@ -111,7 +112,7 @@ def main(arguments):
                                    options.slowdown, lambda row: row.verdict == "slower")
         passed = right >= 0.95 * options.ab and passed
     if options.json:
-        options.json.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        files.write_text(options.json, json.dumps(kept, indent=1) + "\n")
     print("holds" if passed else "does not hold",
           "(A/A called different in <= 2 %, A/B caught in >= 95 %)")
     return 0 if passed else 1

@@ -101,7 +101,7 @@ def draw(reports, path):
     figure.tight_layout()
     try:
         with replaced(path) as part:
-            figure.savefig(part, dpi=120)
+            figure.savefig(part, format=path.suffix[1:], dpi=120)
     except (OSError, ValueError) as error:
         raise BadInput(f"{path}: {error}") from error
 

@@ -4,7 +4,7 @@ import html
 import io
 import re
 
-from eta_simd.files import write_text
+from eta_simd.files import write_files
 from eta_simd.report import words
 from eta_simd.report.panels import style
 from eta_simd.report.selection import main_group
@@ -124,15 +124,14 @@ def page(results, drawn, missing, title):
 def write(results, drawn, missing, title, folder):
     """report.html and, in pictures/, each panel as SVG and PNG on white."""
     text = page(results, drawn, missing, title)
-    files = {}
-    for panel in drawn:  # all before the first is written
+    pictures = folder / "pictures"
+    contents = {folder / "report.html": text.encode("utf-8")}
+    for panel in drawn:
         for suffix in ("svg", "png"):
-            files[f"{panel.name}.{suffix}"] = data = io.BytesIO()
+            data = io.BytesIO()
             panel.figure.savefig(data, format=suffix, dpi=160, facecolor="white",
                                  metadata={"Date": None} if suffix == "svg" else None)
-    pictures = folder / "pictures"
+            contents[pictures / f"{panel.name}.{suffix}"] = data.getvalue()
     pictures.mkdir(parents=True, exist_ok=True)
-    for name, data in files.items():
-        (pictures / name).write_bytes(data.getvalue())
-    write_text(folder / "report.html", text)
+    write_files(contents)
     return folder / "report.html"

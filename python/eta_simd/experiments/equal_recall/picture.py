@@ -7,6 +7,7 @@ from matplotlib import pyplot
 
 from eta_simd.experiments.equal_recall.choices import group
 from eta_simd.experiments.equal_recall.families import FAMILIES
+from eta_simd.files import replaced
 
 # Colours that a colour-blind reader can tell apart, and a marker and a dash each for print.
 STYLES = {
@@ -81,5 +82,6 @@ def draw(choices, output):
                   title="Fastest setting of each family at equal recall")
     figure.tight_layout(rect=(0, 0, 1, 1 - 0.6 / figure.get_figheight()))
     for extension in ("svg", "png"):
-        figure.savefig(output / f"equal_recall.{extension}", dpi=130)
+        with replaced(output / f"equal_recall.{extension}") as part:
+            figure.savefig(part, format=extension, dpi=130)
     pyplot.close(figure)

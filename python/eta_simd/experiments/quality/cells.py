@@ -11,6 +11,7 @@ from typing import NamedTuple, Optional
 
 from eta_simd import SOURCE_TREE
 from eta_simd.command import BadInput, progress
+from eta_simd.files import write_text
 from eta_simd.reading import number, read_json
 from eta_simd.text import reason
 
@@ -97,9 +98,7 @@ def train_cell(options, cell):
             kept = options.results / "models" / cell.name
             shutil.rmtree(kept, ignore_errors=True)
             out.rename(kept)
-        part = pathlib.Path(folder) / "report.json"
-        part.write_text(json.dumps({**finished, "arguments": arguments}, indent=2) + "\n")
-        part.rename(report)
+        write_text(report, json.dumps({**finished, "arguments": arguments}, indent=2) + "\n")
 
 
 def train_all(options):

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every program and script that writes, by its options that name an output: what faults_test.py
+puts each of them through, or why it does not."""
+from typing import NamedTuple
+
+KUAIRAND = ("user_id,video_id,date,hourmin,time_ms,is_click,is_like,is_follow,is_comment,"
+            "is_forward,is_hate,long_view,play_time_ms,duration_ms,profile_stay_time,"
+            "comment_stay_time,is_profile_enter,is_rand,tab")
+SETTINGS = ("--requests", "2", "--repeats", "1", "--b", "4", "--k", "4", "--methods", "exact",
+            "--quiet")
+SMALL = ("--users", "4", "--items", "200", "--length", "40", *SETTINGS)
+REQUESTS = ("--requests", "2", "--length", "20")
+PLANTED = ("--users", "40", "--topics", "12", "--side", "3", "--categories", "4", "--length", "48",
+           "--recent", "10", "--interests", "5", "--repeats", "4", "--dim", "8")
+TINY = ("--epochs", "1", "--dim", "8", "--heads", "2", "--max-history", "20", "--short", "4")
+
+
+class Writer(NamedTuple):
+    """A command and its output; {NAME} in the arguments is a file of faults_test.make_inputs()."""
+    program: str
+    option: str
+    arguments: "tuple[str, ...]"
+    output: str = "out"  # name of the file or folder
+    reads: str = ""  # the input that is made unreadable
+    is_new: bool = False  # an output that exists is refused, or gone on from
+    needs: "tuple[str, ...]" = ()  # Python modules
+    names: str = ""  # what an error on a full disk names, if not the output
+
+
+NUMPY = ("numpy", "scipy.sparse")
+WRITERS = (
+    Writer("retrieval_bench", "--csv", SMALL),
+    Writer("retrieval_bench", "--json", ("--data", "{bundle}", *SETTINGS),
+           reads="bundle/item_embeddings.npy"),
+    Writer("retrieval_bench", "--cells",
+           ("--sweep", "L=20:40:x2", "--users", "4", "--items", "200", *SETTINGS),
+           is_new=True),
+    Writer("retrieval_bench", "--load-csv", ("--load", "200", "--load-seconds", "0.2", *SMALL)),
+    Writer("ctr_bench", "--csv", ("{model}", *REQUESTS), reads="model/manifest.json",
+           needs=("torch",)),
+    Writer("ctr_bench", "--json", ("{model}", *REQUESTS), needs=("torch",)),
+    Writer("freshness_bench", "--csv", ("{series}",), reads="series/step_1/manifest.json",
+           needs=("torch",)),
+    Writer("freshness_bench", "--json", ("{series}",), needs=("torch",)),
+    Writer("bundle_tool generate", "--output", ("--users", "4", "--items", "200"), is_new=True),
+    Writer("bundle_tool import-movielens", "--output", ("--input", "{movielens}"), is_new=True,
+           reads="movielens/ratings.csv"),
+    Writer("bundle_tool export-interactions", "--output", ("--input", "{movielens}"), is_new=True,
+           reads="movielens/ratings.csv"),
+    Writer("import_amazon.py", "--output", ("--input", "{amazon.csv}", "--dim", "2"), is_new=True,
+           reads="amazon.csv", needs=NUMPY),
+    Writer("import_kuairand.py", "--output", ("--input", "{kuairand.csv}", "--dim", "2"),
+           is_new=True, reads="kuairand.csv", needs=NUMPY),
+    Writer("import_taobao.py", "--output", ("--input", "{taobao.csv}", "--dim", "2"), is_new=True,
+           reads="taobao.csv", needs=NUMPY),
+    Writer("import_movielens.py", "--output",
+           ("--input", "{movielens}", "--dim", "2", "--bundle-tool", "{bundle_tool}"), is_new=True,
+           reads="movielens/ratings.csv", needs=NUMPY,
+           names="bundle_tool"),  # Python gives the signal back to its children, and it dies
+    Writer("convert.py", "--output", ("--input", "{base.fvecs}"), is_new=True, reads="base.fvecs",
+           needs=("numpy",)),
+    Writer("convert.py", "--output", ("--input", "{bundle}"), "out.fbin", is_new=True,
+           reads="bundle/item_embeddings.npy", needs=("numpy",)),
+    Writer("convert.py", "--output", ("--input", "{bundle}"), "out.hdf5", is_new=True,
+           reads="bundle/item_embeddings.npy", needs=("numpy", "h5py")),
+    Writer("make_planted.py", "--out", PLANTED, is_new=True, needs=("numpy",)),
+    Writer("train_ctr.py", "--out", ("--bundle", "{planted}", "--model", "none", *TINY),
+           is_new=True, reads="planted/history_items.npy", needs=("torch",)),
+    Writer("report.py", "--output", ("{results.json}",), reads="results.json",
+           needs=("matplotlib",)),
+    Writer("freshness.py", "--out", ("--json", "{freshness.json}"), "out.png",
+           reads="freshness.json", needs=("matplotlib",)),
+    Writer("thread_scaling.sh", "--csv", ("--bench", "{bench}", "--pairs", "1"),
+           names="ratios.csv"),
+)
+
+# Those that write with the code of a writer above, and take too long or need too much to be run.
+THROUGH = {
+    ("kernel_bench", "--benchmark_out"): "Google Benchmark writes this file",
+    ("ab_test.py", "--json"): "eta_simd.files",
+    ("equal_recall.py", "--output"): "eta_simd.files and retrieval_bench",
+    ("quality.py", "--results"): "eta_simd.files and train_ctr.py",
+    ("bench.sh", "--output"): "retrieval_bench, report.py and replace_file of thread_scaling.sh",
+    ("ctr_bench.sh", "--csv"): "ctr_bench",
+    ("ctr_bench.sh", "--json"): "ctr_bench",
+    ("equal_recall.sh", "--output"): "equal_recall.py",
+    ("fetch_movielens.sh", "--output"): "import_movielens.py",
+    ("matrix.sh", "--output"): "logs, which grow while it runs",
+    ("matrix.sh", "--keep"): "whole systems",
+    ("matrix_one.sh", "--output"): "logs, which grow while it runs",
+    ("targets.sh", "--keep"): "replace_file of thread_scaling.sh",
+}
+
+# Those without an option that names an output.
+OTHERS = {
+    "ab_test.sh": "passes its options to ab_test.py",
+    "arm.sh": "builds in build/", "check_docs.py": "reads only", "check_results.py": "reads only",
+    "compare.py": "reads only", "docs.sh": "writes build/docs", "format.sh": "clang-format writes",
+    "fuzz.sh": "builds in build/, and keeps what the fuzzers find there",
+    "lint.sh": "reads only", "quality.sh": "passes its options to quality.py",
+    "regress.sh": "writes to a temporary folder", "setup.sh": "apt writes",
+    "targets.py": "reads only", "test.sh": "builds in build/", "torch_latency.py": "reads only",
+}
+# Options in a --help that name an input, or are those of another program.
+INPUTS = {("freshness.py", "--json"), ("freshness_bench", "--out"), ("compare.py", "--json"),
+          ("report.py", "--csv")}
+
+# Modules of eta_simd that write without eta_simd.files, and why none of it is half-written.
+WRITING_MODULES = {
+    "files.py": "is where it is done",
+    "ctr/export.py": "into a staged folder", "ctr/planted.py": "into a staged folder",
+    "data/bundle.py": "into a staged folder", "data/vectors.py": "to a staged file",
+    "data/movielens.py": "to a temporary folder", "data/movielens_files.py": "to the same",
+    "experiments/ab_test.py": "to a temporary folder",
+    "experiments/equal_recall/picture.py": "within files.replaced",
+    "experiments/freshness.py": "within files.replaced",
+    "experiments/quality/picture.py": "within files.replaced",
+    "report/page.py": "to memory",
+}
