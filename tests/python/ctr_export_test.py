@@ -31,15 +31,16 @@ class Export(TrainedTest):
         model, _ = export.restore(out)
         _, arrays = export.load(out)
         bundle = data.load_bundle(out / "bundle", 1)
-        forms = [latency.in_form(model, form) for form in ("eager", "torchscript")
-                 if form == "eager" or hasattr(torch.jit, "script")]
+        with warnings.catch_warnings():  # TorchScript is deprecated, and used where it works
+            warnings.simplefilter("ignore")
+            forms = [latency.in_form(model, form) for form in ("eager", "torchscript")
+                     if form == "eager" or hasattr(torch.jit, "script")]
         for row in range(0, len(arrays["samples"]), 11):
             user, begin, end, item, _ = (int(value) for value in arrays["samples"][row])
             history = bundle.items[bundle.offsets[user]:bundle.offsets[user + 1]][begin:end]
             window = torch.from_numpy(history.astype(np.int64)).unsqueeze(0)
             for form in forms:
-                with torch.inference_mode(), warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
+                with torch.inference_mode():
                     logits, _ = form(torch.tensor([user]), window, torch.tensor([[end - begin]]),
                                      torch.tensor([[item]]))
                 self.assertAlmostEqual(float(logits), float(arrays["logits"][row]), delta=1e-5)
