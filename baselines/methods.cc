@@ -9,7 +9,6 @@
 
 #include "baselines/faiss_binary.h"
 #include "baselines/faiss_exact.h"
-#include "baselines/recent.h"
 #include "baselines/sim_hard.h"
 #include "baselines/sim_soft.h"
 #include "core/base/check.h"
@@ -17,6 +16,7 @@
 #include "core/retrieval/eta_asym.h"
 #include "core/retrieval/eta_gather.h"
 #include "core/retrieval/exact.h"
+#include "core/retrieval/recent.h"
 #include "core/retrieval/rerank.h"
 #include "core/retrieval/scan_i8.h"
 
@@ -165,7 +165,9 @@ constexpr Method kMethods[] = {
     {"sim_soft:hnsw[:EFSEARCH]", "SIM soft search: a FAISS HNSW index for each user",
      [](const Spec& spec) { return MakeSimSoft(spec, SimSoftOptions::Index::kHnsw, "EFSEARCH"); }},
     {"recent", "the newest K behaviours",
-     [](const Spec& spec) { return MakeRecentRetriever(spec.text, spec.items); }},
+     [](const Spec& spec) -> std::unique_ptr<Retriever> {
+       return MakeRecentRetriever(spec.text, spec.items.size());
+     }},
 };
 
 constexpr size_t kHelpColumn = 25;  // where the help begins: after the longest form and a blank

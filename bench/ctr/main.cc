@@ -33,8 +33,8 @@ int Run(int argc, char** argv) {
     progress->Show("reading and checking " + folder);
     std::ranges::move(ReadContenders(folder, *options), std::back_inserter(contenders));
   }
-  const bool agrees =
-      std::ranges::all_of(contenders, [](const auto& c) { return c.check.agrees(); });
+  const bool agrees = std::ranges::all_of(
+      contenders, [](const auto& c) { return !c.is_as_exported() || c.check.agrees(); });
   if (options->check_only || !agrees) {
     progress.reset();
     std::cout << CheckText(contenders) << std::flush;

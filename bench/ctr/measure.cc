@@ -3,10 +3,14 @@
 
 #include <chrono>
 #include <cmath>
+#include <optional>
 
+#include "baselines/methods.h"
 #include "bench/common/machine.h"
 #include "core/base/check.h"
 #include "core/base/random.h"
+#include "core/retrieval/hyperplanes.h"
+#include "core/retrieval/refillable.h"
 
 namespace eta::bench {
 namespace {
@@ -84,6 +88,22 @@ struct Runner {
   std::vector<float> logits;
 };
 
+// Null for "own". Codes are of the model's hyperplanes where it has any of their width.
+std::unique_ptr<RefillableRetriever> MakeRetrieval(const std::string& spec, const CtrExport& model,
+                                                   uint64_t seed) {
+  if (spec == "own") return nullptr;
+  std::optional<Hyperplanes> own;
+  if (model.unit == CtrUnit::kEta) own = Hyperplanes::FromMatrix(model.hyperplanes);
+  auto method =
+      MakeMethod(spec, model.bundle.items, {.seed = seed, .loaded = own ? &*own : nullptr});
+  auto* refillable = dynamic_cast<RefillableRetriever*>(method.get());
+  Require(refillable, "--retrieval: ", spec,
+          " cannot serve a model, for each history would be "
+          "prepared anew");
+  method.release();
+  return std::unique_ptr<RefillableRetriever>(refillable);
+}
+
 }  // namespace
 
 std::vector<double> CtrContender::request_seconds() const {
@@ -95,15 +115,25 @@ std::vector<double> CtrContender::request_seconds() const {
 std::vector<CtrContender> ReadContenders(const std::string& folder, const CtrOptions& options) {
   std::vector<CtrContender> contenders;
   const auto data = std::make_shared<const CtrExport>(ReadCtrExport(folder));
-  for (const ItemTables tables : {ItemTables::kAll, ItemTables::kNone}) {
-    if (options.item_tables == (tables == ItemTables::kAll ? "off" : "on")) continue;
-    CtrContender contender;
-    contender.folder = folder;
-    contender.data = data;
-    contender.tables = tables;
-    contender.model = std::make_unique<CtrModel>(*data, tables);
-    contender.check = CheckCtrModel(*data, *contender.model);
-    contenders.push_back(std::move(contender));
+  const auto retrievals =
+      options.retrieval.empty() ? std::vector<std::string>{"own"} : SplitMethods(options.retrieval);
+  Require(Retrieves(data->unit) || (options.retrieval.empty() && options.k == 0), folder,
+          ": --retrieval and --k need a model that retrieves, and ", CtrUnitName(data->unit),
+          " does not");
+  for (const std::string& retrieval : retrievals) {
+    for (const ItemTables tables : {ItemTables::kAll, ItemTables::kNone}) {
+      if (options.item_tables == (tables == ItemTables::kAll ? "off" : "on")) continue;
+      CtrContender contender;
+      contender.folder = folder;
+      contender.retrieval = retrieval;
+      contender.k = options.k == 0 ? data->settings.k : options.k;
+      contender.data = data;
+      contender.tables = tables;
+      contender.model = std::make_unique<CtrModel>(
+          *data, tables, CtrRetrieval{MakeRetrieval(retrieval, *data, options.seed), options.k});
+      contender.check = CheckCtrModel(*data, *contender.model);
+      contenders.push_back(std::move(contender));
+    }
   }
   return contenders;
 }

@@ -18,6 +18,8 @@ namespace eta::bench {
 // A model under test and its measurements. Times are in seconds, one for each request.
 struct CtrContender {
   std::string folder;
+  std::string retrieval = "own";  // or the method that replaces the model's
+  size_t k = 0;                   // behaviours attended to; 0 where the model retrieves none
   std::shared_ptr<const CtrExport> data;
   ItemTables tables;
   std::unique_ptr<CtrModel> model;
@@ -29,10 +31,13 @@ struct CtrContender {
   double user_bytes = 0;   // what is held of a user, mean
 
   std::vector<double> request_seconds() const;  // prepare and score together
+  // Whether the served model is the exported one, so that logits must agree.
+  bool is_as_exported() const { return retrieval == "own" && k == data->settings.k; }
 };
 
 // Reads a folder and compares the logits of its test samples with the exported ones: one contender
-// with tables of items, one without, or both, as the options say. Throws DataError.
+// with tables of items, one without, or both, as the options say, for each retrieval of the
+// options. Throws DataError; std::invalid_argument when a retrieval cannot serve the model.
 std::vector<CtrContender> ReadContenders(const std::string& folder, const CtrOptions& options);
 
 // Times requests of all models, which take turns in rounds so that drift of the machine hits all

@@ -28,6 +28,14 @@ std::optional<CtrOptions> ParseCtrOptions(int argc, char** argv) {
             "on: what depends on an item alone is computed when a model is read; off: for each "
             "request; both: a row for each")
       ->check(CLI::IsMember({"on", "off", "both"}).description(""));
+  requests.Text("--retrieval", o.retrieval, "LIST",
+                "Serve the models, all of which must retrieve, with other retrieval: methods of "
+                "retrieval_bench such as own,eta:16,scan_i8,exact on the model's item table, a row "
+                "for each; own is what the model was trained with");
+  requests
+      .Whole("--k", o.k, 1, 16384,
+             "Behaviours that models attend to (default: as trained); all must retrieve")
+      ->default_str("");
   requests.Target(o.target);
   OptionGroup output(app, "Comparison and output");
   output.Text("--torch", o.torch, "FILE",

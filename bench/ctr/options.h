@@ -19,6 +19,8 @@ struct CtrOptions {
   size_t rounds = 5;      // in which the models take turns
   uint64_t seed = 1;
   std::string item_tables = "on";  // or "off", or "both": a row for each
+  std::string retrieval;           // methods that replace what retrieving models do; "own" is that
+  size_t k = 0;                    // behaviours attended to; 0: what the model was trained with
   std::string torch;               // JSON lines of scripts/torch_latency.py
   std::string target;              // empty: the best one, or ETA_SIMD_TARGET
   std::string csv;

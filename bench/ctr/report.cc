@@ -19,7 +19,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct Row {
-  std::string model;  // "eta", or "torch:eta"
+  std::string model;                     // "eta", or "torch:eta"
+  std::optional<std::string> retrieval;  // "own", or a method; nothing where there is none
+  std::optional<double> k;
   std::optional<bool> has_tables;
   std::optional<double> auc, gauc, log_loss, difference;
   double p50_us, p99_us;
@@ -36,11 +38,13 @@ double PercentileUs(std::vector<double> seconds, double percent) {
 Row RowOf(const CtrContender& contender, size_t candidates) {
   Row row{};
   row.model = CtrUnitName(contender.data->unit);
+  if (Retrieves(contender.data->unit)) row.retrieval = contender.retrieval;
+  if (contender.k > 0) row.k = static_cast<double>(contender.k);
   const CtrCheck& check = contender.check;
   row.auc = check.auc;
   row.gauc = check.gauc;
   row.log_loss = check.log_loss;
-  row.difference = check.largest_difference;
+  if (contender.is_as_exported()) row.difference = check.largest_difference;
   const std::vector<double> seconds = contender.request_seconds();
   row.p50_us = PercentileUs(seconds, 50);
   row.p99_us = PercentileUs(seconds, 99);
@@ -90,6 +94,7 @@ struct Column {
 
 // In the order of the table and of the CSV file.
 constexpr Column kColumns[] = {
+    {"k", {"", "K"}, [](const Row& r) { return Fixed(r.k, 0, "-"); }},
     {"item_tables",
      {"item", "tables"},
      [](const Row& r) -> std::string {
@@ -125,6 +130,19 @@ std::string Padded(const std::string& text, int width) {
   char line[128];
   std::snprintf(line, sizeof(line), "%*s", width, text.c_str());
   return line;
+}
+
+constexpr size_t kNameWidth = 20;  // of the first column, at least
+
+std::string PaddedRight(std::string text, size_t width) {
+  text.resize(std::max(width, text.size()), ' ');
+  return text;
+}
+
+// As the table names it: the model, and how it is served where that is not as it was trained.
+std::string NameOf(const Row& row) {
+  const bool is_own = !row.retrieval || *row.retrieval == "own";
+  return is_own ? row.model : Cat(row.model, " by ", *row.retrieval);
 }
 
 [[noreturn]] void FailTorch(const std::string& file, size_t line, const std::string& what) {
@@ -180,7 +198,9 @@ std::string CheckText(const std::vector<CtrContender>& contenders) {
     std::snprintf(line, sizeof(line), "%-16s %9zu  %24.3g  %8s  %12s  %s\n",
                   CtrUnitName(contender.data->unit), check.logits.size(), check.largest_difference,
                   Fixed(check.auc, 5, "-").c_str(), Fixed(check.exported_auc, 5, "-").c_str(),
-                  check.agrees() ? "ok" : "MISMATCH");
+                  !contender.is_as_exported() ? Cat("served with ", contender.retrieval).c_str()
+                  : check.agrees()            ? "ok"
+                                              : "MISMATCH");
     text += line;
   }
   return text;
@@ -188,16 +208,16 @@ std::string CheckText(const std::vector<CtrContender>& contenders) {
 
 std::string CtrTableText(const CtrReport& report) {
   const std::vector<Row> rows = Rows(report);
+  size_t width = kNameWidth;
+  for (const Row& row : rows) width = std::max(width, NameOf(row).size() + 1);
   std::string text;
   for (const size_t part : {size_t{0}, size_t{1}}) {
-    text += part == 0 ? "                    " : "model               ";
+    text += PaddedRight(part == 0 ? "" : "model", width);
     for (const Column& column : kColumns) text += Padded(column.title[part], 11);
     text += '\n';
   }
   for (const Row& row : rows) {
-    char name[32];
-    std::snprintf(name, sizeof(name), "%-20s", row.model.c_str());
-    text += name;
+    text += PaddedRight(NameOf(row), width);
     for (const Column& column : kColumns) text += Padded(column.text(row), 11);
     text += '\n';
   }
@@ -205,11 +225,11 @@ std::string CtrTableText(const CtrReport& report) {
 }
 
 std::string CtrCsvText(const CtrReport& report) {
-  std::string text = "model";
+  std::string text = "model,retrieval";
   for (const Column& column : kColumns) text += Cat(",", column.name);
   text += '\n';
   for (const Row& row : Rows(report)) {
-    text += row.model;
+    text += Cat(row.model, ",", row.retrieval.value_or(""));
     for (const Column& column : kColumns) {
       const std::string value = column.text(row);
       text += Cat(",", value == "-" ? "" : value);
@@ -224,7 +244,8 @@ std::string CtrJsonText(const CtrReport& report) {
   const Environment& e = report.environment;
   Json rows = Json::array();
   for (const Row& row : Rows(report)) {
-    Json entry = {{"model", row.model}};
+    Json entry = {{"model", row.model},
+                  {"retrieval", row.retrieval ? Json(*row.retrieval) : Json(nullptr)}};
     for (const Column& column : kColumns) {
       const std::string value = column.text(row);
       const Json number = Json::parse(value, nullptr, false);

@@ -131,6 +131,8 @@ class ExportReader {
         return;
       case CtrUnit::kReformerLsh:
         return ReadBuckets();
+      case CtrUnit::kRecent:
+        return;
       default:
         if (model_.bundle.items.categories.empty()) {
           ThrowDataError(folder_ / "bundle", "no item_categories.npy, which sim_hard needs");
@@ -232,6 +234,8 @@ const char* CtrUnitName(CtrUnit unit) {
       return "reformer_lsh";
     case CtrUnit::kTwin:
       return "twin";
+    case CtrUnit::kRecent:
+      return "recent";
   }
   return "unknown";
 }

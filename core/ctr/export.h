@@ -29,12 +29,13 @@ enum class CtrUnit {
   kSdim,
   kReformerLsh,
   kTwin,
+  kRecent,
 };
 
 inline constexpr CtrUnit kCtrUnits[] = {
     CtrUnit::kNone,        CtrUnit::kAvgPool, CtrUnit::kFullAttention, CtrUnit::kSimHard,
     CtrUnit::kSimSoft,     CtrUnit::kEta,     CtrUnit::kMimn,          CtrUnit::kSdim,
-    CtrUnit::kReformerLsh, CtrUnit::kTwin};
+    CtrUnit::kReformerLsh, CtrUnit::kTwin,    CtrUnit::kRecent};
 
 const char* CtrUnitName(CtrUnit unit);  // as in manifest.json: "none", "avg_pool", ...
 

@@ -2,6 +2,7 @@
 #include "core/ctr/model.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/check.h"
 
@@ -27,12 +28,12 @@ size_t CtrUser::bytes() const {
   return (bias_.size() + short_term_.floats) * sizeof(float) + (unit_ ? unit_->bytes() : 0);
 }
 
-CtrModel::CtrModel(const CtrExport& model, ItemTables tables)
+CtrModel::CtrModel(const CtrExport& model, ItemTables tables, CtrRetrieval retrieval)
     : model_(model),
-      owner_{&model, tables},
+      owner_{&model, tables, retrieval.retriever.get(), retrieval.k},
       short_term_(model.short_term, model.settings.heads, model.bundle.items.embeddings, tables,
                   ItemTables::kNone),
-      unit_(MakeLongTermUnit(model, tables)),
+      unit_(MakeLongTermUnit(model, tables, std::move(retrieval))),
       features_((unit_ ? 5 : 3) * model.settings.dim),
       user_layer_(model.mlp_weight[0], 0, model.settings.dim, model.mlp_bias[0]) {
   const size_t dim = model.settings.dim;

@@ -19,6 +19,8 @@ namespace eta {
 struct CtrOwner {
   const CtrExport* model = nullptr;
   ItemTables tables = ItemTables::kNone;
+  const RefillableRetriever* retriever = nullptr;  // given in place of the model's own
+  size_t k = 0;
   bool operator==(const CtrOwner&) const = default;
 };
 
@@ -58,8 +60,11 @@ class CtrModel {
  public:
   // Packs the weights. `model` must outlive this, since the item table is read in place. With
   // ItemTables::kAll everything that depends on an item alone is computed here, for all items:
-  // requests are faster, and the tables take table_bytes().
-  explicit CtrModel(const CtrExport& model, ItemTables tables = ItemTables::kAll);
+  // requests are faster, and the tables take table_bytes(). `retrieval` replaces the retrieval that
+  // the model was trained with, of a unit that retrieves; logits are then others than the exported
+  // ones. Throws std::invalid_argument when the unit does not retrieve.
+  explicit CtrModel(const CtrExport& model, ItemTables tables = ItemTables::kAll,
+                    CtrRetrieval retrieval = {});
 
   // Room for one user with up to max_history behaviours; serves this model only.
   CtrUser NewUser() const;

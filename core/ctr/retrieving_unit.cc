@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ETA, SIM hard and soft, TWIN and Reformer's LSH: a retriever finds k positions for a candidate,
-// ties going to the newest, and attention goes to the item rows at these.
+// ETA, SIM hard and soft, TWIN, Reformer's LSH and the newest: a retriever finds k positions for a
+// candidate, ties going to the newest, and attention goes to the item rows at these.
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -8,6 +8,7 @@
 #include "core/ctr/internal/sim_hard_retriever.h"
 #include "core/ctr/unit.h"
 #include "core/retrieval/eta.h"
+#include "core/retrieval/recent.h"
 #include "core/retrieval/refillable.h"
 #include "core/retrieval/reformer.h"
 #include "core/retrieval/scan_i8.h"
@@ -18,9 +19,9 @@ namespace {
 class RetrievingUnit final : public LongTermUnit {
  public:
   RetrievingUnit(const CtrExport& model, ItemTables tables,
-                 std::unique_ptr<RefillableRetriever> retriever)
+                 std::unique_ptr<RefillableRetriever> retriever, size_t k)
       : settings_(model.settings),
-        k_(std::min(model.settings.k, model.settings.max_history)),
+        k_(std::min(k, model.settings.max_history)),
         retriever_(std::move(retriever)) {
     const Matrix<float>& items = model.bundle.items.embeddings;
     if (tables == ItemTables::kAll) {
@@ -110,6 +111,8 @@ std::unique_ptr<RefillableRetriever> MakeUnitRetriever(const CtrExport& model) {
       return MakeEtaRetriever(name, model.settings.bits, model.item_codes);
     case CtrUnit::kReformerLsh:
       return MakeReformerRetriever(name, model.item_buckets);
+    case CtrUnit::kRecent:
+      return MakeRecentRetriever(name, model.items());
     default:  // SIM soft and TWIN
       return MakeScanI8Retriever(name, model.scan_queries, model.scan_keys);
   }
@@ -117,8 +120,12 @@ std::unique_ptr<RefillableRetriever> MakeUnitRetriever(const CtrExport& model) {
 
 }  // namespace
 
-std::unique_ptr<LongTermUnit> MakeRetrievingUnit(const CtrExport& model, ItemTables tables) {
-  return std::make_unique<RetrievingUnit>(model, tables, MakeUnitRetriever(model));
+std::unique_ptr<LongTermUnit> MakeRetrievingUnit(const CtrExport& model, ItemTables tables,
+                                                 CtrRetrieval retrieval) {
+  if (!retrieval.retriever) retrieval.retriever = MakeUnitRetriever(model);
+  if (retrieval.k == 0) retrieval.k = model.settings.k;
+  return std::make_unique<RetrievingUnit>(model, tables, std::move(retrieval.retriever),
+                                          retrieval.k);
 }
 
 }  // namespace eta

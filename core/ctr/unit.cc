@@ -3,6 +3,9 @@
 #include "core/ctr/unit.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "core/base/check.h"
 
 namespace eta {
 namespace {
@@ -107,7 +110,24 @@ void GatherItemRows(const CtrExport& model, std::span<const int32_t> items, floa
   }
 }
 
-std::unique_ptr<LongTermUnit> MakeLongTermUnit(const CtrExport& model, ItemTables tables) {
+bool Retrieves(CtrUnit unit) {
+  switch (unit) {
+    case CtrUnit::kNone:
+    case CtrUnit::kAvgPool:
+    case CtrUnit::kFullAttention:
+    case CtrUnit::kSdim:
+    case CtrUnit::kMimn:
+      return false;
+    default:
+      return true;
+  }
+}
+
+std::unique_ptr<LongTermUnit> MakeLongTermUnit(const CtrExport& model, ItemTables tables,
+                                               CtrRetrieval retrieval) {
+  Require(Retrieves(model.unit) || (!retrieval.retriever && retrieval.k == 0),
+          "CTR model: ", CtrUnitName(model.unit),
+          " does not retrieve, so its retrieval cannot be replaced");
   switch (model.unit) {
     case CtrUnit::kNone:
       return nullptr;
@@ -120,7 +140,7 @@ std::unique_ptr<LongTermUnit> MakeLongTermUnit(const CtrExport& model, ItemTable
     case CtrUnit::kMimn:
       return MakeMimnUnit(model, tables);
     default:
-      return MakeRetrievingUnit(model, tables);
+      return MakeRetrievingUnit(model, tables, std::move(retrieval));
   }
 }
 

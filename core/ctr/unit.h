@@ -9,7 +9,7 @@
 
 #include "core/ctr/export.h"
 #include "core/ctr/layers.h"
-#include "core/retrieval/retriever.h"
+#include "core/retrieval/refillable.h"
 
 namespace eta {
 
@@ -37,11 +37,23 @@ class LongTermUnit {
                         Scratch& scratch, float* out, size_t out_stride) const = 0;
 };
 
-// The unit of `model`, which must outlive it; null for kNone.
-std::unique_ptr<LongTermUnit> MakeLongTermUnit(const CtrExport& model, ItemTables tables);
+// What a unit that retrieves uses in place of what it was trained with.
+struct CtrRetrieval {
+  std::unique_ptr<RefillableRetriever> retriever;  // of the model's items; null: the unit's own
+  size_t k = 0;                                    // behaviours attended to; 0: the model's own
+};
+
+// Whether `unit` attends to k retrieved behaviours, so that a CtrRetrieval can serve it.
+bool Retrieves(CtrUnit unit);
+
+// The unit of `model`, which must outlive it; null for kNone. Throws std::invalid_argument when
+// `retrieval` is given for a unit that does not retrieve.
+std::unique_ptr<LongTermUnit> MakeLongTermUnit(const CtrExport& model, ItemTables tables,
+                                               CtrRetrieval retrieval);
 
 // The kinds that MakeLongTermUnit chooses from, beside those of unit.cc.
-std::unique_ptr<LongTermUnit> MakeRetrievingUnit(const CtrExport& model, ItemTables tables);
+std::unique_ptr<LongTermUnit> MakeRetrievingUnit(const CtrExport& model, ItemTables tables,
+                                                 CtrRetrieval retrieval);
 std::unique_ptr<LongTermUnit> MakeSdimUnit(const CtrExport& model);
 std::unique_ptr<LongTermUnit> MakeMimnUnit(const CtrExport& model, ItemTables tables);
 

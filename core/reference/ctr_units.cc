@@ -58,6 +58,8 @@ std::optional<int> Likeness(const CtrExport& model, int32_t item, int32_t candid
       }
       if (score == 0) return {};
       return score;
+    case CtrUnit::kRecent:
+      return 0;
     default:  // sim_soft, twin
       for (size_t d = 0; d < model.settings.dim; ++d) {
         score += model.scan_queries.row(c)[d] * model.scan_keys.row(i)[d];

@@ -2,7 +2,11 @@
 // core/ctr/model.h against the scalar forward pass, for every unit on every target.
 #include "core/ctr/model.h"
 
+#include <utility>
+
 #include "core/reference/ctr.h"
+#include "core/retrieval/eta.h"
+#include "core/retrieval/recent.h"
 #include "tests/support/allocation_counter.h"
 #include "tests/support/ctr_test_util.h"
 
@@ -144,6 +148,51 @@ TEST(CtrModel, LogitsDependOnTheLongPast) {
       EXPECT_GT(change, 0.02) << CtrUnitName(unit);
     }
   }
+}
+
+std::vector<float> LogitsOf(const CtrExport& data, CtrRetrieval retrieval) {
+  const CtrModel model(data, ItemTables::kAll, std::move(retrieval));
+  CtrUser user = model.NewUser();
+  CtrScratch scratch = model.NewScratch();
+  Rng rng(4);
+  const auto history = RandomItems(rng, 60), candidates = RandomItems(rng, 30);
+  std::vector<float> logits(candidates.size());
+  model.Prepare(1, history, scratch, user);
+  model.Score(user, candidates, scratch, logits);
+  return logits;
+}
+
+TEST(CtrModel, AnotherRetrievalServesAUnitThatRetrieves) {
+  const CtrExport eta = ModelMaker(CtrUnit::kEta, SomeSettings(20, 5), kItems, 1).Make();
+  CtrExport recent = eta;
+  recent.unit = CtrUnit::kRecent;
+  CtrExport fewer = eta;
+  fewer.settings.k = 3;
+  const auto own = LogitsOf(eta, {});
+  EXPECT_EQ(LogitsOf(eta, {MakeEtaRetriever("codes", eta.settings.bits, eta.item_codes)}), own);
+  const auto newest = LogitsOf(eta, {MakeRecentRetriever("newest", kItems)});
+  EXPECT_EQ(newest, LogitsOf(recent, {}));
+  EXPECT_NE(newest, own);
+  EXPECT_EQ(LogitsOf(eta, {nullptr, 3}), LogitsOf(fewer, {}));
+  EXPECT_NE(LogitsOf(fewer, {}), own);
+}
+
+TEST(CtrModel, RefusesARetrievalWhereNoneIsUsed) {
+  for (const CtrUnit unit : kCtrUnits) {
+    if (Retrieves(unit)) continue;
+    const CtrExport data = ModelMaker(unit, SomeSettings(20, 5), kItems, 1).Make();
+    EXPECT_THROW(LogitsOf(data, {MakeRecentRetriever("newest", kItems)}), std::invalid_argument);
+    EXPECT_THROW(LogitsOf(data, {nullptr, 3}), std::invalid_argument);
+  }
+}
+
+TEST(CtrModel, RefusesUsersOfAnotherRetrieval) {
+  const CtrExport data = ModelMaker(CtrUnit::kEta, SomeSettings(20, 5), kItems, 1).Make();
+  const CtrModel model(data),
+      other(data, ItemTables::kAll, {MakeRecentRetriever("newest", kItems)});
+  CtrUser user = other.NewUser();
+  CtrScratch scratch = model.NewScratch();
+  EXPECT_THROW(model.Prepare(0, {}, scratch, user), std::invalid_argument);
 }
 
 TEST(CtrModel, ChecksItsArguments) {

@@ -53,6 +53,8 @@ def retrieve(model, categories, weights, settings, history, candidate):
         scores = [-sum(bin(a ^ b).count("1") for a, b in zip(codes[candidate].tolist(),
                                                              codes[item].tolist()))
                   for item in history]
+    elif model == "recent":
+        scores = [0] * len(history)
     elif model == "reformer_lsh":
         buckets = weights["item_buckets"]
         shared = [int((buckets[item] == buckets[candidate]).sum()) for item in history]

@@ -2,4 +2,4 @@
 """The CTR models of docs/models.md in PyTorch: samples, skeleton, units, training, export."""
 
 MODELS = ("none", "avg_pool", "full_attention", "sim_hard", "sim_soft", "eta", "mimn", "sdim",
-          "reformer_lsh", "twin")
+          "reformer_lsh", "twin", "recent")

@@ -112,6 +112,13 @@ class SimHard(Retrieval):
         return torch.zeros(same.shape).masked_fill(~same, -math.inf)
 
 
+class Recent(Retrieval):
+    """Retrieves the newest behaviours, whatever the candidate: a truncated history."""
+
+    def scores(self, window: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(candidates.size(0), candidates.size(1), window.size(1))
+
+
 class SimSoft(Retrieval):
     """Retrieves by inner product of embeddings that are trained beforehand and frozen."""
 
@@ -306,5 +313,6 @@ def make_unit(options, categories, index, random):
         "sdim": lambda: Sdim(options, random),
         "reformer_lsh": lambda: ReformerLsh(options, random),
         "twin": lambda: Twin(options),
+        "recent": lambda: Recent(options),
     }
     return makers[options.model]()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "baselines/recent.h"
+#include "core/retrieval/recent.h"
 
 #include <algorithm>
 #include <utility>
@@ -7,26 +7,26 @@
 namespace eta {
 namespace {
 
-class HistoryLength final : public PreparedHistory {
- public:
-  using PreparedHistory::PreparedHistory;
+struct HistoryLength final : RefillableHistory {
+  using RefillableHistory::RefillableHistory;
   size_t bytes() const override { return 0; }
 };
 
-class Recent final : public Retriever {
+class Recent final : public RefillableRetriever {
  public:
-  Recent(std::string name, const ItemTable& items) : Retriever(std::move(name), items.size()) {}
+  Recent(std::string name, size_t num_items) : RefillableRetriever(std::move(name), num_items) {}
 
   std::string target() const override { return "scalar"; }
+  std::unique_ptr<RefillableHistory> NewHistory(size_t capacity) const override {
+    return std::make_unique<HistoryLength>(capacity);
+  }
 
  private:
-  std::unique_ptr<PreparedHistory> DoPrepare(std::span<const int32_t> history) const override {
-    return std::make_unique<HistoryLength>(history.size());
-  }
+  void DoRefill(RefillableHistory&, std::span<const int32_t>) const override {}
 
   void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
                   Scratch&, RetrievedView out) const override {
-    const auto newest = static_cast<int32_t>(history.length() - 1);
+    const auto newest = static_cast<int32_t>(history.length()) - 1;
     const auto count = static_cast<int32_t>(std::min(k, history.length()));
     for (size_t b = 0; b < candidates.size(); ++b) {
       for (int32_t i = 0; i < count; ++i) {
@@ -39,8 +39,8 @@ class Recent final : public Retriever {
 
 }  // namespace
 
-std::unique_ptr<Retriever> MakeRecentRetriever(std::string name, const ItemTable& items) {
-  return std::make_unique<Recent>(std::move(name), items);
+std::unique_ptr<RefillableRetriever> MakeRecentRetriever(std::string name, size_t num_items) {
+  return std::make_unique<Recent>(std::move(name), num_items);
 }
 
 }  // namespace eta

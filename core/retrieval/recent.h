@@ -2,16 +2,16 @@
 // The newest behaviours, as a method.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 
-#include "core/data/items.h"
-#include "core/retrieval/retriever.h"
+#include "core/retrieval/refillable.h"
 
 namespace eta {
 
 // The newest K behaviours, newest first, whatever the candidate: what truncating the history does.
-// Only the number of `items` is kept.
-std::unique_ptr<Retriever> MakeRecentRetriever(std::string name, const ItemTable& items);
+// Item ids are 0 to num_items - 1.
+std::unique_ptr<RefillableRetriever> MakeRecentRetriever(std::string name, size_t num_items);
 
 }  // namespace eta
