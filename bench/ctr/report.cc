@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 #include "bench/common/build_info.h"
 #include "bench/common/text.h"
@@ -252,6 +253,11 @@ std::string CtrJsonText(const CtrReport& report) {
       entry[column.name] = value == "-"            ? Json(nullptr)
                            : number.is_discarded() ? Json(value)
                                                    : number;
+    }
+    // In full: differences of models are smaller than what the table shows.
+    for (const auto& [name, value] :
+         {std::pair("auc", row.auc), {"gauc", row.gauc}, {"log_loss", row.log_loss}}) {
+      if (value) entry[name] = *value;
     }
     if (row.difference) entry["largest_logit_difference"] = *row.difference;
     rows.push_back(std::move(entry));

@@ -38,7 +38,7 @@ struct CtrReport {
 std::string CheckText(const std::vector<CtrContender>& contenders);
 
 // One line for each model, then one for each of PyTorch's. The CSV and the JSON hold the same
-// values.
+// values, the JSON those of quality in full.
 std::string CtrTableText(const CtrReport& report);
 std::string CtrCsvText(const CtrReport& report);
 std::string CtrJsonText(const CtrReport& report);

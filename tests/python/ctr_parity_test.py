@@ -69,6 +69,28 @@ class Parity(unittest.TestCase):
             self.assertTrue(line.endswith("ok"), line)
             self.assertLessEqual(float(line.split()[2]), 1e-4, line)
 
+    def test_another_retrieval_serves_a_model(self):
+        path = self.folder / "swapped.json"
+        done = bench("--length", 40, "--requests", 2, "--rounds", 1, "--json", path, "--retrieval",
+                     "own,eta:21,exact,recent", self.folder / "eta", self.folder / "recent")
+        self.assertEqual((done.returncode, done.stdout != ""), (0, True), done.stderr)
+        rows = {(r["model"], r["retrieval"]): r for r in json.loads(path.read_text())["rows"]}
+        self.assertEqual(len(rows), 8)
+        # The model's own hyperplanes, so its own codes; what is served otherwise has no parity.
+        self.assertEqual(rows["eta", "eta:21"]["auc"], rows["eta", "own"]["auc"])
+        self.assertEqual(rows["recent", "recent"]["auc"], rows["recent", "own"]["auc"])
+        self.assertNotEqual(rows["eta", "recent"]["auc"], rows["eta", "own"]["auc"])
+        self.assertEqual(rows["eta", "own"]["k"], 6)
+        self.assertLessEqual(rows["eta", "own"]["largest_logit_difference"], 1e-4)
+        self.assertNotIn("largest_logit_difference", rows["eta", "exact"])
+        for arguments, word in ((("--retrieval", "exact", self.folder / "avg_pool"), "avg_pool"),
+                                (("--k", "3", self.folder / "none"), "none"),
+                                (("--retrieval", "faiss_exact", self.folder / "eta"), "faiss"),
+                                (("--retrieval", "eta:0", self.folder / "eta"), "eta:0")):
+            done = bench(*arguments)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+            self.assertIn(word, done.stderr)
+
     def test_a_difference_ends_with_exit_code_1(self):
         path = self.folder / "eta" / "test" / "logits.npy"
         logits = np.load(path)

@@ -78,6 +78,7 @@ WRITERS = (
 THROUGH = {
     ("kernel_bench", "--benchmark_out"): "Google Benchmark writes this file",
     ("ab_test.py", "--json"): "eta_simd.files",
+    ("equal_auc.py", "--results"): "eta_simd.files and ctr_bench",
     ("equal_recall.py", "--output"): "eta_simd.files and retrieval_bench",
     ("quality.py", "--results"): "eta_simd.files and train_ctr.py",
     ("bench.sh", "--output"): "retrieval_bench, report.py and replace_file of thread_scaling.sh",
