@@ -76,7 +76,7 @@ StagedFolder::StagedFolder(const fs::path& target) : target_(WithoutTrailingSlas
 }
 
 StagedFolder::~StagedFolder() {
-  std::error_code ignored;  // a destructor has nobody to tell
+  std::error_code ignored;  // a destructor cannot report it
   if (!committed_) fs::remove_all(staging_, ignored);
 }
 

@@ -97,7 +97,7 @@ class RetrievingUnit final : public LongTermUnit {
   const CtrSettings& settings_;
   size_t k_;
   std::unique_ptr<RefillableRetriever> retriever_;
-  std::optional<TableAttention> from_table_;  // one of the two
+  std::optional<TableAttention> from_table_;  // with ItemTables::kAll; else from_rows_
   std::optional<ChosenAttention> from_rows_;
 };
 

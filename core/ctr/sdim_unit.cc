@@ -103,7 +103,7 @@ class SdimUnit : public LongTermUnit {
     for (size_t d = 0; d < dim_; ++d) sum[d] += row[d];
   }
 
-  // To a share of 1 / hashes of length 1.
+  // Scales a sum to length 1 / hashes, its part in the mean.
   void Normalise(float* sum) const {
     float square = 1e-12f;
     for (size_t d = 0; d < dim_; ++d) square += sum[d] * sum[d];

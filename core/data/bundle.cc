@@ -184,7 +184,7 @@ void ValidateItems(const ItemTable& items) {
   }
 }
 
-// Histories are oldest first, which all that is called recent rests on.
+// Histories are oldest first: which behaviours are the newest, and how ties end, depends on it.
 void ValidateTimes(const Histories& histories) {
   for (size_t user = 0; user < histories.users(); ++user) {
     const auto begin = histories.times.begin() + histories.offsets[user];

@@ -28,7 +28,7 @@ class FirstError {
  public:
   bool ShouldRun(size_t index) const { return index <= index_.load(std::memory_order_relaxed); }
 
-  // To be called in a handler.
+  // Call it in a catch block.
   void Capture(size_t index) noexcept {
     const std::lock_guard lock(mutex_);
     if (index >= index_.load(std::memory_order_relaxed)) return;

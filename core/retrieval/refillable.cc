@@ -30,7 +30,7 @@ std::unique_ptr<Scratch> RefillableRetriever::NewScratch() const {
   return std::make_unique<KernelScratch>();
 }
 
-// By such a request: it asks for what it needs, and no method has to say that twice.
+// Serves one request of the largest size, which grows every buffer to what the method needs.
 std::unique_ptr<Scratch> RefillableRetriever::NewScratchFor(const RequestLimits& limits) const {
   auto scratch = NewScratch();
   const std::vector<int32_t> items(limits.length), candidates(limits.candidates);

@@ -29,7 +29,7 @@ struct RerankHistory final : RefillableHistory {
   AlignedVector<int32_t> ids;
 };
 
-// What both have in common: all but how a shortlist is scored.
+// Shared by both forms, which differ in how they score a shortlist.
 class RerankRetriever : public RefillableRetriever {
  public:
   RerankRetriever(std::string name, const ItemTable& items,
@@ -81,8 +81,8 @@ class RerankRetriever : public RefillableRetriever {
   void RetrieveChunk(const RerankHistory& history, std::span<const int32_t> candidates, Sizes sizes,
                      KernelScratch& buffers, RetrievedView out) const {
     const auto [k, shortlist] = sizes;
-    // As much as a chunk of any shorter shortlist takes as well, so that scratch made for the
-    // largest request never grows.
+    // Enough for a chunk of any shorter shortlist too, so that scratch made for the largest
+    // request never grows.
     const size_t entries = std::max(kChunkEntries, kMinChunk * shortlist);
     auto* positions = buffers.shortlists.Get<int32_t>(entries);
     auto* scores = buffers.scores.Get<float>(entries + kMaxChunk * simd::kBlockRows);

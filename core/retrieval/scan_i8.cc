@@ -81,8 +81,8 @@ class ScanI8Retriever final : public RefillableRetriever {
     std::ranges::fill(out.counts, static_cast<int32_t>(count));
   }
 
-  std::optional<I8Items> own_;  // where the tables are this retriever's own
-  AlignedVector<float> ones_;   // the scales else
+  std::optional<I8Items> own_;  // set where this retriever quantised the table itself
+  AlignedVector<float> ones_;   // scales of 1, where it did not
   simd::I8RowsView queries_, keys_;
 };
 

@@ -12,8 +12,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// By which share of the sum of the magnitudes two sums of float32 products may differ: another
-// order of summation moves a sum by a few 2^-24 = 6e-8 of it.
+// Two sums of the same float32 products in different orders may differ by this share of the sum of
+// their magnitudes: an order of summation moves a sum by a few 2^-24 = 6e-8 of it.
 constexpr double kRounding = 1e-5;
 
 // True where the projection of an item on a hyperplane is 0 up to rounding.
