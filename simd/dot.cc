@@ -61,31 +61,51 @@ void FloatBlocksFromIds(const RowsView<float>& table, IdsView ids, float* blocks
   });
 }
 
-void FloatBlockScores(const FloatBlocksView& rows, const Queries<float>& queries, float* scores,
-                      size_t score_stride) {
-  const PanelTag d;
-  const size_t N = hn::Lanes(d);
-  for (size_t first = 0; first < rows.n; first += kBlockRows) {
-    for (size_t q = 0; q < queries.count; q += kTileRows) {
-      const size_t tile = HWY_MIN(kTileRows, queries.count - q);
+// Scores blocks of rows with a tile of queries, for FloatTopK.
+class FloatScorer {
+ public:
+  FloatScorer(const FloatBlocksView& rows, const Queries<float>& queries)
+      : rows_(rows), all_(queries), queries_(queries) {}
+
+  size_t tile() const { return kFloatTopKTile; }
+  void Begin(size_t first, size_t count) { queries_ = all_.part(first, count); }
+
+  template <class Sink>
+  void Score(size_t block, Sink sink) const {
+    const PanelTag d;
+    const size_t N = hn::Lanes(d);
+    const float* HWY_RESTRICT panel = rows_.data + block * kBlockRows * rows_.dim;
+    for (size_t q = 0; q < queries_.count; q += kTileRows) {
+      const size_t tile = HWY_MIN(kTileRows, queries_.count - q);
+      const Sink to = sink.from(q);
       for (size_t lane = 0; lane < kBlockRows; lane += 2 * N) {
-        float* out = scores + q * score_stride + first + lane;
-        TileProductOf(tile, d, queries.query(q), queries.stride, rows.dim,
-                      rows.data + first * rows.dim + lane,
+        TileProductOf(tile, d, queries_.query(q), queries_.stride, rows_.dim, panel + lane,
                       [=](size_t r, PanelVector sum0, PanelVector sum1) HWY_ATTR {
-                        hn::StoreU(sum0, d, out + r * score_stride);
-                        hn::StoreU(sum1, d, out + r * score_stride + N);
+                        to.Take(r, lane, sum0);
+                        to.Take(r, lane + N, sum1);
                       });
       }
     }
+  }
+
+ private:
+  const FloatBlocksView rows_;
+  const Queries<float> all_;
+  Queries<float> queries_;  // of the tile
+};
+
+void FloatBlockScores(const FloatBlocksView& rows, const Queries<float>& queries, float* scores,
+                      size_t score_stride) {
+  const FloatScorer scorer(rows, queries);
+  for (size_t block = 0; block < NumBlocks(rows.n); ++block) {
+    scorer.Score(block, StoreScores{scores + block * kBlockRows, score_stride});
   }
 }
 
 void FloatBlockTopK(const FloatBlocksView& rows, const Queries<float>& queries,
                     const TopKOptions& options, void* scratch, const TopKResult<float>& result) {
-  FloatTopK(rows.n, queries.count, options, scratch, result,
-            [&](size_t first, size_t count, float* scores, size_t stride)
-                HWY_ATTR { FloatBlockScores(rows, queries.part(first, count), scores, stride); });
+  FloatScorer scorer(rows, queries);
+  FloatTopK<FloatScorer>(rows.n, queries.count, options, scratch, result, scorer).Run();
 }
 
 }  // namespace
@@ -116,7 +136,7 @@ void DotScores(const FloatBlocksView& rows, const Queries<float>& queries, float
   HWY_DYNAMIC_DISPATCH(FloatBlockScores)(rows, queries, scores, score_stride);
 }
 
-size_t DotTopKScratchBytes(size_t n, size_t /*k*/) { return FloatTopKScratchBytes(n); }
+size_t DotTopKScratchBytes(size_t n, size_t k) { return FloatTopKScratchBytes(n, k); }
 
 size_t DotTopK(const FloatBlocksView& rows, const Queries<float>& queries,
                const TopKOptions& options, void* scratch, const TopKResult<float>& result) {

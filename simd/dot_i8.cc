@@ -123,34 +123,64 @@ void I8BlocksFromIds(const I8RowsView& table, IdsView ids, uint8_t* blocks) {
   });
 }
 
+// Scores blocks of rows with a tile of queries, for FloatTopK.
+class I8Scorer {
+ public:
+  I8Scorer(const I8BlocksView& rows, const I8Queries& queries)
+      : rows_(rows),
+        queries_(queries),
+        groups_(I8Groups(rows.dim)),
+        words_per_query_(groups_ * kI8WordsPerGroup) {}
+
+  size_t tile() const { return HWY_MIN(kFloatTopKTile, kI8TileWords / words_per_query_); }
+
+  void Begin(size_t first, size_t count) {
+    count_ = count;
+    scales_ = queries_.scales + first;
+    for (size_t q = 0; q < count; ++q) {
+      starts_[q] =
+          PrepareI8Query(queries_.query(first + q), rows_.dim, words_ + q * words_per_query_);
+    }
+  }
+
+  template <class Sink>
+  void Score(size_t block, Sink sink) const {
+    const size_t row = block * kBlockRows;
+    for (size_t q = 0; q < count_; q += kI8TileQueries) {
+      I8TileOf(HWY_MIN(kI8TileQueries, count_ - q),
+               {rows_.data + row * groups_ * 4, rows_.scales + row, groups_,
+                words_ + q * words_per_query_, starts_ + q, scales_ + q},
+               sink.from(q));
+    }
+  }
+
+ private:
+  const I8BlocksView rows_;
+  const I8Queries queries_;
+  const size_t groups_;
+  const size_t words_per_query_;
+  size_t count_ = 0;               // queries of the tile, their scales and
+  const float* scales_ = nullptr;  // prepared words, and what their sums start from
+  HWY_ALIGN int32_t words_[kI8TileWords];
+  int32_t starts_[kFloatTopKTile];
+};
+
 void I8BlockScores(const I8BlocksView& rows, const I8Queries& queries, float* scores,
                    size_t score_stride) {
-  HWY_ALIGN int32_t words[kI8TileWords];
-  int32_t starts[kFloatTopKTile];
-  const size_t groups = I8Groups(rows.dim);
-  const size_t words_per_query = groups * kI8WordsPerGroup;
-  const size_t tile = HWY_MIN(kFloatTopKTile, kI8TileWords / words_per_query);
-  for (size_t q = 0; q < queries.count; q += tile) {
-    const size_t count = HWY_MIN(tile, queries.count - q);
-    for (size_t r = 0; r < count; ++r) {
-      starts[r] = PrepareI8Query(queries.query(q + r), rows.dim, words + r * words_per_query);
-    }
-    for (size_t first = 0; first < rows.n; first += kBlockRows) {
-      for (size_t r = 0; r < count; r += kI8TileQueries) {
-        I8TileOf(HWY_MIN(kI8TileQueries, count - r),
-                 {rows.data + first * groups * 4, rows.scales + first, groups,
-                  words + r * words_per_query, starts + r, queries.scales + q + r,
-                  scores + (q + r) * score_stride + first, score_stride});
-      }
+  I8Scorer scorer(rows, queries);
+  for (size_t q = 0; q < queries.count; q += scorer.tile()) {
+    scorer.Begin(q, HWY_MIN(scorer.tile(), queries.count - q));
+    for (size_t block = 0; block < NumBlocks(rows.n); ++block) {
+      scorer.Score(block,
+                   StoreScores{scores + q * score_stride + block * kBlockRows, score_stride});
     }
   }
 }
 
 void I8BlockTopK(const I8BlocksView& rows, const I8Queries& queries, const TopKOptions& options,
                  void* scratch, const TopKResult<float>& result) {
-  FloatTopK(rows.n, queries.count, options, scratch, result,
-            [&](size_t first, size_t count, float* scores, size_t stride)
-                HWY_ATTR { I8BlockScores(rows, queries.part(first, count), scores, stride); });
+  I8Scorer scorer(rows, queries);
+  FloatTopK<I8Scorer>(rows.n, queries.count, options, scratch, result, scorer).Run();
 }
 
 }  // namespace
@@ -192,7 +222,7 @@ void DotI8Scores(const I8BlocksView& rows, const I8Queries& queries, float* scor
   HWY_DYNAMIC_DISPATCH(I8BlockScores)(rows, queries, scores, score_stride);
 }
 
-size_t DotI8TopKScratchBytes(size_t n, size_t /*k*/) { return FloatTopKScratchBytes(n); }
+size_t DotI8TopKScratchBytes(size_t n, size_t k) { return FloatTopKScratchBytes(n, k); }
 
 size_t DotI8TopK(const I8BlocksView& rows, const I8Queries& queries, const TopKOptions& options,
                  void* scratch, const TopKResult<float>& result) {

@@ -181,21 +181,27 @@ void RankShortlistByKeys(const int32_t* positions, const float* scores, size_t l
 void ShortlistTopK(const Shortlists& lists, const TopKOptions& options, void* scratch,
                    const TopKResult<float>& result) {
   const size_t keep = HWY_MIN(options.k, lists.length);
-  auto* keys = static_cast<uint64_t*>(AlignUp(scratch, sizeof(uint64_t)));
-  FloatSelector selector(lists.length, options, keys);
+  ScratchPieces pieces(scratch);
+  const FloatSelectScratch select(lists.length, kFloatGroup, pieces);
+  FloatSelector selector(lists.length, options, select);
+  ScoreSet sets[kFloatGroup];
+  size_t count = 0;
   for (size_t q = 0; q < lists.queries; ++q) {
     const int32_t* positions = lists.positions + q * lists.position_stride;
     const float* scores = lists.scores + q * lists.score_stride;
-    int32_t* best = result.positions + q * options.k;
-    float* values = result.values == nullptr ? nullptr : result.values + q * options.k;
-    if (!PositionsAscend(positions, lists.length)) {
-      RankShortlistByKeys(positions, scores, lists.length, keep, options, keys, best, values);
-      continue;
+    const auto [best, values] = result.from(q, options.k);
+    if (PositionsAscend(positions, lists.length)) {
+      sets[count++] = {scores, positions, best, values};
+    } else {
+      RankShortlistByKeys(positions, scores, lists.length, keep, options, select.work.keys, best,
+                          values);
     }
-    // Ties by index are ties by position.
-    selector.Select(scores, best, values);
-    for (size_t i = 0; i < keep; ++i) best[i] = positions[best[i]];
+    if (count == kFloatGroup) {
+      selector.Select<kFloatGroup>(sets);
+      count = 0;
+    }
   }
+  for (size_t i = 0; i < count; ++i) selector.Select<1>(sets + i);
 }
 
 }  // namespace
@@ -215,7 +221,9 @@ void DotRows(const RowsView<float>& table, IdsView ids, const float* query, floa
 }
 
 size_t RerankTopKScratchBytes(size_t length) {
-  return sizeof(uint64_t) + FloatSelectScratchBytes(length);
+  ScratchPieces pieces(nullptr);
+  FloatSelectScratch(length, kFloatGroup, pieces);
+  return pieces.bytes();
 }
 
 size_t RerankTopK(const Shortlists& shortlists, const TopKOptions& options, void* scratch,

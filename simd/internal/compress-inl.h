@@ -144,12 +144,13 @@ HWY_INLINE CompressPlan<D> PlanOfBits(D, uint64_t bits) {
 #endif
 
 // Moves those of a block's 64 values whose bit is set to `to`, in order. Writes up to 16 values
-// more (int32_t), or up to 64 in all (uint8_t, uint16_t). `to` may lie at or before `from` in the
-// same array: what is overwritten has been read.
-HWY_INLINE void CompressBlock(uint64_t bits, const int32_t* from, int32_t* to) {
+// more (int32_t, float), or up to 64 in all (uint8_t, uint16_t). `to` may lie at or before `from`
+// in the same array: what is overwritten has been read.
+template <typename T>
+HWY_INLINE void CompressBlockOf32Bits(uint64_t bits, const T* from, T* to) {
 #if ETA_SIMD_HAS_WIDE_VECTORS
   // A compress to memory is microcoded on Zen 4, one to a register is not.
-  const hn::CappedTag<int32_t, 16> d;
+  const hn::CappedTag<T, 16> d;
   const size_t N = hn::Lanes(d);
   for (size_t lane = 0; lane < kBlockRows; lane += N, bits >>= N) {
     const uint64_t part = bits & ((uint64_t{1} << N) - 1);
@@ -159,6 +160,14 @@ HWY_INLINE void CompressBlock(uint64_t bits, const int32_t* from, int32_t* to) {
 #else
   for (; bits != 0; bits &= bits - 1) *to++ = from[hwy::Num0BitsBelowLS1Bit_Nonzero64(bits)];
 #endif
+}
+
+HWY_INLINE void CompressBlock(uint64_t bits, const int32_t* from, int32_t* to) {
+  CompressBlockOf32Bits(bits, from, to);
+}
+
+HWY_INLINE void CompressBlock(uint64_t bits, const float* from, float* to) {
+  CompressBlockOf32Bits(bits, from, to);
 }
 
 #if ETA_SIMD_HAS_BYTE_COMPRESS

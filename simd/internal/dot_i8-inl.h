@@ -27,7 +27,7 @@ inline constexpr size_t kI8GroupBytes = kBlockRows * 4;  // four dimensions of a
 // queries of 680 dimensions or 4 of 4,096, twice as many with VNNI.
 inline constexpr size_t kI8TileWords = 8192;
 
-// Up to kI8TileQueries queries, the 64 rows of a block, and where their scores go.
+// Up to kI8TileQueries queries and the 64 rows of a block.
 struct I8Tile {
   const uint8_t* block;
   const float* row_scales;
@@ -35,8 +35,6 @@ struct I8Tile {
   const int32_t* words;   // prepared queries, one after another
   const int32_t* starts;  // what their sums start from
   const float* query_scales;
-  float* scores;
-  size_t score_stride;
 };
 
 }  // namespace eta::simd
@@ -104,24 +102,25 @@ HWY_INLINE I8Sums StartI8Sums(int32_t start) {
   return {v, v, v, v};
 }
 
-HWY_INLINE void StoreI8Scores(I8SumVector sum, const float* HWY_RESTRICT row_scales,
-                              __m512 query_scale, float* HWY_RESTRICT scores) {
+HWY_INLINE __m512 I8Scores(I8SumVector sum, const float* HWY_RESTRICT row_scales,
+                           __m512 query_scale) {
   const __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(reinterpret_cast<__m512i>(sum)),
                                       _mm512_loadu_ps(row_scales));
-  _mm512_storeu_ps(scores, _mm512_mul_ps(scaled, query_scale));
+  return _mm512_mul_ps(scaled, query_scale);
 }
 
-HWY_INLINE void StoreI8Scores(const I8Sums& sums, const I8Tile& tile, size_t q) {
+template <class Sink>
+HWY_INLINE void TakeI8Scores(const I8Sums& sums, const I8Tile& tile, size_t q, Sink sink) {
   const __m512 query_scale = _mm512_set1_ps(tile.query_scales[q]);
-  float* scores = tile.scores + q * tile.score_stride;
-  StoreI8Scores(sums.v0, tile.row_scales, query_scale, scores);
-  StoreI8Scores(sums.v1, tile.row_scales + 16, query_scale, scores + 16);
-  StoreI8Scores(sums.v2, tile.row_scales + 32, query_scale, scores + 32);
-  StoreI8Scores(sums.v3, tile.row_scales + 48, query_scale, scores + 48);
+  sink.Take(q, I8Scores(sums.v0, tile.row_scales, query_scale),
+            I8Scores(sums.v1, tile.row_scales + 16, query_scale),
+            I8Scores(sums.v2, tile.row_scales + 32, query_scale),
+            I8Scores(sums.v3, tile.row_scales + 48, query_scale));
 }
 
-template <size_t kQueries>
-ETA_SIMD_VNNI_ATTR void I8TileScores(const I8Tile& tile) {
+// Hands the scores of a block's 64 rows with each query to `sink` (float_topk-inl.h).
+template <size_t kQueries, class Sink>
+ETA_SIMD_VNNI_ATTR void I8TileScores(const I8Tile& tile, Sink sink) {
   static_assert(kQueries >= 1 && kQueries <= kI8TileQueries);
   const size_t groups = tile.groups;
   const uint8_t* HWY_RESTRICT rows = tile.block;
@@ -145,12 +144,12 @@ ETA_SIMD_VNNI_ATTR void I8TileScores(const I8Tile& tile) {
     if constexpr (kQueries > 5) AddI8Products(s5, r0, r1, r2, r3, words[5 * groups]);
     rows += kI8GroupBytes;
   } while (++words != end);
-  StoreI8Scores(s0, tile, 0);
-  if constexpr (kQueries > 1) StoreI8Scores(s1, tile, 1);
-  if constexpr (kQueries > 2) StoreI8Scores(s2, tile, 2);
-  if constexpr (kQueries > 3) StoreI8Scores(s3, tile, 3);
-  if constexpr (kQueries > 4) StoreI8Scores(s4, tile, 4);
-  if constexpr (kQueries > 5) StoreI8Scores(s5, tile, 5);
+  TakeI8Scores(s0, tile, 0, sink);
+  if constexpr (kQueries > 1) TakeI8Scores(s1, tile, 1, sink);
+  if constexpr (kQueries > 2) TakeI8Scores(s2, tile, 2, sink);
+  if constexpr (kQueries > 3) TakeI8Scores(s3, tile, 3, sink);
+  if constexpr (kQueries > 4) TakeI8Scores(s4, tile, 4, sink);
+  if constexpr (kQueries > 5) TakeI8Scores(s5, tile, 5, sink);
 }
 
 #else
@@ -203,8 +202,9 @@ HWY_INLINE I8SumVector FinishI8Sum(I8SumVector sum0, I8SumVector sum1) {
   return hn::RearrangeToOddPlusEven(sum0, sum1);
 }
 
-template <size_t kQueries>
-HWY_INLINE void I8TileScores(const I8Tile& tile) {
+// Hands the scores of a block's 64 rows with each query to `sink` (float_topk-inl.h).
+template <size_t kQueries, class Sink>
+HWY_INLINE void I8TileScores(const I8Tile& tile, Sink sink) {
   static_assert(kQueries >= 1 && kQueries <= kI8TileQueries);
   const I8SumTag d;
   const I8PairTag d16;
@@ -242,8 +242,7 @@ HWY_INLINE void I8TileScores(const I8Tile& tile) {
       const auto sum =
           hn::ConvertTo(df, hn::Add(FinishI8Sum(sum0, sum1), hn::Set(d, tile.starts[q])));
       const auto scaled = hn::Mul(sum, hn::LoadU(df, tile.row_scales + row));
-      hn::StoreU(hn::Mul(scaled, hn::Set(df, tile.query_scales[q])), df,
-                 tile.scores + q * tile.score_stride + row);
+      sink.Take(q, row, hn::Mul(scaled, hn::Set(df, tile.query_scales[q])));
     };
     emit(0, lane, a0, c0);
     emit(0, lane + N, b0, e0);
@@ -256,22 +255,23 @@ HWY_INLINE void I8TileScores(const I8Tile& tile) {
 #endif  // ETA_SIMD_HAS_VNNI
 
 // I8TileScores for a number of queries known at run time, 1 to kI8TileQueries.
-HWY_INLINE void I8TileOf(size_t queries, const I8Tile& tile) {
+template <class Sink>
+HWY_INLINE void I8TileOf(size_t queries, const I8Tile& tile, Sink sink) {
   switch (queries) {
 #if ETA_SIMD_HAS_VNNI
     case 6:
-      return I8TileScores<6>(tile);
+      return I8TileScores<6>(tile, sink);
     case 5:
-      return I8TileScores<5>(tile);
+      return I8TileScores<5>(tile, sink);
 #endif
     case 4:
-      return I8TileScores<4>(tile);
+      return I8TileScores<4>(tile, sink);
     case 3:
-      return I8TileScores<3>(tile);
+      return I8TileScores<3>(tile, sink);
     case 2:
-      return I8TileScores<2>(tile);
+      return I8TileScores<2>(tile, sink);
     default:
-      return I8TileScores<1>(tile);
+      return I8TileScores<1>(tile, sink);
   }
 }
 

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lists of float32 scores with their positions: limits that few more than K scores reach, and
+// scores appended that reach them. float_cut-inl.h cuts lists to their K best.
+
+// clang-format off
+#if defined(ETA_SIMD_FLOAT_LIST_INL_H_) == defined(HWY_TARGET_TOGGLE)  // NOLINT
+#ifdef ETA_SIMD_FLOAT_LIST_INL_H_
+#undef ETA_SIMD_FLOAT_LIST_INL_H_
+#else
+#define ETA_SIMD_FLOAT_LIST_INL_H_
+#endif
+// clang-format on
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include "hwy/highway.h"
+#include "simd/internal/common.h"
+#include "simd/internal/compress-inl.h"
+#include "simd/views.h"
+
+#ifndef ETA_SIMD_FLOAT_LIST_TYPES_
+#define ETA_SIMD_FLOAT_LIST_TYPES_
+namespace eta::simd {
+
+// The most lanes of a vector of scores.
+inline constexpr size_t kFloatLanes = 16;
+
+// Lists that are cut in step: their searches are chains of compare, count and halve that hide each
+// other's latency.
+inline constexpr size_t kFloatGroup = 4;
+
+// Scores and positions, oldest first. No score is NaN.
+struct ScoreList {
+  float* scores;
+  int32_t* positions;
+  size_t count;
+  float limit;  // what all scores reach
+  float high;   // about the best score: coarse ranks are steps between the limit and this
+};
+
+// What lists are cut with.
+struct ScoreListWork {
+  uint8_t* ranks[kFloatGroup];
+  uint64_t* keys;
+};
+
+// Hands out pieces of scratch, each aligned to a cache line. From a null pointer it counts bytes.
+class ScratchPieces {
+ public:
+  explicit ScratchPieces(void* scratch)
+      : start_(reinterpret_cast<uintptr_t>(scratch)), at_(RoundUp(start_, kCacheLineBytes)) {}
+
+  template <typename T>
+  T* Take(size_t count) {
+    auto* piece = reinterpret_cast<T*>(at_);
+    at_ += RoundUp(count * sizeof(T), kCacheLineBytes);
+    return piece;
+  }
+
+  // A list with room for n scores. Whole blocks are read, and vectors behind the last are written.
+  ScoreList TakeList(size_t n) {
+    auto* scores = Take<float>(PaddedRows(n) + kBlockRows);
+    return {scores, Take<int32_t>(PaddedRows(n) + kBlockRows), 0, 0.0f, 0.0f};
+  }
+
+  // Work for lists of up to n scores.
+  ScoreListWork TakeWork(size_t n) {
+    ScoreListWork work;
+    for (uint8_t*& ranks : work.ranks) ranks = Take<uint8_t>(PaddedRows(n) + 2 * kBlockRows);
+    work.keys = Take<uint64_t>(n);
+    return work;
+  }
+
+  // Bytes of scratch of any alignment that hold what was taken from a null pointer.
+  size_t bytes() const { return at_ - start_ + kCacheLineBytes; }
+
+ private:
+  uintptr_t start_, at_;
+};
+
+}  // namespace eta::simd
+#endif  // ETA_SIMD_FLOAT_LIST_TYPES_
+
+HWY_BEFORE_NAMESPACE();
+namespace eta::simd::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+namespace {
+
+using ScoreTag = hn::CappedTag<float, kFloatLanes>;
+using ScoreVector = hn::Vec<ScoreTag>;
+inline constexpr float kLowestScore = -std::numeric_limits<float>::infinity();
+
+#if ETA_SIMD_HAS_BYTE_COMPRESS
+
+// Appends the scores of a vector that reach the list's limit; that of lane i has position
+// first + i.
+HWY_INLINE void AppendReached(ScoreVector v, int32_t first, ScoreList& list) {
+  const ScoreTag d;
+  const hn::RebindToSigned<ScoreTag> di;
+  size_t count;
+  const auto plan = PlanCompress(d, hn::Ge(v, hn::Set(d, list.limit)), count);
+  StoreCompressed(d, plan, v, list.scores + list.count);
+  StoreCompressed(d, plan, hn::Add(hn::Iota(di, 0), hn::Set(di, first)),
+                  list.positions + list.count);
+  list.count += count;
+}
+
+// The same for the 64 scores of a block, in four vectors, whose bit in `valid` is set. One compress
+// of bytes makes all positions.
+HWY_INLINE void AppendReached(__m512 v0, __m512 v1, __m512 v2, __m512 v3, uint64_t valid,
+                              int32_t first, ScoreList& list) {
+  const __m512 limit = _mm512_set1_ps(list.limit);
+  const __mmask16 m0 = _mm512_cmp_ps_mask(v0, limit, _CMP_GE_OQ);
+  const __mmask16 m1 = _mm512_cmp_ps_mask(v1, limit, _CMP_GE_OQ);
+  const __mmask16 m2 = _mm512_cmp_ps_mask(v2, limit, _CMP_GE_OQ);
+  const __mmask16 m3 = _mm512_cmp_ps_mask(v3, limit, _CMP_GE_OQ);
+  const __mmask32 low = _mm512_kunpackw(m1, m0), high = _mm512_kunpackw(m3, m2);
+  const uint64_t bits = _mm512_kunpackd(high, low) & valid;
+  if (bits == 0) return;
+  float* scores = list.scores + list.count;
+  int32_t* positions = list.positions + list.count;
+  const __m512i rows = _mm512_maskz_compress_epi8(bits, _mm512_load_si512(kRowNumbers.of));
+  const __m512i base = _mm512_set1_epi32(first);
+  const auto store = [&](size_t i, __m128i lanes) HWY_ATTR {
+    _mm512_storeu_si512(positions + i, _mm512_add_epi32(_mm512_cvtepu8_epi32(lanes), base));
+  };
+  store(0, _mm512_castsi512_si128(rows));
+  const size_t count = hwy::PopCount(bits);
+  if (HWY_UNLIKELY(count > 16)) {
+    store(16, _mm512_extracti32x4_epi32(rows, 1));
+    store(32, _mm512_extracti32x4_epi32(rows, 2));
+    store(48, _mm512_extracti32x4_epi32(rows, 3));
+  }
+  const auto part = [&](size_t i) HWY_ATTR { return static_cast<__mmask16>(bits >> (16 * i)); };
+  _mm512_storeu_ps(scores, _mm512_maskz_compress_ps(part(0), v0));
+  _mm512_storeu_ps(scores + hwy::PopCount(bits & 0xFFFFu), _mm512_maskz_compress_ps(part(1), v1));
+  _mm512_storeu_ps(scores + hwy::PopCount(bits & 0xFFFFFFFFu),
+                   _mm512_maskz_compress_ps(part(2), v2));
+  _mm512_storeu_ps(scores + hwy::PopCount(bits & 0xFFFFFFFFFFFFu),
+                   _mm512_maskz_compress_ps(part(3), v3));
+  list.count += count;
+}
+
+#endif
+
+// The same for the first `rows` of a block's 64 stored scores.
+HWY_INLINE void AppendReachedOfBlock(const float* scores, size_t rows, int32_t first,
+                                     ScoreList& list) {
+  const uint64_t valid = ~uint64_t{0} >> (kBlockRows - rows);
+#if ETA_SIMD_HAS_BYTE_COMPRESS
+  AppendReached(_mm512_loadu_ps(scores), _mm512_loadu_ps(scores + 16), _mm512_loadu_ps(scores + 32),
+                _mm512_loadu_ps(scores + 48), valid, first, list);
+#else
+  const ScoreTag d;
+  const auto limit = hn::Set(d, list.limit);
+  uint64_t bits = 0;
+  for (size_t lane = 0; lane < kBlockRows; lane += hn::Lanes(d)) {
+    bits |= MaskBits(d, hn::Ge(hn::LoadU(d, scores + lane), limit)) << lane;
+  }
+  bits &= valid;
+  CompressBlockRows(bits, scores, first, list.scores + list.count, list.positions + list.count);
+  list.count += hwy::PopCount(bits);
+#endif
+}
+
+// Sets the range of a list, which is not empty. A vector behind the scores is overwritten.
+HWY_INLINE void SetRange(ScoreList& list) {
+  const ScoreTag d;
+  hn::StoreU(hn::Set(d, list.scores[0]), d, list.scores + list.count);
+  auto most = hn::Set(d, list.scores[0]), least = most;
+  for (size_t i = 0; i < list.count; i += hn::Lanes(d)) {
+    const auto v = hn::LoadU(d, list.scores + i);
+    most = hn::Max(most, v);
+    least = hn::Min(least, v);
+  }
+  list.limit = hn::GetLane(hn::MinOfLanes(d, least));
+  list.high = hn::GetLane(hn::MaxOfLanes(d, most));
+}
+
+// Sets the limits of empty lists for n scores each, several of them in step: to a value that at
+// least `rank` of the scores reach, and few more; to -infinity where there is no other. The scores
+// are cut into 2 * rank or more groups, and about `rank` of the groups' maxima reach the limit.
+// Scores past the last whole group are left out; NaN is never a maximum. Each list has room for n
+// scores, which are overwritten.
+template <size_t kSets>
+HWY_INLINE void SetLimits(const float* const (&scores)[kSets], size_t n, size_t rank,
+                          ScoreList* const (&lists)[kSets]) {
+  // The search ends when from rank to 1.125 rank maxima reach each limit: with 1/16 in place of 1/8
+  // the search is longer, with 1/4 the list. No simulated search of one set took more than 8
+  // halvings; where scores are so skewed that one does, a longer list costs less than further
+  // halvings.
+  constexpr size_t kSlack = 8;  // rank / 8
+  constexpr int kMaxHalvings = 10;
+  const ScoreTag d;
+  const size_t N = hn::Lanes(d);
+  const size_t vectors = n / N;
+  const size_t group = HWY_MAX(vectors * N / (2 * rank), size_t{1});
+  const size_t groups = vectors / group * N;
+  float low[kSets], high[kSets];
+  size_t reach_low[kSets];
+  for (size_t s = 0; s < kSets; ++s) {
+    auto least = hn::Set(d, -kLowestScore), most = hn::Set(d, kLowestScore);
+    for (size_t i = 0; i < groups; i += N) {
+      auto best = hn::Set(d, kLowestScore);
+      for (size_t j = 0; j < group; ++j) {
+        const auto v = hn::LoadU(d, scores[s] + i * group + j * N);
+        best = hn::IfThenElse(hn::Gt(v, best), v, best);
+      }
+      hn::StoreU(best, d, lists[s]->scores + i);
+      least = hn::Min(least, best);
+      most = hn::Max(most, best);
+    }
+    low[s] = groups < rank ? kLowestScore : hn::GetLane(hn::MinOfLanes(d, least));
+    high[s] = hn::GetLane(hn::MaxOfLanes(d, most));
+    lists[s]->high = high[s];
+    reach_low[s] = groups;
+  }
+  for (int step = 0; step < kMaxHalvings && groups >= rank; ++step) {
+    bool done = true;
+    for (size_t s = 0; s < kSets; ++s) {
+      // NaN between infinities: nothing reaches it, so the limit stays.
+      const float middle = low[s] + (high[s] - low[s]) * 0.5f;
+      const auto t = hn::Set(d, middle);
+      size_t reached = 0;
+      for (size_t i = 0; i < groups; i += N) {
+        reached += hn::CountTrue(d, hn::Ge(hn::LoadU(d, lists[s]->scores + i), t));
+      }
+      const bool enough = reached >= rank;
+      low[s] = enough ? middle : low[s];
+      reach_low[s] = enough ? reached : reach_low[s];
+      high[s] = enough ? high[s] : middle;
+      done = done && reach_low[s] <= rank + rank / kSlack;
+    }
+    if (done) break;
+  }
+  for (size_t s = 0; s < kSets; ++s) {
+    lists[s]->limit = low[s];
+    lists[s]->count = 0;
+  }
+}
+
+}  // namespace
+}  // namespace eta::simd::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // include guard
