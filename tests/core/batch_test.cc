@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "core/base/check.h"
@@ -45,7 +47,14 @@ class FakeRetriever final : public Retriever {
     return std::make_unique<FakeScratch>();
   }
 
+  // True when so many calls ran at a time, which each call waits for, up to ten seconds. Relaxed,
+  // so that it orders nothing and hides no race from ThreadSanitizer.
+  bool HaveMet(int count) const { return most_inside.load(std::memory_order_relaxed) >= count; }
+
   bool is_threading_itself = false;
+  int awaited = 1;
+  mutable std::atomic<int> inside{0};
+  mutable std::atomic<int> most_inside{0};
   mutable std::atomic<int> scratches_made{0};
   mutable std::atomic<int> calls{0};
   mutable std::atomic<bool> is_scratch_shared{false};
@@ -57,6 +66,7 @@ class FakeRetriever final : public Retriever {
   }
   void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
                   Scratch& scratch, RetrievedView out) const override {
+    Meet();
     ++calls;
     auto& busy = static_cast<FakeScratch&>(scratch).is_busy;
     if (busy.exchange(true)) is_scratch_shared = true;
@@ -74,6 +84,17 @@ class FakeRetriever final : public Retriever {
       }
     }
     busy = false;
+  }
+
+ private:
+  void Meet() const {
+    const int now = inside.fetch_add(1, std::memory_order_relaxed) + 1;
+    if (now > most_inside.load(std::memory_order_relaxed)) {
+      most_inside.store(now, std::memory_order_relaxed);
+    }
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!HaveMet(awaited) && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    inside.fetch_sub(1, std::memory_order_relaxed);
   }
 };
 
@@ -119,6 +140,20 @@ TEST(BatchDriver, GivesTheSameAtAnyThreadCountAndSplit) {
     }
     EXPECT_FALSE(retriever.is_scratch_shared);
     EXPECT_FALSE(retriever.is_cut_off_tile);
+  }
+}
+
+// Short requests may all be taken by one thread before another has woken up; ThreadSanitizer sees a
+// race only if two threads do run.
+TEST(BatchDriver, RunsRequestsAtATime) {
+  for (const Split split : {Split::kUsers, Split::kCandidates}) {
+    FakeRetriever retriever;
+    const FakeBatch batch(retriever);
+    retriever.awaited = 2;
+    BatchResult result;
+    RetrieveBatch(retriever, std::span(batch.requests).last(1 + 3 * (split == Split::kUsers)), 7,
+                  {.threads = 2, .split = split}, result);
+    EXPECT_TRUE(retriever.HaveMet(2)) << SplitName(split);
   }
 }
 
