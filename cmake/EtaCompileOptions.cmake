@@ -20,9 +20,14 @@ function(eta_compile_options target)
       target_compile_options(${target} PRIVATE -Werror)
     endif()
   endif()
+  # Builds that look for faults check what the standard library and kernels require. Highway takes a
+  # build by GCC with optimisation for no debug build, under a sanitizer too.
+  set(look_for_faults $<OR:$<BOOL:${ETA_SANITIZE}>,$<CONFIG:Debug>>)
+  target_compile_definitions(${target} PRIVATE
+    $<${look_for_faults}:_GLIBCXX_ASSERTIONS> $<${look_for_faults}:HWY_IS_DEBUG_BUILD=1>)
   if(ETA_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${ETA_SANITIZE} -fno-sanitize-recover=all
-                                             -fno-omit-frame-pointer)
+                                             -fno-omit-frame-pointer -UNDEBUG)
     target_link_options(${target} PUBLIC $<BUILD_INTERFACE:-fsanitize=${ETA_SANITIZE}>)
   endif()
   if(ETA_FUZZ)
