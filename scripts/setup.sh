@@ -3,7 +3,7 @@
 # Installs what the project needs, with apt: Debian 12 and later, Ubuntu 24.04 and later.
 #
 #   scripts/setup.sh [build] [data] [fetch] [format] [lint] [plot] [train] [arm] [cache] [clang]
-#                    [docs]
+#                    [valgrind] [docs]
 #
 #   build   compiler, CMake and the libraries (also the baselines' and the tests')
 #   data    Python with NumPy, SciPy and h5py, for the importers
@@ -15,7 +15,9 @@
 #   arm     cross compiler, arm64 libraries and emulator for scripts/arm.sh; makes arm64 a foreign
 #           architecture of dpkg (dpkg --remove-architecture arm64 undoes it)
 #   cache   the compiler cache that .ci/run builds through
-#   clang   clang, its OpenMP and its sanitizers, for the presets clang and fuzz
+#   clang   clang, its OpenMP and its sanitizers, for the presets tsan, clang and fuzz,
+#           and LLVM's symbolizer, which gives their reports names and lines
+#   valgrind  for scripts/memcheck.sh
 #   docs    Doxygen, for scripts/docs.sh
 #
 # Without arguments: build and data. When nothing is missing it touches neither network nor system.
@@ -34,7 +36,8 @@ TRAIN=(python3 python3-numpy python3-scipy python3-matplotlib python3-torch)
 ARM=(cmake ninja-build g++-aarch64-linux-gnu qemu-user libhwy-dev:arm64 libgtest-dev:arm64
   libgomp1:arm64 nlohmann-json3-dev)
 CACHE=(ccache)
-CLANG=(clang libclang-rt-dev libomp-dev)
+CLANG=(clang libclang-rt-dev libomp-dev llvm)
+VALGRIND=(valgrind libc6-dbg)
 DOCS=(doxygen python3)
 
 [[ $# -gt 0 ]] || set -- build data
@@ -51,6 +54,7 @@ for purpose in "$@"; do
     arm) needed+=("${ARM[@]}") ;;
     cache) needed+=("${CACHE[@]}") ;;
     clang) needed+=("${CLANG[@]}") ;;
+    valgrind) needed+=("${VALGRIND[@]}") ;;
     docs) needed+=("${DOCS[@]}") ;;
     -h | --help)
       print_help
