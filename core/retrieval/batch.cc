@@ -130,6 +130,7 @@ void BatchDriver::Run(std::span<const Request> requests, size_t k, BatchResult& 
   const Split split = ResolveSplit(options_.split, requests.size(), options_.threads);
   const bool is_serial =
       options_.threads == 1 || (split == Split::kCandidates && retriever_.threads_itself());
+  result.threads = options_.threads;
   if (is_serial) {
     for (size_t r = 0; r < requests.size(); ++r) RunRequest(job, r, *scratch_[0]);
   } else if (split == Split::kUsers) {
@@ -151,13 +152,18 @@ void BatchDriver::RunRequest(const Job& job, size_t request, Scratch& scratch) c
 void BatchDriver::RunUsers(const Job& job) {
   FirstError error;
   const size_t num_requests = job.requests.size();
-#pragma omp parallel for num_threads(options_.threads) schedule(dynamic, 1)
-  for (size_t r = 0; r < num_requests; ++r) {
-    if (!error.ShouldRun(r)) continue;
-    try {
-      RunRequest(job, r, *scratch_[static_cast<size_t>(omp_get_thread_num())]);
-    } catch (...) {
-      error.Capture(r);
+#pragma omp parallel num_threads(options_.threads)
+  {
+    const int thread = omp_get_thread_num();
+    if (thread == 0) job.result.threads = omp_get_num_threads();
+#pragma omp for schedule(dynamic, 1) nowait
+    for (size_t r = 0; r < num_requests; ++r) {
+      if (!error.ShouldRun(r)) continue;
+      try {
+        RunRequest(job, r, *scratch_[static_cast<size_t>(thread)]);
+      } catch (...) {
+        error.Capture(r);
+      }
     }
   }
   error.Rethrow();
@@ -170,16 +176,21 @@ void BatchDriver::RunCandidates(const Job& job) {
     const Request& request = job.requests[r];
     FirstError error;
     // A loop over parts, not code per thread: all parts run even if OpenMP gives fewer threads.
-#pragma omp parallel for num_threads(options_.threads) schedule(static, 1)
-    for (size_t part = 0; part < parts; ++part) {
-      const auto [begin, end] = CandidateRange(request.candidates.size(), part, parts);
-      if (begin == end) continue;
-      try {
-        retriever_.Retrieve(*request.history, request.candidates.subspan(begin, end - begin), job.k,
-                            *scratch_[static_cast<size_t>(omp_get_thread_num())],
-                            job.View(r, begin, end));
-      } catch (...) {
-        error.Capture(part);
+#pragma omp parallel num_threads(options_.threads)
+    {
+      const int thread = omp_get_thread_num();
+      if (thread == 0) job.result.threads = std::min(job.result.threads, omp_get_num_threads());
+#pragma omp for schedule(static, 1) nowait
+      for (size_t part = 0; part < parts; ++part) {
+        const auto [begin, end] = CandidateRange(request.candidates.size(), part, parts);
+        if (begin == end) continue;
+        try {
+          retriever_.Retrieve(*request.history, request.candidates.subspan(begin, end - begin),
+                              job.k, *scratch_[static_cast<size_t>(thread)],
+                              job.View(r, begin, end));
+        } catch (...) {
+          error.Capture(part);
+        }
       }
     }
     error.Rethrow();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The OpenMP driver: answers many requests with many threads, each running single-threaded kernels
 // on its own piece. Results do not depend on the number of threads or on the split.
+// A child made by fork() must not use it with more than one thread: docs/library.md.
 #pragma once
 
 #include <cstddef>
@@ -50,6 +51,9 @@ struct BatchResult {
   std::vector<int32_t> positions;  // rows x k
   std::vector<int32_t> counts;     // rows
   std::vector<double> seconds;     // one per request when asked for, else empty
+  // Threads that ran: the fewest of any parallel region of the batch, which OpenMP may have given
+  // fewer than were asked for. Where the retriever itself is threaded, what was asked for.
+  int threads = 0;
 
   // The valid positions of one candidate.
   std::span<const int32_t> retrieved(size_t request, size_t candidate) const {

@@ -19,7 +19,7 @@ class CodeTable {
  public:
   // Hashes every item with up to `threads` threads; neither argument need outlive this. Throws
   // std::invalid_argument when the two differ in dim, the item table is malformed or threads is
-  // less than 1.
+  // less than 1. Not with more than one in a child made by fork(): docs/library.md.
   CodeTable(const ItemTable& items, const Hyperplanes& hyperplanes, int threads = 1);
 
   size_t size() const { return size_; }              // items

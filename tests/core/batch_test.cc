@@ -311,6 +311,28 @@ std::vector<std::vector<int32_t>> Rows(const BatchResult& result) {
   return rows;
 }
 
+TEST(BatchDriver, SaysHowManyThreadsRan) {
+  const FakeRetriever retriever;
+  const auto history = retriever.Prepare(FirstItems(20));
+  const auto candidates = FirstItems(40);
+  const std::vector<Request> requests(5, Request{history.get(), candidates});
+  for (const Split split : {Split::kUsers, Split::kCandidates}) {
+    BatchResult result;
+    RetrieveBatch(retriever, requests, 4, {.threads = 1, .split = split}, result);
+    EXPECT_EQ(result.threads, 1);
+    RetrieveBatch(retriever, requests, 4, {.threads = 3, .split = split}, result);
+    EXPECT_EQ(result.threads, 3);
+    // A region inside another has one thread, unless nesting is asked for.
+#pragma omp parallel num_threads(2)
+    {
+      BatchResult inner;
+      RetrieveBatch(retriever, requests, 4, {.threads = 3, .split = split}, inner);
+#pragma omp critical
+      EXPECT_EQ(inner.threads, 1) << SplitName(split);
+    }
+  }
+}
+
 TEST(BatchDriver, RunsTheRealRetrieversAlike) {
   GeneratorOptions generator;
   generator.users = 12;

@@ -95,6 +95,15 @@ class CommandTest(support.FolderTest):
         self.refused(done, "git is missing .scripts/setup.sh format installs it.")
 
 
+class WarningsTest(unittest.TestCase):
+    def test_pages_and_headers_warn_of_fork(self):
+        for page, words in (("docs/api.md", "After `fork()` a child must not use OpenMP"),
+                            ("docs/library.md", "After `fork()` a child must not use OpenMP"),
+                            ("core/retrieval/batch.h", "A child made by fork() must not use it"),
+                            ("core/retrieval/codes.h", "in a child made by fork()")):
+            self.assertIn(words, (support.ROOT / page).read_text(encoding="utf-8"), page)
+
+
 class ColumnsTest(unittest.TestCase):
     """docs/columns.md explains the columns that the benchmark writes, all of them, in order."""
 
