@@ -9,9 +9,14 @@
 #include <cstdlib>
 #include <exception>
 #include <limits>
+#include <memory>
 #include <utility>
 
 #include "baselines/methods.h"
+#include "bench/common/environment.h"
+#include "bench/common/notes.h"
+#include "bench/common/text.h"
+#include "bench/kernel/csv.h"
 #include "bench/kernel/limits.h"
 #include "core/base/check.h"
 #include "core/base/random.h"
@@ -31,6 +36,15 @@ double SecondsOf(const std::function<void()>& call, size_t repeats) {
   for (size_t i = 0; i < repeats; ++i) call();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() /
          static_cast<double>(repeats);
+}
+
+// The environment variables that steer this program or a rival, in one line.
+std::string VariablesText() {
+  std::string text;
+  for (const auto& [name, value] : ReadEnvironment().variables) {
+    if (value != "not set") text += Cat(text.empty() ? "" : " ", name, "=", Printable(value));
+  }
+  return text;
 }
 
 // Of the one thread that runs all rows.
@@ -110,33 +124,49 @@ double ShareOfFmaLimit(double multiply_adds, const std::function<void()>& kernel
   return multiply_adds / seconds[1] * seconds[0] / static_cast<double>(done);
 }
 
+namespace {
+
+void RegisterAll() {
+  RegisterLimits();
+  RegisterHamming();
+  RegisterAsym();
+  RegisterFactors();
+  RegisterSimHash();
+  RegisterHadamard();
+  RegisterBlocks();
+  RegisterDot();
+  RegisterDotI8();
+  RegisterRerank();
+  RegisterAttention();
+}
+
+int Run(int argc, char** argv) {
+  const std::string target = ApplyTargetFromEnvironment();
+  const std::unique_ptr<benchmark::BenchmarkReporter> csv = CsvReporterFor(argc, argv);
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  benchmark::AddCustomContext("simd_target", target);
+  benchmark::AddCustomContext("simd_capabilities", CapabilityNames());
+  benchmark::AddCustomContext("variables", VariablesText());
+  benchmark::AddCustomContext("faiss", FaissBuild());
+  benchmark::AddCustomContext("compiler", __VERSION__);
+  PrintNotes(TargetNotes());
+  RegisterAll();
+  const size_t rows =
+      csv ? benchmark::RunSpecifiedBenchmarks(csv.get()) : benchmark::RunSpecifiedBenchmarks();
+  if (rows == 0) return 2;  // it has said why
+  benchmark::Shutdown();
+  return 0;
+}
+
+}  // namespace
 }  // namespace eta::bench
 
 int main(int argc, char** argv) {
   try {
-    const std::string target = eta::ApplyTargetFromEnvironment();
-    benchmark::Initialize(&argc, argv);
-    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-    benchmark::AddCustomContext("simd_target", target);
-    benchmark::AddCustomContext("simd_capabilities", eta::CapabilityNames());
-    benchmark::AddCustomContext("faiss", eta::FaissBuild());
-    benchmark::AddCustomContext("compiler", __VERSION__);
-    eta::bench::RegisterLimits();
-    eta::bench::RegisterHamming();
-    eta::bench::RegisterAsym();
-    eta::bench::RegisterFactors();
-    eta::bench::RegisterSimHash();
-    eta::bench::RegisterHadamard();
-    eta::bench::RegisterBlocks();
-    eta::bench::RegisterDot();
-    eta::bench::RegisterDotI8();
-    eta::bench::RegisterRerank();
-    eta::bench::RegisterAttention();
-    if (benchmark::RunSpecifiedBenchmarks() == 0) return 2;  // it has said why
-    benchmark::Shutdown();
-    return 0;
+    return eta::bench::Run(argc, argv);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "kernel_bench: %s\n", error.what());
+    std::fprintf(stderr, "kernel_bench: %s\n", eta::bench::Printable(error.what()).c_str());
     return 2;
   }
 }
