@@ -98,7 +98,8 @@ if [[ ${#theirs[@]} -eq 0 ]]; then
   methods=exact,scan_i8,eta:64,eta:256,eta_asym:64,eta:64+rerank:4
   also length --methods "$methods" --sweep L=128:8192:x4
   also candidates --methods "$methods" --sweep b=1:256:x4
-  also threads --methods "$methods" --sweep "threads=1:$JOBS:x2"
+  # nproc believes OMP_THREAD_LIMIT, beyond which retrieval_bench refuses to go.
+  also threads --methods "$methods" --sweep "threads=1:$(env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 2):x2"
   also oversampling --methods \
     "exact,eta:64,eta:256$(printf ',eta:64+rerank:%d,eta:256+rerank:%d' 2 2 4 4 8 8 16 16)"
 fi

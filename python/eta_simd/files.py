@@ -116,3 +116,11 @@ def without_nan(value):
     if isinstance(value, list):
         return [without_nan(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def check_not_read(path, inputs):
+    """Raises BadInput where writing to `path` would write over one of the files `inputs`, by whatever
+    path or link."""
+    for read in inputs:
+        if path.exists() and read.exists() and path.samefile(read):
+            raise BadInput(f"{path}: would be written over what is read: {read}")

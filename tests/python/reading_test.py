@@ -138,6 +138,16 @@ class Commands(support.FolderTest):
                     self.assertTrue(text.printable(done.stderr, "\n") == done.stderr)
                     self.assertIn(done.returncode, (1, 2))
 
+    def test_a_picture_does_not_replace_what_it_shows(self):
+        report = self.folder / "report.json"
+        report.write_text("{}", encoding="utf-8")
+        os.link(report, self.folder / "hard.png")
+        os.symlink(report, self.folder / "soft.png")
+        for name in ("report.json", "hard.png", "soft.png", "../" + self.folder.name + "/hard.png"):
+            done = support.call("freshness.py", "--json", report, "--out", self.folder / name)
+            self.refused(done, "would be written over what is read")
+        self.assertEqual(report.read_text(encoding="utf-8"), "{}")
+
     def test_readers_do_not_wait_for_a_pipe(self):
         os.mkfifo(self.folder / "pipe.json")
         for script, *arguments in READERS:

@@ -11,7 +11,7 @@ import pathlib
 import re
 
 from eta_simd.command import BadInput, Parser
-from eta_simd.files import replaced
+from eta_simd.files import check_not_read, replaced
 from eta_simd.reading import read_json
 from eta_simd.text import reason
 
@@ -108,4 +108,5 @@ def draw(reports, path):
 
 def main(arguments):
     options = parse_options(arguments)
+    check_not_read(options.out, options.json)
     draw([read(path) for path in options.json], options.out)
