@@ -2,20 +2,50 @@
 #include "bench/common/environment.h"
 
 #include <sys/utsname.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <thread>
 
+#include "bench/common/cpus.h"
 #include "bench/common/machine.h"
 
 namespace eta::bench {
 namespace {
 
+// Reported also where they are not set; others with the prefixes below where they are.
 constexpr const char* kVariables[] = {"OMP_NUM_THREADS",      "OMP_DYNAMIC",     "OMP_PROC_BIND",
                                       "OMP_PLACES",           "OMP_WAIT_POLICY", "GOMP_SPINCOUNT",
                                       "OPENBLAS_NUM_THREADS", "FAISS_SIMD_LEVEL"};
+constexpr const char* kPrefixes[] = {"OMP_", "GOMP_", "KMP_", "OPENBLAS_", "GOTO_", "ETA_"};
+
+using Variables = std::vector<std::pair<std::string, std::string>>;
+
+Variables ReadVariables() {
+  Variables variables;
+  for (const char* name : kVariables) {
+    const char* value = std::getenv(name);
+    variables.emplace_back(name, value != nullptr ? value : "not set");
+  }
+  const auto fixed = static_cast<std::ptrdiff_t>(variables.size());
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos) continue;
+    const std::string name = text.substr(0, equals);
+    const bool is_known = std::ranges::find(kVariables, name) != std::end(kVariables);
+    const bool is_wanted = std::ranges::any_of(
+        kPrefixes, [&](const char* prefix) { return name.starts_with(prefix); });
+    if (is_wanted && !is_known) variables.emplace_back(name, text.substr(equals + 1));
+  }
+  std::sort(variables.begin() + fixed, variables.end());
+  return variables;
+}
 
 std::string Date() {
   const std::time_t now = std::time(nullptr);
@@ -43,7 +73,7 @@ std::string FirstLine(const char* path) {
 }
 
 int CountUsableCpus() {
-  const size_t count = UsableCpus().size();
+  const size_t count = ProcessCpus().size();
   return count > 0 ? static_cast<int>(count)
                    : static_cast<int>(std::thread::hardware_concurrency());
 }
@@ -56,21 +86,25 @@ std::string Kernel() {
 
 }  // namespace
 
+nlohmann::ordered_json VariablesJson(const Environment& environment) {
+  auto variables = nlohmann::ordered_json::object();
+  for (const auto& [name, value] : environment.variables) variables[name] = value;
+  return variables;
+}
+
 Environment ReadEnvironment() {
   Environment environment;
   environment.date = Date();
   environment.cpu = CpuModel();
   environment.logical_cpus = static_cast<int>(std::thread::hardware_concurrency());
   environment.usable_cpus = CountUsableCpus();
+  environment.cpu_quota = CpuQuota();
   environment.governor = FirstLine("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
   environment.mhz_start = CpuMegahertz();
   environment.kernel = Kernel();
   environment.load_average = 0;
   if (getloadavg(&environment.load_average, 1) != 1) environment.load_average = -1;
-  for (const char* name : kVariables) {
-    const char* value = std::getenv(name);
-    environment.variables.emplace_back(name, value != nullptr ? value : "not set");
-  }
+  environment.variables = ReadVariables();
   return environment;
 }
 

@@ -2,31 +2,21 @@
 #include "bench/common/machine.h"
 
 #include <linux/perf_event.h>
-#include <omp.h>
-#include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <stdexcept>
+#include <vector>
 
 #include "core/base/check.h"
 
 namespace eta::bench {
 namespace {
-
-bool TryPin(int cpu) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(cpu, &set);
-  return sched_setaffinity(0, sizeof(set), &set) == 0;
-}
 
 std::vector<double> MegahertzFromSysfs() {
   std::vector<double> values;
@@ -50,29 +40,6 @@ std::vector<double> MegahertzFromCpuinfo() {
 }
 
 }  // namespace
-
-std::vector<int> UsableCpus() {
-  std::vector<int> cpus;
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof(set), &set) != 0) return cpus;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
-  }
-  return cpus;
-}
-
-void PinThread(int cpu) {
-  if (!TryPin(cpu)) throw std::runtime_error(Cat("cannot run on CPU ", cpu, " alone"));
-}
-
-void PinOpenMpThreads(const std::vector<int>& cpus, int threads) {
-  Require(static_cast<size_t>(threads) <= cpus.size(), "--pin: ", threads, " threads need as many ",
-          "CPUs, and this process may use ", cpus.size());
-  std::atomic<bool> is_pinned = true;
-#pragma omp parallel num_threads(threads)
-  if (!TryPin(cpus[static_cast<size_t>(omp_get_thread_num())])) is_pinned = false;
-  if (!is_pinned) throw std::runtime_error("--pin: the system refuses to bind a thread to a CPU");
-}
 
 std::optional<double> CpuMegahertz() {
   std::vector<double> values = MegahertzFromSysfs();

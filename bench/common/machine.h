@@ -1,24 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the machine does during a measurement: where threads run, context switches, clock speed, CPU
-// counters.
+// What the machine does during a measurement: context switches, clock speed, CPU counters.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 namespace eta::bench {
-
-// CPUs on which this thread may run, ascending; empty if unknown.
-std::vector<int> UsableCpus();
-
-// Binds the calling thread to one CPU. Throws std::runtime_error if that fails.
-void PinThread(int cpu);
-
-// Binds the calling thread and the OpenMP threads that it works with to the first `threads` of
-// `cpus`, one each. Throws std::invalid_argument when there are fewer CPUs.
-void PinOpenMpThreads(const std::vector<int>& cpus, int threads);
 
 // Clock speed in MHz, mean over the CPUs that sysfs (else /proc/cpuinfo) lists; nothing where
 // neither has it. A virtual machine may report a constant.

@@ -6,12 +6,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <memory>
 
+#include "bench/common/text.h"
 #include "core/base/check.h"
 
 namespace eta::bench {
@@ -91,22 +93,80 @@ void CheckWritable(const std::string& path) {
   fs::remove(temporary, error);
 }
 
-bool IsSameFile(const std::string& a, const std::string& b) {
+// Whether both are the same regular file, through symbolic and hard links and names such as
+// /dev/stdin.
+bool IsSameInode(const fs::path& a, const fs::path& b) {
+  using Status = struct stat;
+  Status first{}, second{};
+  return ::stat(a.c_str(), &first) == 0 && ::stat(b.c_str(), &second) == 0 &&
+         S_ISREG(first.st_mode) && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+// Absolute first: a relative name of a file that does not exist yet would stay as it is.
+fs::path Canonical(const fs::path& path) {
   std::error_code error;
-  // Absolute first: a relative name of a file that does not exist yet would stay as it is.
-  const fs::path first = fs::weakly_canonical(fs::absolute(a, error), error);
-  return a == b || (!error && first == fs::weakly_canonical(fs::absolute(b, error), error));
+  const fs::path canonical = fs::weakly_canonical(fs::absolute(path, error), error);
+  return error ? path : canonical;
+}
+
+bool IsSameFile(const std::string& a, const std::string& b) {
+  return a == b || Canonical(a) == Canonical(b) || IsSameInode(a, b);
+}
+
+// Names of files in a bundle or in the folder of an exported model.
+bool IsOwnedName(const fs::path& file) {
+  const fs::path name = file.filename();
+  return name.extension() == ".npy" || name.extension() == ".pt" || name == "bundle.json" ||
+         name == "manifest.json" || name == "report.json";
+}
+
+bool IsInside(const fs::path& folder, const fs::path& file) {
+  const fs::path canonical = Canonical(folder);
+  return std::ranges::mismatch(canonical, Canonical(file)).in1 == canonical.end();
+}
+
+// Whether `output` is one of the folder's own files, there already or not.
+bool IsOwnedBy(const fs::path& folder, const fs::path& output) {
+  constexpr int kDepth = 3;  // SNAPSHOTS/step_000100/bundle/item_embeddings.npy
+  if (IsInside(folder, output) && IsOwnedName(Canonical(output))) return true;
+  std::error_code error;
+  fs::recursive_directory_iterator entry(folder,
+                                         fs::directory_options::skip_permission_denied |
+                                             fs::directory_options::follow_directory_symlink,
+                                         error);
+  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
+    if (entry.depth() >= kDepth) entry.disable_recursion_pending();
+    if (IsOwnedName(entry->path()) && IsSameInode(entry->path(), output)) return true;
+  }
+  return false;
+}
+
+void RequireNoInput(const std::string& output, const std::vector<std::string>& inputs) {
+  for (const std::string& input : inputs) {
+    if (input.empty()) continue;
+    std::error_code error;
+    const bool is_owned = fs::is_directory(input, error) && IsOwnedBy(input, output);
+    Require(!is_owned && !IsSameFile(output, input), output,
+            ": would be written over what is read: ", input);
+  }
 }
 
 }  // namespace
 
-void CheckOutputs(std::initializer_list<std::string> paths) {
-  for (auto path = paths.begin(); path != paths.end(); ++path) {
+void CheckOutputs(const std::vector<std::string>& outputs, const std::vector<std::string>& inputs) {
+  const std::vector<std::string> streams = {"/dev/stdout", "/dev/stderr"};
+  for (const std::string& stream : streams) RequireNoInput(stream, inputs);
+  for (auto path = outputs.begin(); path != outputs.end(); ++path) {
     if (path->empty()) continue;
-    for (auto other = paths.begin(); other != path; ++other) {
+    for (auto other = outputs.begin(); other != path; ++other) {
       Require(other->empty() || !IsSameFile(*path, *other), "two outputs are to be written to ",
               *path);
     }
+    for (const std::string& stream : streams) {  // a device is appended to, a file replaced
+      Require(IsDevice(*path) || !IsSameInode(*path, stream), *path,
+              ": would be written over what is printed: ", stream, " goes there");
+    }
+    RequireNoInput(*path, inputs);
     CheckWritable(*path);
   }
 }
@@ -151,7 +211,7 @@ Progress::~Progress() {
 
 void Progress::Show(const std::string& text) {
   if (!is_shown_) return;
-  std::fprintf(stderr, "\r\033[K%s%s", prefix_.c_str(), text.c_str());
+  std::fprintf(stderr, "\r\033[K%s%s", prefix_.c_str(), Printable(text).c_str());
   std::fflush(stderr);
 }
 

@@ -2,15 +2,18 @@
 // Files that appear whole or not at all, locks on them, and progress on a terminal.
 #pragma once
 
-#include <initializer_list>
 #include <string>
+#include <vector>
 
 namespace eta::bench {
 
 // Checks the names of all outputs of a program, so that a long run fails at its start; changes
-// nothing. Empty names are left out. Throws DataError when a file cannot be written, and
-// std::invalid_argument when two names mean the same file, by whatever path.
-void CheckOutputs(std::initializer_list<std::string> paths);
+// nothing. `inputs` are the files and folders that the program reads. Empty names are left out.
+// Throws DataError when a file cannot be written, and std::invalid_argument when an output would be
+// written over another one, stdout included, or over an input: the same file by whatever path or
+// link, or in a folder that is read a name that data bundles or exported models own.
+void CheckOutputs(const std::vector<std::string>& outputs,
+                  const std::vector<std::string>& inputs = {});
 
 // Writes a file so that it appears complete or not at all: through a temporary file beside it that
 // is renamed. A device or pipe, such as /dev/stdout, is appended to directly. Throws DataError.

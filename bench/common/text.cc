@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdio>
 #include <system_error>
+#include <utility>
 
 #include "core/base/check.h"
 
@@ -18,6 +19,55 @@ std::optional<T> ParseAll(std::string_view text) {
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc() || stop != end) return std::nullopt;
   return value;
+}
+
+struct Character {
+  char32_t code;  // a byte that is not UTF-8 stands for itself
+  size_t bytes;
+  bool is_printable;
+};
+
+bool IsPrintable(char32_t code) {
+  constexpr std::pair<char32_t, char32_t> kNotPrintable[] = {
+      {0x00, 0x1F},     {0x7F, 0x9F},     {0xAD, 0xAD},      // controls, soft hyphen
+      {0x200B, 0x200F}, {0x2028, 0x202E}, {0x2060, 0x206F},  // joiners, line ends, directions
+      {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB}, {0xE0000, 0xE007F}};
+  return std::ranges::none_of(kNotPrintable, [code](const auto& range) {
+    return code >= range.first && code <= range.second;
+  });
+}
+
+// `text` is not empty.
+Character FirstCharacter(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const size_t bytes = byte(0) < 0x80   ? 1
+                       : byte(0) < 0xC2 ? 0
+                       : byte(0) < 0xE0 ? 2
+                       : byte(0) < 0xF0 ? 3
+                       : byte(0) < 0xF5 ? 4
+                                        : 0;
+  const Character raw{byte(0), 1, bytes == 1 && IsPrintable(byte(0))};
+  if (bytes < 2 || text.size() < bytes) return raw;
+  char32_t code = byte(0) & (0x7F >> bytes);
+  for (size_t i = 1; i < bytes; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return raw;
+    code = code << 6 | (byte(i) & 0x3F);
+  }
+  constexpr char32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool is_surrogate = code >= 0xD800 && code <= 0xDFFF;
+  if (code < kLeast[bytes] || code > 0x10FFFF || is_surrogate) return raw;
+  return {code, bytes, IsPrintable(code)};
+}
+
+// As Python's scripts print it.
+std::string Escape(char32_t code) {
+  if (code == '\n') return "\\n";
+  if (code == '\r') return "\\r";
+  if (code == '\t') return "\\t";
+  char text[16];
+  const char* format = code <= 0xFF ? "\\x%02x" : code <= 0xFFFF ? "\\u%04x" : "\\U%08x";
+  std::snprintf(text, sizeof(text), format, static_cast<unsigned>(code));
+  return text;
 }
 
 }  // namespace
@@ -55,11 +105,19 @@ std::string CsvField(const std::string& text) {
   return quoted + '"';
 }
 
-std::string OneLine(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = ' ';
+std::string Printable(std::string_view text, std::string_view kept) {
+  std::string printable;
+  while (!text.empty()) {
+    const Character c = FirstCharacter(text);
+    const std::string_view bytes = text.substr(0, c.bytes);
+    if (c.is_printable || kept.find(text[0]) != std::string_view::npos) {
+      printable += bytes;
+    } else {
+      printable += Escape(c.code);
+    }
+    text.remove_prefix(c.bytes);
   }
-  return text;
+  return printable;
 }
 
 std::string Wrap(std::string_view text, size_t width, const std::string& line_start) {

@@ -23,9 +23,11 @@ std::string Align(const std::vector<std::vector<std::string>>& lines);
 // A field of a CSV (RFC 4180), quoted only where it must be.
 std::string CsvField(const std::string& text);
 
-// With blanks in place of control characters, so that a message about arguments and texts of files
-// is one line whatever is in them.
-std::string OneLine(std::string text);
+// The text with an escape such as \x1b for each control character and each byte that is not UTF-8,
+// so that names from arguments and files stay on one line and a terminal obeys nothing in them.
+// Characters that steer the direction or the joining of others count as control characters. Those
+// in `kept` stay.
+std::string Printable(std::string_view text, std::string_view kept = "");
 
 // The lines of --help have at most so many characters, and the text of an option begins there.
 inline constexpr size_t kHelpWidth = 100;

@@ -10,6 +10,7 @@
 
 #include "bench/common/environment.h"
 #include "bench/common/main.h"
+#include "bench/common/notes.h"
 #include "bench/common/options.h"
 #include "bench/common/output.h"
 #include "bench/ctr/measure.h"
@@ -25,8 +26,11 @@ int Run(int argc, char** argv) {
   const std::optional<CtrOptions> options = ParseCtrOptions(argc, argv);
   if (!options) return 0;
   const std::string target = SelectTarget(options->target);
-  CheckOutputs({options->csv, options->json});
+  std::vector<std::string> inputs = options->models;
+  inputs.push_back(options->torch);
+  CheckOutputs({options->csv, options->json}, inputs);
   const Environment environment = ReadEnvironment();
+  PrintNotes(TargetNotes());
   std::optional<Progress> progress(true);
   std::vector<CtrContender> contenders;
   for (const std::string& folder : options->models) {
@@ -47,10 +51,7 @@ int Run(int argc, char** argv) {
   progress->Show("reading PyTorch's times");
   const CtrReport report{*options, contenders, ReadTorchRows(*options), target, environment};
   progress.reset();
-  if (environment.load_average > 1.0) {
-    std::cerr << "note: load average " << environment.load_average
-              << " at the start: other programs disturb the timings\n";
-  }
+  PrintNotes(MachineNotes(environment, 1));
   std::cout << "requests of " << options->candidates << " candidates and a history of "
             << options->length << ", one thread, target " << target << ", " << environment.cpu
             << "\nrequest: prepare (from item ids to what is held of a user), then score\n\n"

@@ -230,7 +230,7 @@ std::string CtrCsvText(const CtrReport& report) {
   for (const Column& column : kColumns) text += Cat(",", column.name);
   text += '\n';
   for (const Row& row : Rows(report)) {
-    text += Cat(row.model, ",", row.retrieval.value_or(""));
+    text += Cat(CsvField(row.model), ",", row.retrieval.value_or(""));
     for (const Column& column : kColumns) {
       const std::string value = column.text(row);
       text += Cat(",", value == "-" ? "" : value);
@@ -278,7 +278,9 @@ std::string CtrJsonText(const CtrReport& report) {
                        {"cpu", e.cpu},
                        {"usable_cpus", e.usable_cpus},
                        {"kernel", e.kernel},
-                       {"load_average", e.load_average}}},
+                       {"load_average", e.load_average},
+                       {"cpu_quota", e.cpu_quota ? Json(*e.cpu_quota) : Json(nullptr)},
+                       {"variables", VariablesJson(e)}}},
                      {"rows", std::move(rows)}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

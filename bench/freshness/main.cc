@@ -9,6 +9,7 @@
 
 #include "bench/common/environment.h"
 #include "bench/common/main.h"
+#include "bench/common/notes.h"
 #include "bench/common/options.h"
 #include "bench/common/output.h"
 #include "bench/freshness/measure.h"
@@ -22,7 +23,8 @@ int Run(int argc, char** argv) {
   const std::optional<FreshnessOptions> options = ParseFreshnessOptions(argc, argv);
   if (!options) return 0;
   const std::string target = SelectTarget("");
-  CheckOutputs({options->csv, options->json});
+  CheckOutputs({options->csv, options->json}, {options->folder});
+  PrintNotes(TargetNotes());
   FreshnessReport report{*options, target, ReadEnvironment(), {}, {}};
   std::optional<Progress> progress(true);
   report.rows = MeasureFreshness(*options, [&](const std::string& text) { progress->Show(text); });

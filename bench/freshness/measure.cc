@@ -33,6 +33,7 @@ std::vector<Snapshot> FindSnapshots(const std::string& folder, size_t from) {
   constexpr std::string_view kPrefix = "step_";
   std::error_code error;
   std::vector<Snapshot> snapshots;
+  if (!fs::exists(folder, error)) throw DataError(Cat(folder, ": does not exist"));
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename().string();
     const std::string digits = name.substr(std::min(name.size(), kPrefix.size()));

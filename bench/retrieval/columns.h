@@ -17,7 +17,7 @@ inline constexpr Column kColumns[] = {
     {"k", "behaviours asked for per candidate (K)"},
     {"l_mean", "mean history length over the requests"},
     {"b", "candidates per request, mean over the requests, rounded"},
-    {"threads", "threads"},
+    {"threads", "threads that ran: the fewest that OpenMP gave at any time"},
     {"target", "what ran it: SIMD target, or FAISS version and mode"},
     {"cache",
      "warm: a method answers each turn of requests once untimed before they are timed; cold: every "

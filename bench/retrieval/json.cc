@@ -93,12 +93,11 @@ Json SettingsJson(const Report& report) {
 }  // namespace
 
 Json EnvironmentJson(const Environment& e, const std::string& target) {
-  Json variables = Json::object();
-  for (const auto& [name, value] : e.variables) variables[name] = value;
   return {{"date", e.date},
           {"cpu", e.cpu},
           {"logical_cpus", e.logical_cpus},
           {"usable_cpus", e.usable_cpus},
+          {"cpu_quota", OrNull(e.cpu_quota)},
           {"governor", e.governor},
           {"cpu_mhz_start", OrNull(e.mhz_start)},
           {"cpu_mhz_end", OrNull(e.mhz_end)},
@@ -109,7 +108,7 @@ Json EnvironmentJson(const Environment& e, const std::string& target) {
           {"compiler", kCompiler},
           {"compiler_flags", kCompilerFlags},
           {"build_type", kBuildType},
-          {"variables", variables},
+          {"variables", VariablesJson(e)},
           {"versions",
            {{"eta-simd", kProjectVersion},
             {"git_revision", kGitRevision},

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bench/common/main.h"
+#include "bench/common/notes.h"
 #include "bench/common/output.h"
 #include "bench/retrieval/load/load_output.h"
 #include "bench/retrieval/options.h"
@@ -14,14 +15,9 @@
 #include "bench/retrieval/requests.h"
 #include "bench/retrieval/run.h"
 #include "bench/retrieval/sweep/sweep_run.h"
-#include "core/base/check.h"
 
 namespace eta::bench {
 namespace {
-
-void PrintNotes(const std::vector<std::string>& notes) {
-  for (const std::string& note : notes) std::cerr << "note: " << note << '\n';
-}
 
 void Print(const Report& report) {
   if (!report.options.quiet) {
@@ -36,10 +32,11 @@ void RunOnce(const Options& options, const Machine& machine) {
   std::optional<Progress> progress(!options.quiet);
   progress->Show(options.data.empty() ? "generating data" : "reading " + options.data);
   const DataSet data = LoadData(options);
-  const Report report = RunBenchmark(options, data, machine, *progress);
+  Report report = RunBenchmark(options, data, machine, *progress);
   progress.reset();
   // The table first: what was measured must not be lost when the disk has filled up since.
   Print(report);
+  report.notes.insert(report.notes.begin(), machine.notes.begin(), machine.notes.end());
   if (!options.csv.empty()) WriteWholeFile(options.csv, CsvText(report.rows));
   if (!options.json.empty()) WriteWholeFile(options.json, JsonText(report));
   if (!options.load_csv.empty()) {
@@ -62,13 +59,13 @@ int Run(int argc, char** argv) {
   const std::optional<Options> options = ParseOptions(argc, argv);
   if (!options) return 0;
   const Machine machine = PrepareMachine(*options);
-  CheckOutputs({options->csv, options->json, options->load_csv, options->cells});
+  CheckOutputs({options->csv, options->json, options->load_csv, options->cells}, {options->data});
+  if (!options->quiet) PrintNotes(machine.notes);
   if (options->sweep.empty()) {
     RunOnce(*options, machine);
   } else {
     RunAll(*options, machine);
   }
-  if (!std::cout.flush()) throw DataError("stdout: cannot be written");
   return 0;
 }
 

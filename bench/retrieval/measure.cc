@@ -114,6 +114,8 @@ void Contender::Answer(std::span<const Request> batch, size_t k, size_t repeat) 
     driver_.Run(batch, k, result_);
     measurements_.retrieve_seconds += SecondsSince(start);
   }
+  measurements_.threads =
+      std::min(measurements_.threads.value_or(result_.threads), result_.threads);
   measurements_.repeat_latencies.resize(
       std::max(measurements_.repeat_latencies.size(), repeat + 1));
   measurements_.candidates += result_.offsets.back();

@@ -26,6 +26,7 @@ struct Measurements {
   std::vector<double> latencies_per_candidate;
   std::vector<std::vector<double>> repeat_latencies;  // the latencies of each repeat
   double retrieve_seconds = 0;                        // wall time of all timed runs
+  std::optional<int> threads;                         // the fewest that OpenMP ran at any time
   size_t candidates = 0;                              // answered in that time
   size_t codes = 0;  // candidates x behaviours, summed over all timed requests
   // During the timed runs.

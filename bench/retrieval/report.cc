@@ -20,7 +20,7 @@ std::string IntervalText(const Row& row) {
 
 std::string DataLine(const Report& report) {
   const Bundle& bundle = report.data.bundle;
-  return Cat(bundle.name.empty() ? report.options.data : bundle.name, ": ",
+  return Cat(Printable(bundle.name.empty() ? report.options.data : bundle.name), ": ",
              bundle.histories.users(), " users, ", bundle.items.size(), " items, dim ",
              bundle.items.dim(), report.options.normalize ? ", normalised" : "", ", digest ",
              report.data.digest);

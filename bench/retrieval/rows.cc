@@ -111,7 +111,7 @@ std::vector<Row> SummarizeMethods(std::span<const Contender> contenders, const D
     row.k = options.k;
     row.l_mean = requests.l_mean;
     row.b = static_cast<size_t>(std::llround(requests.b_mean));
-    row.threads = options.threads;
+    row.threads = contender.measurements().threads.value_or(options.threads);
     row.target = retriever.target();
     row.cache = options.is_cold ? "cold" : "warm";
     row.table_bytes = retriever.table_bytes();

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/retrieval/run.h"
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 
+#include "bench/common/cpus.h"
 #include "bench/common/options.h"
 #include "bench/retrieval/cold.h"
 #include "bench/retrieval/load/load.h"
@@ -15,9 +18,10 @@
 namespace eta::bench {
 namespace {
 
-std::vector<std::string> MakeNotes(const Options& options, const RequestSummary& requests,
-                                   const Environment& environment) {
-  std::vector<std::string> notes;
+Notes MakeNotes(const Options& options, const DataSet& data, const RequestSummary& requests,
+                const Environment& environment) {
+  Notes notes = DataNotes(data.bundle);
+  std::ranges::move(MachineNotes(environment, options.threads), std::back_inserter(notes));
   if (requests.requests < options.requests) {
     notes.push_back(Cat(requests.requests, " requests instead of ", options.requests,
                         ": there are no more users who qualify"));
@@ -26,18 +30,18 @@ std::vector<std::string> MakeNotes(const Options& options, const RequestSummary&
     notes.push_back(Cat(requests.b_mean, " candidates per request on average instead of ",
                         options.b, ": the data set has no more"));
   }
-  if (options.threads > environment.usable_cpus) {
-    notes.push_back(Cat(options.threads, " threads share ", environment.usable_cpus,
-                        " CPUs: latencies include waiting"));
-  }
-  if (environment.load_average > environment.usable_cpus) {
-    notes.push_back(Cat("load average ", environment.load_average, " on ", environment.usable_cpus,
-                        " CPUs: other programs disturb the timings"));
-  }
   return notes;
 }
 
-void AddSpreadNote(const std::vector<Row>& rows, std::vector<std::string>& notes) {
+void AddThreadsNote(const std::vector<Row>& rows, int wanted, Notes& notes) {
+  for (const Row& row : rows) {
+    if (row.threads == wanted) continue;
+    notes.push_back(
+        Cat("OpenMP ran ", row.threads, " threads instead of ", wanted, " for ", row.method));
+  }
+}
+
+void AddSpreadNote(const std::vector<Row>& rows, Notes& notes) {
   std::string methods;
   for (const Row& row : rows) {
     if (Spread(row).value_or(0) > kWideSpread)
@@ -53,8 +57,9 @@ void AddSpreadNote(const std::vector<Row>& rows, std::vector<std::string>& notes
 Machine PrepareMachine(const Options& options) {
   Machine machine{.target = SelectTarget(options.target),
                   .environment = ReadEnvironment(),
-                  .cpus = UsableCpus(),
-                  .counters = std::make_unique<CpuCounters>()};
+                  .cpus = ProcessCpus(),
+                  .counters = std::make_unique<CpuCounters>(),
+                  .notes = TargetNotes()};
   machine.environment.counters =
       machine.counters->works() ? "cycles, instructions" : machine.counters->error();
   if (!machine.counters->works()) machine.counters.reset();
@@ -63,11 +68,15 @@ Machine PrepareMachine(const Options& options) {
 
 Report RunBenchmark(const Options& options, const DataSet& data, const Machine& machine,
                     Progress& progress) {
-  if (options.pin) PinOpenMpThreads(machine.cpus, options.threads);
+  if (options.pin) {
+    PinOpenMpThreads(machine.cpus, options.threads);
+  } else {
+    RequireOpenMpThreads(options.threads);
+  }
   const UserChoice choice = ChooseUsers(data, options);
   const std::vector<UserRequest> requests = DrawRequests(data, options, choice.min_history);
   const RequestSummary summary = SummarizeRequests(requests, choice);
-  std::vector<std::string> notes = MakeNotes(options, summary, machine.environment);
+  Notes notes = MakeNotes(options, data, summary, machine.environment);
   progress.Show("building the methods");
   // Counters count this thread alone.
   const CpuCounters* counters = options.threads == 1 ? machine.counters.get() : nullptr;
@@ -84,6 +93,7 @@ Report RunBenchmark(const Options& options, const DataSet& data, const Machine& 
     Measure(contenders, data, requests, options, progress);
   }
   std::vector<Row> rows = SummarizeMethods(contenders, data, summary, options);
+  AddThreadsNote(rows, options.threads, notes);
   AddSpreadNote(rows, notes);
   LoadReport load = MeasureLoad(contenders, requests, options, machine.cpus, progress);
   Environment environment = machine.environment;

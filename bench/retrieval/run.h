@@ -8,6 +8,7 @@
 
 #include "bench/common/environment.h"
 #include "bench/common/machine.h"
+#include "bench/common/notes.h"
 #include "bench/common/output.h"
 #include "bench/retrieval/options.h"
 #include "bench/retrieval/report.h"
@@ -21,6 +22,7 @@ struct Machine {
   Environment environment;
   std::vector<int> cpus;
   std::unique_ptr<CpuCounters> counters;  // null where they do not work
+  Notes notes;                            // to be printed at the start
 };
 
 // Selects the SIMD target. Throws std::invalid_argument when it is unknown or not available.

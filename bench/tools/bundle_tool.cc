@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bench/common/main.h"
+#include "bench/common/notes.h"
 #include "bench/common/options.h"
 #include "bench/common/text.h"
 #include "core/base/check.h"
@@ -116,7 +117,7 @@ std::string NameOf(const fs::path& folder) {
 }
 
 void PrintSummary(const Bundle& bundle, const fs::path& folder) {
-  std::cout << OneLine(folder.string()) << ": " << bundle.items.size() << " items of "
+  std::cout << Printable(folder.string()) << ": " << bundle.items.size() << " items of "
             << bundle.items.dim() << " dimensions, " << bundle.histories.users() << " users, "
             << bundle.histories.items.size() << " behaviours, digest " << BundleDigest(bundle)
             << '\n';
@@ -159,7 +160,7 @@ void ExportInteractions(const fs::path& input, const fs::path& output) {
   WriteNpyVector<int64_t>(staged.path() / "item_ids.npy", log.item_ids);
   WriteNpyVector<int64_t>(staged.path() / "user_ids.npy", log.user_ids);
   staged.Commit();
-  std::cout << OneLine(output.string()) << ": " << log.user_ids.size() << " users, "
+  std::cout << Printable(output.string()) << ": " << log.user_ids.size() << " users, "
             << log.item_ids.size() << " items, " << log.histories.items.size() << " behaviours\n";
 }
 
@@ -192,10 +193,10 @@ void Check(const fs::path& folder) {
   const auto print = [](const char* label, const auto& value) {
     std::cout << label << ": " << value << '\n';
   };
-  print("name", OneLine(bundle.name));
-  print("source", OneLine(bundle.source));
-  print("licence", OneLine(bundle.licence));
-  print("made by", OneLine(bundle.made_by));
+  print("name", Printable(bundle.name));
+  print("source", Printable(bundle.source));
+  print("licence", Printable(bundle.licence));
+  print("made by", Printable(bundle.made_by));
   print("items", bundle.items.size());
   print("dim", bundle.items.dim());
   print("values not finite", CountNotFinite(bundle.items.embeddings));
@@ -208,6 +209,8 @@ void Check(const fs::path& folder) {
   print("candidates", bundle.candidates ? std::to_string(bundle.candidates->items.size()) : "no");
   print("hyperplanes", bundle.hyperplanes ? Cat(bundle.hyperplanes->cols, " bits") : "no");
   print("digest", BundleDigest(bundle));
+  std::cout.flush();
+  PrintNotes(DataNotes(bundle));
 }
 
 // What the subcommands read from the command line.
@@ -274,7 +277,6 @@ int Run(int argc, char** argv) {
   AddExportInteractions(app, arguments);
   AddCheck(app, arguments);
   if (!app.Parse(argc, argv)) return 0;
-  if (!std::cout.flush()) throw DataError("stdout: cannot be written");
   return 0;
 }
 

@@ -3,30 +3,13 @@
 
 #include <gtest/gtest.h>
 #include <linux/perf_event.h>
-#include <sched.h>
 
 #include <chrono>
 #include <ctime>
-#include <stdexcept>
 #include <thread>
-#include <vector>
 
 namespace eta::bench {
 namespace {
-
-TEST(Machine, PinsAThread) {
-  const std::vector<int> cpus = UsableCpus();
-  ASSERT_FALSE(cpus.empty());
-  for (const int cpu : cpus) {
-    std::thread([cpu] {
-      PinThread(cpu);
-      EXPECT_EQ(sched_getcpu(), cpu);
-      EXPECT_EQ(UsableCpus(), std::vector<int>{cpu});
-    }).join();
-  }
-  EXPECT_EQ(UsableCpus(), cpus);
-  EXPECT_THROW(PinOpenMpThreads(cpus, static_cast<int>(cpus.size()) + 1), std::invalid_argument);
-}
 
 TEST(Machine, CountsContextSwitches) {
   const ContextSwitches before = ReadContextSwitches();

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -16,6 +17,8 @@
 
 namespace eta::bench {
 namespace {
+
+namespace fs = std::filesystem;
 
 struct Values {
   size_t count = 7;
@@ -109,8 +112,20 @@ TEST(Text, ParsesWholeTextsOnly) {
   EXPECT_EQ(ParseDecimal("1e3 "), std::nullopt);
 }
 
-TEST(Text, PutsEverythingOnOneLine) {
-  EXPECT_EQ(OneLine("a\nb\tc\x7f\x1b[d\xc3\xa9"), "a b c  [d\xc3\xa9");
+TEST(Text, EscapesWhatATerminalWouldObey) {
+  EXPECT_EQ(Printable("a\nb\tc\r\x7f\x1b[d\xc3\xa9"), "a\\nb\\tc\\r\\x7f\\x1b[d\xc3\xa9");
+  EXPECT_EQ(Printable("a\nb\tc\r", "\n\t"), "a\nb\tc\\r");
+  EXPECT_EQ(Printable("\xc2\x9b|\xe2\x80\xae|\xe2\x80\x8b|\xef\xbb\xbf"),
+            "\\x9b|\\u202e|\\u200b|\\ufeff");
+  EXPECT_EQ(Printable("\xe6\x97\xa5\xf0\x9f\x98\x80 \\"), "\xe6\x97\xa5\xf0\x9f\x98\x80 \\");
+  EXPECT_EQ(Printable(std::string_view("\0", 1)), "\\x00");
+  // Not UTF-8: a byte alone, one too few, an overlong form, a surrogate, beyond Unicode.
+  EXPECT_EQ(Printable("\x9b\xff"), "\\x9b\\xff");
+  EXPECT_EQ(Printable("\xe6\x97"), "\\xe6\\x97");
+  EXPECT_EQ(Printable("\xc0\x9b"), "\\xc0\\x9b");
+  EXPECT_EQ(Printable("\xe0\x82\x9b"), "\\xe0\\x82\\x9b");
+  EXPECT_EQ(Printable("\xed\xa0\x80"), "\\xed\\xa0\\x80");
+  EXPECT_EQ(Printable("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80");
 }
 
 TEST(CheckOutputs, FindsFilesThatCannotBeWrittenOrMeetAnother) {
@@ -124,6 +139,40 @@ TEST(CheckOutputs, FindsFilesThatCannotBeWrittenOrMeetAnother) {
   EXPECT_THROW(CheckOutputs({(folder / "missing/a").string()}), DataError);
   EXPECT_THROW(CheckOutputs({folder.path().string()}), DataError);
   EXPECT_THROW(CheckOutputs({a + "/"}), DataError);
+  WriteText(a, "text");
+  fs::create_hard_link(a, b);
+  EXPECT_THROW(CheckOutputs({a, b}), std::invalid_argument);
+  EXPECT_NO_THROW(CheckOutputs({a, "/dev/null"}));
+}
+
+// By whatever path or link, there already or not.
+TEST(CheckOutputs, RefusesToWriteOverAnInput) {
+  const TempFolder folder;
+  const fs::path data = folder / "data";
+  fs::create_directories(data / "step_1" / "bundle");
+  const fs::path array = data / "step_1" / "bundle" / "item_embeddings.npy";
+  WriteText(array, "array");
+  WriteText(folder / "elsewhere.npy", "array");
+  fs::create_symlink(folder / "elsewhere.npy", data / "hyperplanes.npy");
+  WriteText(data / "results.csv", "of another run");
+  WriteText(folder / "torch.jsonl", "lines");
+  fs::create_symlink(array, folder / "soft");
+  fs::create_hard_link(array, folder / "hard");
+  fs::create_directory_symlink(data, folder / "other_name");
+  const std::vector<std::string> inputs = {"", data, folder / "torch.jsonl"};
+  for (const fs::path& output :
+       {array, data / "bundle.json", data / "not_there_yet.npy", data / "step_1" / "manifest.json",
+        data / "model.pt", folder / "soft", folder / "hard", folder / "elsewhere.npy",
+        folder / "other_name" / "bundle.json", folder / "x" / ".." / "data" / "bundle.json",
+        folder / "torch.jsonl", data}) {
+    EXPECT_THROW(CheckOutputs({"", output}, inputs), std::invalid_argument) << output;
+  }
+  for (const fs::path& output : {data / "results.csv", data / "new.json", folder / "new.npy",
+                                 folder / "data.json", fs::path("/dev/null")}) {
+    EXPECT_NO_THROW(CheckOutputs({"", output}, inputs)) << output;
+  }
+  EXPECT_EQ(ReadText(array), "array");
+  EXPECT_EQ(folder.CountEntries(), 6u);
 }
 
 }  // namespace

@@ -162,6 +162,40 @@ TEST_F(RetrievalBench, FindsUnwritableOutputBeforeItReadsData) {
   ExpectBadInput(Cat("--csv ", same, " --json ", same, data), "same");
 }
 
+TEST_F(RetrievalBench, WritesOverNothingThatItReadsOrPrints) {
+  const std::string bundle = MakeBundle([](Bundle&) {});
+  const std::string array = bundle + "/item_embeddings.npy";
+  const std::string before = ReadAll(array);
+  std::filesystem::create_symlink(array, folder_ / "link");
+  for (const char* option :
+       {"--csv ", "--json ", "--load 100 --load-csv ", "--sweep b=1,2 --cells "}) {
+    for (const std::string& output :
+         {array, bundle + "/bundle.json", (folder_ / "link").string()}) {
+      ExpectBadInput(Cat("--data ", bundle, " ", option, output), "written over what is read");
+    }
+  }
+  EXPECT_EQ(ReadAll(array), before);
+  // ExpectBadInput cannot see where stdout goes.
+  const auto out = folder_ / "stdout";  // where Run sends it
+  const Outcome outcome = Run(Cat(kTiny, " --csv ", out.string()));
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_NE(outcome.err.find("written over what is printed"), std::string::npos) << outcome.err;
+}
+
+TEST_F(RetrievalBench, PrintsNoControlCharactersOfTheData) {
+  const std::string bundle =
+      MakeBundle([](Bundle& b) { b.name = "\x1b]0;title\x07\nforged: 1\xc2\x9b 31m"; });
+  const auto path = folder_ / "run.json";
+  const Outcome outcome =
+      Run(Cat("--data ", bundle, " --repeats 1 --methods recent --json ", path.string()));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("\\x1b]0;title\\x07\\nforged: 1\\x9b 31m: 6 users"), std::string::npos)
+      << outcome.out;
+  EXPECT_EQ(nlohmann::json::parse(ReadAll(path)).at("data").at("name"),
+            "\x1b]0;title\x07\nforged: 1\xc2\x9b 31m");
+  ExpectBadInput("--data $'/no\\x1b[31m\\nwhere'", "/no\\x1b[31m\\nwhere: does not exist");
+}
+
 TEST_F(RetrievalBench, WritesToDevicesDirectly) {
   const Outcome outcome = Run(
       Cat(kTiny, kSmallRequests, " --methods exact --quiet --csv /dev/stdout --json /dev/null"));

@@ -2,11 +2,13 @@
 // Which methods run, and that what is said of their recall depends on the data alone.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "core/base/check.h"
+#include "simd/target.h"
 #include "tests/support/retrieval_bench_fixture.h"
 
 namespace eta {
@@ -91,6 +93,30 @@ TEST_F(RetrievalBench, RunsTheTargetThatIsAskedFor) {
   }
   ExpectBadInput(arguments + "--target AVX1", "AVX1");
   EXPECT_EQ(Run(arguments, "ETA_SIMD_TARGET=nonsense").exit_code, 2);
+}
+
+// compare.py asks for equal figures, and methods return a set in an order of their own.
+TEST_F(RetrievalBench, FiguresAreThoseOfEveryTarget) {
+  const auto figures = [&](const std::string& target) {
+    const auto path = folder_ / "run.json";
+    const Outcome outcome =
+        Run(Cat(kTiny, kSmallRequests,
+                " --methods exact,scan_i8,eta:64,eta:64+rerank:4,eta_asym:64 --repeats 1 --target ",
+                target, " --json ", path.string()));
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    std::vector<std::vector<double>> all;
+    const auto json = nlohmann::json::parse(ReadAll(path));
+    for (const auto& row : json.at("rows")) {
+      all.push_back(
+          {row.at("recall"), row.at("recall_p5"), row.at("recall_ties"), row.at("attention_mass")});
+    }
+    return all;
+  };
+  const auto expected = figures("EMU128");
+  for (int64_t rest = simd::SupportedTargets(); rest != 0; rest &= rest - 1) {
+    const std::string target = simd::TargetName(rest & -rest);
+    EXPECT_EQ(figures(target), expected) << target;
+  }
 }
 
 }  // namespace

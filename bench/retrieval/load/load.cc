@@ -9,7 +9,7 @@
 #include <thread>
 #include <utility>
 
-#include "bench/common/machine.h"
+#include "bench/common/cpus.h"
 #include "core/base/check.h"
 #include "core/base/random.h"
 
@@ -132,7 +132,8 @@ class LoadTest {
  private:
   void Work(OpenLoop& loop, const std::vector<uint32_t>& choice, Clock::time_point start,
             size_t thread) {
-    if (options_.pin) PinThread(cpus_[thread]);
+    // A new thread inherits the CPU to which OpenMP may have bound the main thread.
+    RunThreadOn(options_.pin ? std::vector<int>{cpus_[thread]} : cpus_);
     SteadyClock clock(start, workers_.size() <= cpus_.size());
     const auto serve = [&](size_t i) {
       const uint32_t r = choice[i];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <iterator>
 
 #include "bench/retrieval/report.h"
 #include "bench/retrieval/row_json.h"
@@ -62,6 +63,8 @@ std::string SweepCsvText(const SweepReport& report) {
 std::string SweepJsonText(const SweepReport& report) {
   Json rows = Json::array();
   Json cells = Json::array();
+  Notes notes = report.machine.notes;
+  std::ranges::move(SweepNotes(report), std::back_inserter(notes));
   for (const FinishedCell& finished : report.finished) {
     for (const Row& row : finished.rows) {
       rows.push_back(RowJson(row));
@@ -79,7 +82,7 @@ std::string SweepJsonText(const SweepReport& report) {
       {"environment", EnvironmentJson(report.machine.environment, report.machine.target)},
       {"cells_planned", report.cells},
       {"cells", cells},
-      {"notes", SweepNotes(report)},
+      {"notes", notes},
       {"rows", rows},
       {"definitions", DefinitionsJson()}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

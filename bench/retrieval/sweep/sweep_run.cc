@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "bench/common/cpus.h"
 #include "bench/common/output.h"
 #include "core/base/check.h"
 
@@ -73,11 +74,14 @@ class Sweep {
 
  private:
   void CheckMachine() const {
+    int threads = 1;
     for (const SweepCell& cell : cells_) {
-      const int threads = CellOptions(options_, cell).threads;
-      Require(!options_.pin || static_cast<size_t>(threads) <= machine_.cpus.size(),
-              "--pin: ", threads, " threads need as many CPUs, and this process may use ",
-              machine_.cpus.size());
+      threads = std::max(threads, CellOptions(options_, cell).threads);
+    }
+    if (options_.pin) {
+      PinOpenMpThreads(machine_.cpus, threads);
+    } else {
+      RequireOpenMpThreads(threads);
     }
   }
 
