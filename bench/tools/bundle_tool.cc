@@ -21,6 +21,7 @@
 #include "core/data/movielens.h"
 #include "core/data/npy.h"
 #include "core/retrieval/hyperplanes.h"
+#include "core/retrieval/itq.h"
 
 namespace eta::bench {
 namespace {
@@ -213,8 +214,23 @@ void Check(const fs::path& folder) {
   PrintNotes(DataNotes(bundle));
 }
 
+struct ItqOptions {
+  std::string input;
+  std::string output;
+  size_t bits = 64;
+  uint64_t seed = 1;
+};
+
+void TrainHyperplanes(const ItqOptions& options) {
+  const Bundle bundle = ReadBundle(options.input);
+  const Hyperplanes planes = TrainItq(bundle.items, options.bits, options.seed);
+  WriteNpyMatrix(options.output, planes.matrix());
+  std::cout << OneLine(options.output) << ": " << planes.dim() << " x " << planes.bits() << '\n';
+}
+
 // What the subcommands read from the command line.
 struct Arguments {
+  ItqOptions itq;
   GeneratorOptions generator;
   ImportOptions import;
   std::string input;
@@ -258,6 +274,19 @@ void AddExportInteractions(CLI::App& app, Arguments& a) {
   command->callback([&a] { ExportInteractions(a.input, a.output); });
 }
 
+void AddTrainItq(CLI::App& app, ItqOptions& o) {
+  CLI::App* command = app.add_subcommand(
+      "train-itq",
+      "Train hyperplanes on a bundle's items (iterative quantisation) and write them as .npy; in a "
+      "bundle they are hyperplanes.npy");
+  OptionGroup group(*command, "Options");
+  group.Text("--input", o.input, "DIR", "Bundle folder")->required();
+  group.Text("--output", o.output, "FILE", "float32 .npy to write, dim x bits")->required();
+  group.Whole("--bits", o.bits, 1, kMaxBits, "Width of a code");
+  group.Whole("--seed", o.seed, 0, kMaxSeed, "Seed of the sample and of the first rotations");
+  command->callback([&o] { TrainHyperplanes(o); });
+}
+
 void AddCheck(CLI::App& app, Arguments& a) {
   CLI::App* command = app.add_subcommand("check", "Read a bundle, check it and describe it");
   command->add_option("folder", a.input, "Bundle folder")->required();
@@ -275,6 +304,7 @@ int Run(int argc, char** argv) {
   AddGenerate(app, arguments);
   AddImportMovielens(app, arguments.import);
   AddExportInteractions(app, arguments);
+  AddTrainItq(app, arguments.itq);
   AddCheck(app, arguments);
   if (!app.Parse(argc, argv)) return 0;
   return 0;

@@ -136,6 +136,8 @@ const char* HyperplaneKindName(HyperplaneKind kind) {
       return "orthogonal";
     case HyperplaneKind::kHadamard:
       return "hadamard";
+    case HyperplaneKind::kItq:
+      return "itq";
     case HyperplaneKind::kLoaded:
       return "loaded";
   }
@@ -144,16 +146,17 @@ const char* HyperplaneKindName(HyperplaneKind kind) {
 
 HyperplaneKind ParseHyperplaneKind(std::string_view name) {
   for (auto kind : {HyperplaneKind::kGaussian, HyperplaneKind::kSigns, HyperplaneKind::kOrthogonal,
-                    HyperplaneKind::kHadamard}) {
+                    HyperplaneKind::kHadamard, HyperplaneKind::kItq}) {
     if (name == HyperplaneKindName(kind)) return kind;
   }
   throw std::invalid_argument(
-      Cat("hyperplanes '", name, "' are none of gaussian, signs, orthogonal, hadamard"));
+      Cat("hyperplanes '", name, "' are none of gaussian, signs, orthogonal, hadamard, itq"));
 }
 
 Hyperplanes Hyperplanes::Make(HyperplaneKind kind, size_t dim, size_t bits, uint64_t seed) {
   RequireShape(dim, bits);
-  Require(kind != HyperplaneKind::kLoaded, "hyperplanes: kind 'loaded' cannot be generated");
+  Require(kind != HyperplaneKind::kLoaded && kind != HyperplaneKind::kItq, "hyperplanes: kind '",
+          HyperplaneKindName(kind), "' cannot be generated from a seed");
   if (kind == HyperplaneKind::kHadamard) {
     return Hyperplanes(dim, bits, DrawHadamardSigns(dim, bits, seed));
   }

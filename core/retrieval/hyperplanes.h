@@ -19,6 +19,7 @@ enum class HyperplaneKind {
   kSigns,       // independent +-1: exact sums on small integers
   kOrthogonal,  // Gaussian columns orthonormalised in groups of dim: better recall per bit
   kHadamard,    // random signs and Walsh-Hadamard transforms: orthogonal as well, and fast
+  kItq,         // trained on the items (core/retrieval/itq.h), no kind of a Hyperplanes
   kLoaded,      // given from outside, such as a trained model's own
 };
 
@@ -31,7 +32,7 @@ class Hyperplanes {
  public:
   // Same arguments, same matrix, on every platform; for all but kOrthogonal the first columns of a
   // wider matrix are the narrower matrix. Throws std::invalid_argument unless dim lies in
-  // [1, kMaxDim], bits in [1, kMaxBits] and kind is not kLoaded.
+  // [1, kMaxDim], bits in [1, kMaxBits] and kind is neither kItq nor kLoaded.
   static Hyperplanes Make(HyperplaneKind kind, size_t dim, size_t bits, uint64_t seed);
   // Throws std::invalid_argument for a bad shape or a value that is not finite.
   static Hyperplanes FromMatrix(Matrix<float> matrix);
