@@ -15,7 +15,9 @@
 #include "core/retrieval/eta.h"
 #include "core/retrieval/eta_asym.h"
 #include "core/retrieval/eta_gather.h"
+#include "core/retrieval/eta_norm.h"
 #include "core/retrieval/exact.h"
+#include "core/retrieval/itq.h"
 #include "core/retrieval/recent.h"
 #include "core/retrieval/rerank.h"
 #include "core/retrieval/scan_i8.h"
@@ -56,35 +58,18 @@ size_t ParseNumber(const Spec& spec, size_t index, const char* what, size_t most
   return value;
 }
 
-// The hyperplanes of a method whose first value is BITS: the loaded ones where they have that
-// width, else new ones.
-class PlaneSource {
- public:
-  explicit PlaneSource(const Spec& spec) : loaded_(spec.options.loaded) {
-    const size_t bits = ParseNumber(spec, 0, "BITS", kMaxBits);
-    const size_t dim = spec.items.dim();
-    if (loaded_ == nullptr || loaded_->bits() != bits) {
-      loaded_ = nullptr;
-      made_ = Hyperplanes::Make(spec.options.hyperplanes, dim, bits, spec.options.seed);
-      return;
-    }
-    RequireSpec(loaded_->dim() == dim, spec.text, "the loaded hyperplanes have dimension ",
-                loaded_->dim(), ", the items ", dim);
-  }
-
-  const Hyperplanes& get() const { return loaded_ != nullptr ? *loaded_ : *made_; }
-
- private:
-  const Hyperplanes* loaded_;
-  std::optional<Hyperplanes> made_;
-};
+// The hyperplanes of a method whose first value is BITS.
+Hyperplanes PlanesOf(const Spec& spec) {
+  return MethodHyperplanes(spec.text, ParseNumber(spec, 0, "BITS", kMaxBits), spec.items,
+                           spec.options);
+}
 
 using MakeFromCodes = std::unique_ptr<RefillableRetriever> (*)(std::string, const ItemTable&,
                                                                const Hyperplanes&, int threads);
 
 template <MakeFromCodes kMake>
 std::unique_ptr<RefillableRetriever> MakeOfPlanes(const Spec& spec) {
-  return kMake(spec.text, spec.items, PlaneSource(spec).get(), spec.options.threads);
+  return kMake(spec.text, spec.items, PlanesOf(spec), spec.options.threads);
 }
 
 template <MakeFromCodes kMake>
@@ -116,7 +101,7 @@ FaissBinaryMode ParseMode(const Spec& spec) {
 
 std::unique_ptr<Retriever> MakeFaissBinary(const Spec& spec) {
   const FaissBinaryMode mode = ParseMode(spec);
-  return MakeFaissBinaryRetriever(spec.text, spec.items, PlaneSource(spec).get(), mode,
+  return MakeFaissBinaryRetriever(spec.text, spec.items, PlanesOf(spec), mode,
                                   spec.options.threads);
 }
 
@@ -149,8 +134,20 @@ constexpr Method kMethods[] = {
      MakeRerankMethod<MakeOfPlanes<MakeEtaRetriever>, MakeRerankI8Retriever>},
     {"eta_gather:BITS", "as eta, but gathers the codes of a history for each request",
      MakeCodeMethod<MakeEtaGatherRetriever>},
-    {"eta_asym:BITS", "ETA's codes, scored by the candidate's projections instead of its code",
+    {"eta_norm:BITS", "Hamming distance times the behaviour's length",
+     MakeCodeMethod<MakeEtaNormRetriever>},
+    {"eta_norm:BITS+rerank:C", "the C*K best of eta_norm, cut to K by inner product",
+     MakeRerankMethod<MakeOfPlanes<MakeEtaNormRetriever>, MakeRerankRetriever>},
+    {"eta_norm:BITS+rerank_i8:C", "the same with inner products in int8",
+     MakeRerankMethod<MakeOfPlanes<MakeEtaNormRetriever>, MakeRerankI8Retriever>},
+    {"eta_asym:BITS", "the candidate's projections against codes, times a factor a behaviour",
      MakeCodeMethod<MakeEtaAsymRetriever>},
+    {"eta_asym:BITS+rerank:C", "the C*K best of eta_asym, cut to K by inner product",
+     MakeRerankMethod<MakeOfPlanes<MakeEtaAsymRetriever>, MakeRerankRetriever>},
+    {"eta_asym:BITS+rerank_i8:C", "the same with inner products in int8",
+     MakeRerankMethod<MakeOfPlanes<MakeEtaAsymRetriever>, MakeRerankI8Retriever>},
+    {"eta_asym_plain:BITS", "eta_asym without the factor, on the hyperplanes of eta",
+     MakeCodeMethod<MakeEtaAsymPlainRetriever>},
     {"faiss_exact", "all inner products with FAISS IndexFlatIP",
      [](const Spec& spec) {
        return MakeFaissExactRetriever(spec.text, spec.items, spec.options.threads);
@@ -170,7 +167,7 @@ constexpr Method kMethods[] = {
      }},
 };
 
-constexpr size_t kHelpColumn = 25;  // where the help begins: after the longest form and a blank
+constexpr size_t kHelpColumn = 27;  // where the help begins: after the longest form and a blank
 
 // Cuts a spec or a form before each colon and plus: "eta", ":64", "+rerank", ":4". The first part
 // is the name.
@@ -230,6 +227,22 @@ std::optional<std::vector<std::string>> MatchForm(std::string_view form, std::st
 }
 
 }  // namespace
+
+Hyperplanes MethodHyperplanes(std::string_view spec, size_t bits, const ItemTable& items,
+                              const MethodOptions& options) {
+  if (options.loaded != nullptr && options.loaded->bits() == bits) {
+    RequireSpec(options.loaded->dim() == items.dim(), spec,
+                "the loaded hyperplanes have dimension ", options.loaded->dim(), ", the items ",
+                items.dim());
+    return *options.loaded;
+  }
+  const std::string_view name = NameOf(spec);
+  const bool is_own = name == "eta_norm" || name == "eta_asym";
+  const HyperplaneKind kind = options.hyperplanes.value_or(is_own ? HyperplaneKind::kOrthogonal
+                                                                  : HyperplaneKind::kGaussian);
+  if (kind == HyperplaneKind::kItq) return TrainItq(items, bits, options.seed);
+  return Hyperplanes::Make(kind, items.dim(), bits, options.seed);
+}
 
 std::unique_ptr<Retriever> MakeMethod(std::string_view spec, const ItemTable& items,
                                       const MethodOptions& options) {

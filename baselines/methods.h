@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,7 +18,9 @@ namespace eta {
 // What a method needs beside its spec and the items.
 struct MethodOptions {
   uint64_t seed = 1;  // of generated hyperplanes and of indexes
-  HyperplaneKind hyperplanes = HyperplaneKind::kGaussian;  // of generated hyperplanes
+  // Of generated hyperplanes; without it each method's own: orthogonal for eta_norm and eta_asym,
+  // which they serve best, Gaussian for the others, as in the paper.
+  std::optional<HyperplaneKind> hyperplanes = {};
   const Hyperplanes* loaded =
       nullptr;      // used instead of generated ones for its own width; not kept
   int threads = 1;  // given to FAISS, and used to hash the item table
@@ -30,6 +33,13 @@ struct MethodOptions {
 // these items or hyperplanes.
 std::unique_ptr<Retriever> MakeMethod(std::string_view spec, const ItemTable& items,
                                       const MethodOptions& options);
+
+// The hyperplanes that the method `spec` uses for codes of `bits` bits: the loaded ones where they
+// have that width, else ones generated from the seed or, of kind kItq, trained on the items. Throws
+// std::invalid_argument, naming the spec, when the loaded ones have another dimension than the
+// items.
+Hyperplanes MethodHyperplanes(std::string_view spec, size_t bits, const ItemTable& items,
+                              const MethodOptions& options);
 
 // Splits "exact,eta:64" at its commas. Throws std::invalid_argument when a name is empty or given
 // twice; the names themselves are not checked.

@@ -67,7 +67,8 @@ Json ColdJson(const ColdReport& cold) {
 Json SettingsJson(const Report& report) {
   const Options& o = report.options;
   const auto& loaded = report.data.hyperplanes;
-  const HyperplaneKind kind = o.hyperplanes.value_or(HyperplaneKind::kGaussian);
+  const std::string hyperplanes = o.hyperplanes ? HyperplaneKindName(*o.hyperplanes)
+                                                : "gaussian; orthogonal for eta_norm and eta_asym";
   return {{"seed", o.seed},
           {"methods", o.methods},
           {"k", o.k},
@@ -76,7 +77,7 @@ Json SettingsJson(const Report& report) {
           {"held_out", o.held_out},
           {"max_history", o.max_history},
           {"min_history", report.requests.choice.min_history},
-          {"hyperplanes", HyperplaneKindName(kind)},
+          {"hyperplanes", hyperplanes},
           {"hyperplanes_loaded_bits", loaded ? Json(loaded->bits()) : Json(nullptr)},
           {"threads", o.threads},
           {"split", SplitName(ResolveSplit(o.split, report.requests.requests, o.threads))},

@@ -21,7 +21,7 @@ double SecondsSince(Clock::time_point start) {
 MethodOptions MakeMethodOptions(const Options& options, const DataSet& data, Split split) {
   MethodOptions method_options;
   method_options.seed = options.seed;
-  method_options.hyperplanes = options.hyperplanes.value_or(HyperplaneKind::kGaussian);
+  method_options.hyperplanes = options.hyperplanes;
   if (data.hyperplanes) method_options.loaded = &*data.hyperplanes;
   // Where threads share out users, each of them calls FAISS with one thread.
   method_options.threads = split == Split::kCandidates ? options.threads : 1;

@@ -110,8 +110,9 @@ void AddMethodOptions(CLI::App& app, Options& o, Arguments& arguments) {
   group.Flag("--list-methods", arguments.list_methods, "Print all methods and exit");
   arguments.k = group.Whole("--k", o.k, 1, kMaxK, "Behaviours to retrieve per candidate (K)");
   group.Text("--hyperplanes", arguments.hyperplanes, "KIND",
-             "Hyperplanes of all codes: gaussian, signs, orthogonal or hadamard; without it those "
-             "of the bundle are used for codes of their width, and gaussian ones else");
+             "Hyperplanes of all codes: gaussian, signs, orthogonal, hadamard or itq, which is "
+             "trained on the items; without it those of the bundle are used for codes of their "
+             "width, else orthogonal ones for eta_norm and eta_asym and gaussian ones for others");
 }
 
 void AddMeasuringOptions(CLI::App& app, Options& o, Arguments& arguments) {

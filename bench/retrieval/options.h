@@ -39,7 +39,7 @@ struct Options {
   std::vector<std::string> methods;
   bool methods_are_default = true;
   size_t k = 64;
-  // Nothing: those of the bundle for codes of their width, else Gaussian ones.
+  // Nothing: those of the bundle for codes of their width, else what each method takes by default.
   std::optional<HyperplaneKind> hyperplanes;
 
   // Measuring.

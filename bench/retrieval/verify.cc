@@ -5,13 +5,16 @@
 #include <cmath>
 #include <cstring>
 
+#include "baselines/methods.h"
 #include "bench/common/main.h"
 #include "core/base/check.h"
 #include "core/reference/asym.h"
 #include "core/reference/dot.h"
+#include "core/reference/factors.h"
 #include "core/reference/hadamard.h"
 #include "core/reference/hamming.h"
 #include "core/reference/simhash.h"
+#include "core/retrieval/factor_codes.h"
 #include "simd/dot.h"
 
 namespace eta::bench {
@@ -117,16 +120,10 @@ void VerifyExact(const Retriever& retriever, const ItemTable& items, const Sampl
   });
 }
 
-// True for methods that return exactly the Hamming top-K.
-bool IsPlainEta(const std::string& name) {
-  return (name.starts_with("eta:") || name.starts_with("eta_gather:")) &&
-         name.find('+') == std::string::npos;
-}
-
 Hyperplanes PlanesOf(const Retriever& eta, const DataSet& data, const Options& options) {
-  if (data.hyperplanes && data.hyperplanes->bits() == eta.bits()) return *data.hyperplanes;
-  return Hyperplanes::Make(options.hyperplanes.value_or(HyperplaneKind::kGaussian),
-                           data.bundle.items.dim(), eta.bits(), options.seed);
+  return MethodHyperplanes(
+      eta.name(), eta.bits(), data.bundle.items,
+      {options.seed, options.hyperplanes, data.hyperplanes ? &*data.hyperplanes : nullptr});
 }
 
 std::vector<uint8_t> ReferenceCodes(const Hyperplanes& planes, std::span<const float> rows) {
@@ -146,18 +143,75 @@ void VerifyEta(const Retriever& retriever, const ItemTable& items, const Hyperpl
   });
 }
 
+std::vector<float> ReferenceProjections(const Hyperplanes& planes, std::span<const float> row) {
+  std::vector<float> projections;
+  for (size_t j = 0; j < planes.bits(); ++j) {
+    projections.push_back(reference::Projection(row, planes.matrix().values, planes.bits(), j));
+  }
+  return projections;
+}
+
+// The codes of a history with the factors of its items in the units of the table.
+std::vector<uint8_t> ReferenceFactorCodes(const ItemTable& items, const Hyperplanes& planes,
+                                          const Sample& sample, FactorKind kind) {
+  const float unit = MakeFactorCodes(items, planes, kind).unit;
+  const std::vector<uint8_t> codes = ReferenceCodes(planes, sample.rows);
+  std::vector<uint8_t> rows;
+  for (size_t i = 0; i < sample.history.size(); ++i) {
+    const auto row = Embedding(items, sample.history[i]);
+    const auto code = std::span(codes).subspan(i * planes.code_bytes(), planes.code_bytes());
+    rows.insert(rows.end(), code.begin(), code.end());
+    const float factor = kind == FactorKind::kNorm
+                             ? reference::NormFactor(row)
+                             : reference::AsymFactor(row, ReferenceProjections(planes, row));
+    rows.push_back(reference::QuantizeFactor(factor, unit));
+  }
+  return rows;
+}
+
+void VerifyEtaNorm(const Retriever& retriever, const ItemTable& items, const Hyperplanes& planes,
+                   const Sample& sample, size_t k) {
+  const auto rows = ReferenceFactorCodes(items, planes, sample, FactorKind::kNorm);
+  VerifyPositions(retriever, sample, k, [&](size_t c) {
+    const auto query = ReferenceCodes(planes, Embedding(items, sample.candidates[c]));
+    return SortedPositions(reference::NearestOf(
+        reference::NormDistances(rows, planes.bits(), query), k, simd::TieOrder::kNewestFirst));
+  });
+}
+
 void VerifyEtaAsym(const Retriever& retriever, const ItemTable& items, const Hyperplanes& planes,
                    const Sample& sample, size_t k) {
+  const auto rows = ReferenceFactorCodes(items, planes, sample, FactorKind::kAsym);
+  VerifyPositions(retriever, sample, k, [&](size_t c) {
+    const auto weights = reference::QuantizeProjections(
+        ReferenceProjections(planes, Embedding(items, sample.candidates[c])));
+    return SortedPositions(
+        reference::NearestOf(reference::AsymFactorDistances(rows, planes.bits(), weights), k,
+                             simd::TieOrder::kNewestFirst));
+  });
+}
+
+void VerifyEtaAsymPlain(const Retriever& retriever, const ItemTable& items,
+                        const Hyperplanes& planes, const Sample& sample, size_t k) {
   const std::vector<uint8_t> codes = ReferenceCodes(planes, sample.rows);
   VerifyPositions(retriever, sample, k, [&](size_t c) {
-    std::vector<float> projections;
-    for (size_t j = 0; j < planes.bits(); ++j) {
-      projections.push_back(reference::Projection(Embedding(items, sample.candidates[c]),
-                                                  planes.matrix().values, planes.bits(), j));
-    }
-    return SortedPositions(reference::AsymTopK(codes, reference::QuantizeProjections(projections),
-                                               k, simd::TieOrder::kNewestFirst));
+    const auto weights = reference::QuantizeProjections(
+        ReferenceProjections(planes, Embedding(items, sample.candidates[c])));
+    return SortedPositions(reference::AsymTopK(codes, weights, k, simd::TieOrder::kNewestFirst));
   });
+}
+
+using VerifyOnPlanes = void (*)(const Retriever&, const ItemTable&, const Hyperplanes&,
+                                const Sample&, size_t k);
+
+// How a method is checked that is exact on the codes of some hyperplanes; null for others.
+VerifyOnPlanes VerifierOf(const std::string& name) {
+  if (name.find('+') != std::string::npos) return nullptr;
+  if (name.starts_with("eta:") || name.starts_with("eta_gather:")) return VerifyEta;
+  if (name.starts_with("eta_norm:")) return VerifyEtaNorm;
+  if (name.starts_with("eta_asym:")) return VerifyEtaAsym;
+  if (name.starts_with("eta_asym_plain:")) return VerifyEtaAsymPlain;
+  return nullptr;
 }
 
 }  // namespace
@@ -171,14 +225,9 @@ void Verify(std::span<const Contender> contenders, const DataSet& data,
     const Retriever& retriever = contender.retriever();
     if (retriever.name() == "exact") {
       for (const Sample& sample : samples) VerifyExact(retriever, items, sample, options.k);
-    } else if (IsPlainEta(retriever.name())) {
+    } else if (const VerifyOnPlanes verify = VerifierOf(retriever.name()); verify != nullptr) {
       const Hyperplanes planes = PlanesOf(retriever, data, options);
-      for (const Sample& sample : samples) VerifyEta(retriever, items, planes, sample, options.k);
-    } else if (retriever.name().starts_with("eta_asym:")) {
-      const Hyperplanes planes = PlanesOf(retriever, data, options);
-      for (const Sample& sample : samples) {
-        VerifyEtaAsym(retriever, items, planes, sample, options.k);
-      }
+      for (const Sample& sample : samples) verify(retriever, items, planes, sample, options.k);
     }
   }
 }

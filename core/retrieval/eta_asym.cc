@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/retrieval/factor_codes.h"
 #include "core/retrieval/internal/code_retriever.h"
 #include "simd/asym.h"
+#include "simd/factors.h"
 
 namespace eta {
 namespace {
@@ -35,10 +37,10 @@ Matrix<int8_t> MakeWeights(const ItemTable& items, const Hyperplanes& hyperplane
   return weights;
 }
 
-class EtaAsymRetriever final : public CodeRetriever {
+class EtaAsymPlainRetriever final : public CodeRetriever {
  public:
-  EtaAsymRetriever(std::string name, const ItemTable& items, const Hyperplanes& hyperplanes,
-                   int threads)
+  EtaAsymPlainRetriever(std::string name, const ItemTable& items, const Hyperplanes& hyperplanes,
+                        int threads)
       : CodeRetriever(std::move(name), items, hyperplanes, threads),
         weights_(MakeWeights(items, hyperplanes, threads)) {}
 
@@ -63,12 +65,48 @@ class EtaAsymRetriever final : public CodeRetriever {
   Matrix<int8_t> weights_;  // items x WeightBytes
 };
 
+class EtaAsymRetriever final : public CodeRetriever {
+ public:
+  EtaAsymRetriever(std::string name, FactorCodes codes, Matrix<int8_t> weights)
+      : CodeRetriever(std::move(name), codes.bits, std::move(codes.rows)),
+        weights_(std::move(weights)) {}
+
+  size_t table_bytes() const override {
+    return CodeRetriever::table_bytes() + weights_.values.size();
+  }
+  size_t query_bytes() const override { return weights_.cols; }
+
+ private:
+  void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
+                  Scratch& scratch, RetrievedView out) const override {
+    const auto& prepared = dynamic_cast<const CodeHistory&>(history);
+    auto& buffers = dynamic_cast<KernelScratch&>(scratch);
+    const simd::FactorBlocksView rows = {prepared.blocks.data(), prepared.length(), bits()};
+    const auto queries = GatherQueries(weights_.view(), candidates, buffers.queries);
+    void* work = buffers.kernel.Get<uint8_t>(simd::AsymFactorTopKScratchBytes(rows.n, bits(), k));
+    const size_t count =
+        simd::AsymFactorTopK(rows, queries, {.k = k}, work, {out.positions.data()});
+    std::ranges::fill(out.counts, static_cast<int32_t>(count));
+  }
+
+  Matrix<int8_t> weights_;  // items x WeightBytes
+};
+
 }  // namespace
 
 std::unique_ptr<RefillableRetriever> MakeEtaAsymRetriever(std::string name, const ItemTable& items,
                                                           const Hyperplanes& hyperplanes,
                                                           int threads) {
-  return std::make_unique<EtaAsymRetriever>(std::move(name), items, hyperplanes, threads);
+  FactorCodes codes = MakeFactorCodes(items, hyperplanes, FactorKind::kAsym, threads);
+  return std::make_unique<EtaAsymRetriever>(std::move(name), std::move(codes),
+                                            MakeWeights(items, hyperplanes, threads));
+}
+
+std::unique_ptr<RefillableRetriever> MakeEtaAsymPlainRetriever(std::string name,
+                                                               const ItemTable& items,
+                                                               const Hyperplanes& hyperplanes,
+                                                               int threads) {
+  return std::make_unique<EtaAsymPlainRetriever>(std::move(name), items, hyperplanes, threads);
 }
 
 }  // namespace eta

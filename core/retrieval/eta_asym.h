@@ -11,13 +11,22 @@
 
 namespace eta {
 
-// A bit that differs counts as much as the candidate is far from its hyperplane (simd/asym.h); the
-// K behaviours of smallest penalty, ties to the newest. Histories are prepared as for
-// MakeEtaRetriever; candidates come from a table of one byte per bit and item, made here.
+// For each candidate the K behaviours of largest estimated inner product: a factor per behaviour
+// times the sum of the candidate's projections, each with the sign that the behaviour's code has
+// there (simd/factors.h); ties go to the newest. A prepared history is its codes and factors, one
+// byte more than ETA's codes. Candidates come from a table of one byte per bit and item, made here.
 // Hyperplanes of kind kHadamard are applied as a matrix for it. Neither `items` nor `hyperplanes`
 // need outlive the retriever. Throws as MakeEtaRetriever does.
 std::unique_ptr<RefillableRetriever> MakeEtaAsymRetriever(std::string name, const ItemTable& items,
                                                           const Hyperplanes& hyperplanes,
                                                           int threads = 1);
+
+// The same without factors, over histories prepared as for MakeEtaRetriever: the K behaviours of
+// smallest penalty (simd/asym.h). A bit that differs counts as much as the candidate is far from
+// its hyperplane. Ranks by angle; for embeddings of one length as good, and a byte shorter.
+std::unique_ptr<RefillableRetriever> MakeEtaAsymPlainRetriever(std::string name,
+                                                               const ItemTable& items,
+                                                               const Hyperplanes& hyperplanes,
+                                                               int threads = 1);
 
 }  // namespace eta

@@ -105,6 +105,20 @@ TEST(MakeMethod, UsesLoadedHyperplanesOfTheSameWidthOnly) {
   EXPECT_NE(ErrorOf("eta:64", options).find("dimension 24"), std::string::npos);
 }
 
+TEST(MakeMethod, HasHyperplanesOfItsOwn) {
+  const Problem problem(NormalItems(kItems, 24, 4), 1000, 40, 7);
+  for (const std::string spec : {"eta_norm:64", "eta_asym:64", "eta_norm:64+rerank:2"}) {
+    const Lists own = problem.Run(spec, 50, {});
+    ExpectSame(problem.Run(spec, 50, {.hyperplanes = HyperplaneKind::kOrthogonal}), own);
+    EXPECT_TRUE(problem.Run(spec, 50, {.hyperplanes = HyperplaneKind::kGaussian}) != own) << spec;
+  }
+  for (const std::string spec : {"eta:64", "eta_asym_plain:64", "eta:64+rerank:2"}) {
+    const Lists own = problem.Run(spec, 50, {});
+    ExpectSame(problem.Run(spec, 50, {.hyperplanes = HyperplaneKind::kGaussian}), own);
+    EXPECT_TRUE(problem.Run(spec, 50, {.hyperplanes = HyperplaneKind::kItq}) != own) << spec;
+  }
+}
+
 TEST(SplitMethods, SplitsAndChecks) {
   EXPECT_EQ(SplitMethods("exact"), std::vector<std::string>{"exact"});
   EXPECT_EQ(SplitMethods("exact,eta:64"), (std::vector<std::string>{"exact", "eta:64"}));
@@ -119,7 +133,7 @@ TEST(MethodsHelp, HasALineForEachForm) {
   for (const std::string& form : MethodForms()) {
     ASSERT_TRUE(std::getline(help, line)) << form;
     EXPECT_TRUE(line.starts_with(form + ' ')) << line;
-    EXPECT_EQ(line.find_first_not_of(' ', form.size()), 25u) << line;
+    EXPECT_EQ(line.find_first_not_of(' ', form.size()), 27u) << line;
     EXPECT_LE(line.size(), 120u) << line;
   }
   EXPECT_FALSE(std::getline(help, line)) << line;

@@ -52,7 +52,8 @@ TEST_F(RetrievalBench, WritesAllThatIsNeededToRepeatARun) {
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const auto json = nlohmann::json::parse(ReadAll(path));
   EXPECT_EQ(json.at("settings").at("seed"), 1);
-  EXPECT_EQ(json.at("settings").at("hyperplanes"), "gaussian");
+  EXPECT_EQ(json.at("settings").at("hyperplanes"),
+            "gaussian; orthogonal for eta_norm and eta_asym");
   EXPECT_EQ(json.at("data").at("digest").get<std::string>().size(), 16);
   EXPECT_EQ(json.at("data").at("normalized"), true);
   EXPECT_EQ(json.at("data").at("generator").at("fixed_length"), 200);

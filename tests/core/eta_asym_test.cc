@@ -4,11 +4,14 @@
 #include <numeric>
 
 #include "core/reference/asym.h"
+#include "core/reference/factors.h"
 #include "core/reference/hadamard.h"
+#include "core/reference/hamming.h"
 #include "core/reference/simhash.h"
 #include "core/retrieval/eta.h"
 #include "core/retrieval/eta_asym.h"
 #include "core/retrieval/exact.h"
+#include "core/retrieval/factor_codes.h"
 #include "core/retrieval/hyperplanes.h"
 #include "tests/support/retrieval_test_util.h"
 
@@ -42,15 +45,32 @@ class EtaAsym : public TargetTest {
     return reference::SimHashRows(rows, planes.dim(), planes.matrix().values, planes.bits());
   }
 
+  // The codes with their factors in the units of the table.
+  std::vector<uint8_t> Rows(const Hyperplanes& planes, std::span<const int32_t> items) const {
+    const float unit = MakeFactorCodes(items_, planes, FactorKind::kAsym).unit;
+    const auto codes = Codes(planes, items);
+    std::vector<uint8_t> rows;
+    for (size_t i = 0; i < items.size(); ++i) {
+      const auto code = std::span(codes).subspan(i * planes.code_bytes(), planes.code_bytes());
+      rows.insert(rows.end(), code.begin(), code.end());
+      const float factor = reference::AsymFactor(row(items[i]), Projections(planes, items[i]));
+      rows.push_back(reference::QuantizeFactor(factor, unit));
+    }
+    return rows;
+  }
+
+  // With factors or without.
   Lists Reference(const Hyperplanes& planes, std::span<const int32_t> history,
-                  std::span<const int32_t> candidates, size_t k) const {
-    const auto codes = Codes(planes, history);
+                  std::span<const int32_t> candidates, size_t k, bool factors) const {
+    const auto rows = factors ? Rows(planes, history) : Codes(planes, history);
     Lists lists;
     for (const int32_t candidate : candidates) {
       const auto weights = reference::QuantizeProjections(Projections(planes, candidate));
+      const auto distances = factors ? reference::AsymFactorDistances(rows, planes.bits(), weights)
+                                     : reference::AsymPenalties(rows, weights);
       lists.emplace_back();
       for (const auto& neighbor :
-           reference::AsymTopK(codes, weights, k, simd::TieOrder::kNewestFirst)) {
+           reference::NearestOf(distances, k, simd::TieOrder::kNewestFirst)) {
         lists.back().push_back(neighbor.position);
       }
       std::ranges::sort(lists.back());
@@ -74,14 +94,18 @@ TEST_P(EtaAsym, AsReference) {
     const Hyperplanes planes =
         Hyperplanes::Make(kind, items_.dim(), static_cast<size_t>(bits), kSeed);
     const auto asym = MakeEtaAsymRetriever("eta_asym", items_, planes, 2);
-    const auto scratch = asym->NewScratch();
+    const auto plain = MakeEtaAsymPlainRetriever("eta_asym_plain", items_, planes, 2);
+    const auto scratch = asym->NewScratch(), plain_scratch = plain->NewScratch();
     // One scratch for all lengths: what a longer history left behind must not show.
     for (const size_t n : {1000, 0, 1, 63, 64, 65, 200}) {
       const std::span<const int32_t> history = std::span(bundle_.histories.items).last(n);
       for (const size_t k : {1, 64, 300}) {
+        SCOPED_TRACE(::testing::Message() << HyperplaneKindName(kind) << " " << bits
+                                          << " bits, n = " << n << ", k = " << k);
         EXPECT_EQ(RetrieveSets(*asym, history, candidates, k, *scratch),
-                  Reference(planes, history, candidates, k))
-            << HyperplaneKindName(kind) << " " << bits << " bits, n = " << n << ", k = " << k;
+                  Reference(planes, history, candidates, k, true));
+        EXPECT_EQ(RetrieveSets(*plain, history, candidates, k, *plain_scratch),
+                  Reference(planes, history, candidates, k, false));
       }
     }
   }
@@ -122,8 +146,8 @@ double Recall(const Retriever& exact, const Retriever& retriever, std::span<cons
   return static_cast<double>(both) / static_cast<double>(candidates.size() * k);
 }
 
-// On data of one seed, and with few bits per dimension: with many, the lengths of the embeddings,
-// which neither method knows, decide more than the rounding of the candidate.
+// On data of one seed. With many bits per dimension the lengths of the embeddings, which only the
+// form with factors knows, decide more than the rounding of the candidate.
 TEST_P(EtaAsym, FindsMoreThanHamming) {
   std::vector<int32_t> candidates(200);
   std::iota(candidates.begin(), candidates.end(), 0);
@@ -131,14 +155,22 @@ TEST_P(EtaAsym, FindsMoreThanHamming) {
   std::vector<int32_t> history(500);
   std::iota(history.begin(), history.end(), 0);
   const auto exact = MakeExactRetriever("exact", items_);
-  for (const size_t bits : {32, 64}) {
+  const auto recall = [&](const auto& make, const Hyperplanes& planes) {
+    return Recall(*exact, *make("retriever", items_, planes, 1), history, candidates, 32);
+  };
+  const auto make_eta = [](std::string name, const ItemTable& items, const Hyperplanes& planes,
+                           int threads) {
+    return MakeEtaRetriever(std::move(name), items, planes, threads);
+  };
+  for (const size_t bits : {32, 64, 256}) {
     const Hyperplanes planes =
         Hyperplanes::Make(HyperplaneKind::kGaussian, items_.dim(), bits, kSeed);
-    const double eta =
-        Recall(*exact, *MakeEtaRetriever("eta", items_, planes), history, candidates, 32);
-    const double asym =
-        Recall(*exact, *MakeEtaAsymRetriever("eta_asym", items_, planes), history, candidates, 32);
-    EXPECT_GT(asym, eta + 0.02) << bits << " bits";
+    const double plain = recall(MakeEtaAsymPlainRetriever, planes);
+    const double asym = recall(MakeEtaAsymRetriever, planes);
+    if (bits <= 64) {
+      EXPECT_GT(plain, recall(make_eta, planes) + 0.02) << bits << " bits";
+    }
+    EXPECT_GT(asym, plain + 0.02) << bits << " bits";
     EXPECT_LT(asym, 1.0) << bits << " bits";
   }
 }
@@ -149,8 +181,11 @@ TEST_P(EtaAsym, SaysWhatItIs) {
   EXPECT_EQ(asym->name(), "eta_asym:60");
   EXPECT_EQ(asym->target(), simd::TargetName(GetParam()));
   EXPECT_EQ(asym->bits(), 60u);
-  EXPECT_EQ(asym->table_bytes(), 500u * (8 + 64));
-  EXPECT_EQ(asym->Prepare(std::span(bundle_.histories.items).first(100))->bytes(), 128u * 8);
+  EXPECT_EQ(asym->table_bytes(), 500u * (9 + 64));
+  EXPECT_EQ(asym->Prepare(std::span(bundle_.histories.items).first(100))->bytes(), 128u * 9);
+  const auto plain = MakeEtaAsymPlainRetriever("eta_asym_plain:60", items_, planes);
+  EXPECT_EQ(plain->table_bytes(), 500u * (8 + 64));
+  EXPECT_EQ(plain->Prepare(std::span(bundle_.histories.items).first(100))->bytes(), 128u * 8);
   EXPECT_EQ(asym->Prepare({})->bytes(), 0u);
   EXPECT_THROW(asym->Prepare(std::vector<int32_t>{500}), std::invalid_argument);
   EXPECT_THROW(MakeEtaAsymRetriever("a", items_, planes, 0), std::invalid_argument);

@@ -11,6 +11,7 @@
 #include "core/retrieval/eta.h"
 #include "core/retrieval/eta_asym.h"
 #include "core/retrieval/eta_gather.h"
+#include "core/retrieval/eta_norm.h"
 #include "core/retrieval/exact.h"
 #include "core/retrieval/i8_items.h"
 #include "core/retrieval/reformer.h"
@@ -39,8 +40,12 @@ Retrievers MakeCopying(const ItemTable& items) {
   Retrievers all;
   all.push_back(MakeEtaRetriever("eta", items, planes));
   all.push_back(MakeEtaGatherRetriever("eta_gather", items, planes));
+  all.push_back(MakeEtaNormRetriever("eta_norm", items, planes));
   all.push_back(MakeEtaAsymRetriever("eta_asym", items, planes));
+  all.push_back(MakeEtaAsymPlainRetriever("eta_asym_plain", items, planes));
   all.push_back(MakeEtaRerankI8Retriever("rerank_i8", items, planes, 3));
+  all.push_back(MakeRerankI8Retriever("eta_asym+rerank_i8", items,
+                                      MakeEtaAsymRetriever("eta_asym", items, planes), 3));
   all.push_back(MakeScanI8Retriever("scan_i8", items));
   all.push_back(MakeReformerRetriever("reformer", SomeBuckets(items.size())));
   return all;

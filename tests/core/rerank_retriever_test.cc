@@ -13,6 +13,9 @@
 #include "core/reference/rerank.h"
 #include "core/reference/simhash.h"
 #include "core/retrieval/eta.h"
+#include "core/retrieval/eta_asym.h"
+#include "core/retrieval/eta_gather.h"
+#include "core/retrieval/eta_norm.h"
 #include "core/retrieval/exact.h"
 #include "core/retrieval/scan_i8.h"
 #include "simd/target.h"
@@ -197,6 +200,23 @@ TEST_P(RerankRetrieverTest, SaysWhatItIs) {
   EXPECT_EQ(i8->bits(), 20u);
   EXPECT_EQ(i8->table_bytes(), 100u * (3 + 8 + sizeof(float)));
   EXPECT_EQ(i8->Prepare(std::vector<int32_t>(65, 1))->bytes(), 128u * 3 + 65 * sizeof(int32_t));
+}
+
+// Any method may come first; the second look goes where it found most.
+TEST_P(RerankRetrieverTest, BehindOtherMethods) {
+  const ItemTable items = BellItems(300, 20, 4);
+  const auto exact = MakeExactRetriever("exact", items);
+  Rng rng(11);
+  const auto history = RandomIds(rng, 250, 300), candidates = RandomIds(rng, 9, 300);
+  for (const auto& make : {MakeEtaNormRetriever, MakeEtaAsymRetriever, MakeEtaGatherRetriever}) {
+    const auto first = [&] { return make("first", items, Planes(20, 40), 1); };
+    const auto once = MakeRerankRetriever("rerank", items, first(), 1);
+    const auto all = MakeRerankRetriever("rerank", items, first(), 64);
+    EXPECT_EQ(RetrieveSets(*once, history, candidates, 30),
+              RetrieveSets(*first(), history, candidates, 30));
+    EXPECT_EQ(RetrieveSets(*all, history, candidates, 30),
+              RetrieveSets(*exact, history, candidates, 30));
+  }
 }
 
 TEST(RerankAcrossTargets, Identical) {

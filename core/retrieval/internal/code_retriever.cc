@@ -15,6 +15,12 @@ CodeRetriever::CodeRetriever(std::string name, const ItemTable& items,
       bits_(table_->bits()),
       codes_(table_->rows()) {}
 
+CodeRetriever::CodeRetriever(std::string name, size_t bits, Matrix<uint8_t> rows)
+    : RefillableRetriever(std::move(name), rows.rows),
+      own_(std::move(rows)),
+      bits_(bits),
+      codes_(own_.view()) {}
+
 CodeRetriever::CodeRetriever(std::string name, size_t bits, const simd::RowsView<uint8_t>& codes)
     : RefillableRetriever(std::move(name), codes.count), bits_(bits), codes_(codes) {
   Require(codes.width == (bits + 7) / 8, "codes of ", codes.width, " bytes for ", bits, " bits");

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "core/base/aligned.h"
+#include "core/base/matrix.h"
 #include "core/retrieval/codes.h"
 #include "core/retrieval/refillable.h"
 #include "simd/code_blocks.h"
@@ -34,6 +35,8 @@ class CodeRetriever : public RefillableRetriever {
   // Hashes all items; neither argument need outlive this.
   CodeRetriever(std::string name, const ItemTable& items, const Hyperplanes& hyperplanes,
                 int threads);
+  // Over rows of its own, each with a code of `bits` bits and perhaps more.
+  CodeRetriever(std::string name, size_t bits, Matrix<uint8_t> rows);
   // Over codes of `bits` bits that must outlive this.
   CodeRetriever(std::string name, size_t bits, const simd::RowsView<uint8_t>& codes);
 
@@ -46,7 +49,7 @@ class CodeRetriever : public RefillableRetriever {
   void DoRefill(RefillableHistory& history, std::span<const int32_t> items) const override;
 
   const simd::RowsView<uint8_t>& codes() const { return codes_; }
-  size_t code_bytes() const { return codes_.width; }
+  size_t code_bytes() const { return codes_.width; }  // of a row of codes()
 
   // The code blocks of a list of items, CodeBlocksBytes(items.size(), code_bytes()) bytes.
   void GatherBlocks(std::span<const int32_t> items, uint8_t* blocks) const;
@@ -57,6 +60,7 @@ class CodeRetriever : public RefillableRetriever {
 
  private:
   std::optional<CodeTable> table_;  // where the codes are this retriever's own
+  Matrix<uint8_t> own_;             // where they are and have more than the code
   size_t bits_;
   simd::RowsView<uint8_t> codes_;
 };

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/retrieval/eta_norm.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/retrieval/factor_codes.h"
+#include "core/retrieval/internal/code_retriever.h"
+#include "simd/factors.h"
+
+namespace eta {
+namespace {
+
+class EtaNormRetriever final : public CodeRetriever {
+ public:
+  EtaNormRetriever(std::string name, FactorCodes codes)
+      : CodeRetriever(std::move(name), codes.bits, std::move(codes.rows)) {}
+
+ private:
+  void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
+                  Scratch& scratch, RetrievedView out) const override {
+    const auto& prepared = dynamic_cast<const CodeHistory&>(history);
+    auto& buffers = dynamic_cast<KernelScratch&>(scratch);
+    const simd::FactorBlocksView rows = {prepared.blocks.data(), prepared.length(), bits()};
+    simd::RowsView<uint8_t> candidate_codes = codes();
+    candidate_codes.width -= 1;  // without the factor
+    const auto queries = GatherQueries(candidate_codes, candidates, buffers.queries);
+    void* work = buffers.kernel.Get<uint8_t>(simd::NormTopKScratchBytes(rows.n, bits(), k));
+    const size_t count = simd::NormTopK(rows, queries, {.k = k}, work, {out.positions.data()});
+    std::ranges::fill(out.counts, static_cast<int32_t>(count));
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<RefillableRetriever> MakeEtaNormRetriever(std::string name, const ItemTable& items,
+                                                          const Hyperplanes& hyperplanes,
+                                                          int threads) {
+  return std::make_unique<EtaNormRetriever>(
+      std::move(name), MakeFactorCodes(items, hyperplanes, FactorKind::kNorm, threads));
+}
+
+}  // namespace eta
