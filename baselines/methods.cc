@@ -18,6 +18,7 @@
 #include "core/retrieval/eta_norm.h"
 #include "core/retrieval/exact.h"
 #include "core/retrieval/itq.h"
+#include "core/retrieval/pq4.h"
 #include "core/retrieval/recent.h"
 #include "core/retrieval/rerank.h"
 #include "core/retrieval/scan_i8.h"
@@ -75,6 +76,19 @@ std::unique_ptr<RefillableRetriever> MakeOfPlanes(const Spec& spec) {
 template <MakeFromCodes kMake>
 std::unique_ptr<Retriever> MakeCodeMethod(const Spec& spec) {
   return MakeOfPlanes<kMake>(spec);
+}
+
+// The codebooks of a method whose first value is BITS: the loaded ones where they have that width,
+// else new ones.
+std::unique_ptr<RefillableRetriever> MakePq4(const Spec& spec) {
+  const size_t bits = ParseNumber(spec, 0, "BITS", kMaxBits);
+  const Pq4Codebooks* loaded = spec.options.loaded_pq4;
+  if (loaded != nullptr && loaded->bits() == bits) {
+    return MakePq4Retriever(spec.text, spec.items, *loaded, spec.options.threads);
+  }
+  return MakePq4Retriever(spec.text, spec.items,
+                          Pq4Codebooks::Train(spec.items, bits, {.seed = spec.options.seed}),
+                          spec.options.threads);
 }
 
 // A method whose first value is BITS and whose second C, the shortlists made by what kFirst makes.
@@ -148,6 +162,12 @@ constexpr Method kMethods[] = {
      MakeRerankMethod<MakeOfPlanes<MakeEtaAsymRetriever>, MakeRerankI8Retriever>},
     {"eta_asym_plain:BITS", "eta_asym without the factor, on the hyperplanes of eta",
      MakeCodeMethod<MakeEtaAsymPlainRetriever>},
+    {"pq4:BITS", "product quantisation, 4 bits for each of BITS / 4 subspaces",
+     [](const Spec& spec) -> std::unique_ptr<Retriever> { return MakePq4(spec); }},
+    {"pq4:BITS+rerank:C", "the C*K best of pq4, cut to K by inner product",
+     MakeRerankMethod<MakePq4, MakeRerankRetriever>},
+    {"pq4:BITS+rerank_i8:C", "the same with inner products of embeddings quantised to int8",
+     MakeRerankMethod<MakePq4, MakeRerankI8Retriever>},
     {"faiss_exact", "all inner products with FAISS IndexFlatIP",
      [](const Spec& spec) {
        return MakeFaissExactRetriever(spec.text, spec.items, spec.options.threads);

@@ -52,6 +52,7 @@ void RegisterLimits();
 void RegisterHamming();
 void RegisterAsym();
 void RegisterFactors();
+void RegisterPq4();
 void RegisterSimHash();
 void RegisterHadamard();
 void RegisterBlocks();

@@ -131,6 +131,7 @@ void RegisterAll() {
   RegisterHamming();
   RegisterAsym();
   RegisterFactors();
+  RegisterPq4();
   RegisterSimHash();
   RegisterHadamard();
   RegisterBlocks();

@@ -9,14 +9,22 @@
 namespace eta {
 
 CodeTable::CodeTable(const ItemTable& items, const Hyperplanes& hyperplanes, int threads)
-    : size_(items.size()),
-      bits_(hyperplanes.bits()),
-      code_bytes_(hyperplanes.code_bytes()),
-      codes_(size_ * code_bytes_) {
+    : size_(items.size()), bits_(hyperplanes.bits()), code_bytes_(hyperplanes.code_bytes()) {
+  EncodeAll(items, hyperplanes, threads);
+}
+
+CodeTable::CodeTable(const ItemTable& items, const Pq4Codebooks& codebooks, int threads)
+    : size_(items.size()), bits_(codebooks.bits()), code_bytes_(codebooks.code_bytes()) {
+  EncodeAll(items, codebooks, threads);
+}
+
+template <class Encoder>
+void CodeTable::EncodeAll(const ItemTable& items, const Encoder& encoder, int threads) {
   ValidateItemTable(items);
-  Require(items.dim() == hyperplanes.dim(), "code table: items have dim = ", items.dim(),
-          ", hyperplanes ", hyperplanes.dim());
+  Require(items.dim() == encoder.dim(), "code table: items have dim = ", items.dim(),
+          ", what encodes them ", encoder.dim());
   Require(threads >= 1, "code table: threads = ", threads, " is not positive");
+  codes_.resize(size_ * code_bytes_);
   // At dim 64 a task reads 256 KiB, which outweighs its start, and each thread gets many of them.
   constexpr size_t kRowsPerTask = 1024;
   const auto tasks = static_cast<int64_t>((size_ + kRowsPerTask - 1) / kRowsPerTask);
@@ -24,8 +32,8 @@ CodeTable::CodeTable(const ItemTable& items, const Hyperplanes& hyperplanes, int
   for (int64_t task = 0; task < tasks; ++task) {
     const size_t first = static_cast<size_t>(task) * kRowsPerTask;
     const size_t rows = std::min(kRowsPerTask, size_ - first);
-    hyperplanes.Encode({items.embeddings.row(first), rows * items.dim()},
-                       {codes_.data() + first * code_bytes_, rows * code_bytes_});
+    encoder.Encode({items.embeddings.row(first), rows * items.dim()},
+                   {codes_.data() + first * code_bytes_, rows * code_bytes_});
   }
 }
 

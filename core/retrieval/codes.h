@@ -9,6 +9,7 @@
 #include "core/base/aligned.h"
 #include "core/data/items.h"
 #include "core/retrieval/hyperplanes.h"
+#include "core/retrieval/pq4_codebooks.h"
 #include "simd/code_blocks.h"
 #include "simd/views.h"
 
@@ -21,6 +22,8 @@ class CodeTable {
   // std::invalid_argument when the two differ in dim, the item table is malformed or threads is
   // less than 1. Not with more than one in a child made by fork(): docs/library.md.
   CodeTable(const ItemTable& items, const Hyperplanes& hyperplanes, int threads = 1);
+  // The same with the codes of a product quantiser.
+  CodeTable(const ItemTable& items, const Pq4Codebooks& codebooks, int threads = 1);
 
   size_t size() const { return size_; }              // items
   size_t bits() const { return bits_; }              // of a code
@@ -41,6 +44,9 @@ class CodeTable {
   void Replace(size_t item, std::span<const uint8_t> code);
 
  private:
+  template <class Encoder>
+  void EncodeAll(const ItemTable& items, const Encoder& encoder, int threads);
+
   size_t size_;
   size_t bits_;
   size_t code_bytes_;

@@ -229,8 +229,9 @@ HWY_INLINE PlaneVector PlaneSums(PlaneTag d, const uint8_t* plane, PlaneVector l
                  hn::TableLookupBytes(upper, hn::ShiftRight<4>(v)));
 }
 
-// Sums over the planes of whole blocks as bytes, which must not overflow: emit(sums, b, lane) gets
-// those of the rows from `lane` on of block b. Four blocks at once share the loads of the tables.
+// Sums over the planes of whole blocks as bytes, 255 for those of 255 and more; the sum of one
+// plane must fit a byte. emit(sums, b, lane) gets those of the rows from `lane` on of block b. Four
+// blocks at once share the loads of the tables.
 template <class Emit>
 HWY_INLINE void ForNibbleSums(const PlanesView& rows, const uint8_t* HWY_RESTRICT tables,
                               Emit emit) {
@@ -244,10 +245,10 @@ HWY_INLINE void ForNibbleSums(const PlanesView& rows, const uint8_t* HWY_RESTRIC
       for (size_t p = 0; p < code_bytes; ++p, plane += kBlockRows) {
         const auto lower = hn::LoadDup128(d, tables + p * kNibbleTableBytes);
         const auto upper = hn::LoadDup128(d, tables + p * kNibbleTableBytes + 16);
-        sum0 = hn::Add(sum0, PlaneSums(d, plane, lower, upper));
-        sum1 = hn::Add(sum1, PlaneSums(d, plane + block_bytes, lower, upper));
-        sum2 = hn::Add(sum2, PlaneSums(d, plane + 2 * block_bytes, lower, upper));
-        sum3 = hn::Add(sum3, PlaneSums(d, plane + 3 * block_bytes, lower, upper));
+        sum0 = hn::SaturatedAdd(sum0, PlaneSums(d, plane, lower, upper));
+        sum1 = hn::SaturatedAdd(sum1, PlaneSums(d, plane + block_bytes, lower, upper));
+        sum2 = hn::SaturatedAdd(sum2, PlaneSums(d, plane + 2 * block_bytes, lower, upper));
+        sum3 = hn::SaturatedAdd(sum3, PlaneSums(d, plane + 3 * block_bytes, lower, upper));
       }
       emit(sum0, b, lane);
       emit(sum1, b + 1, lane);
@@ -260,8 +261,9 @@ HWY_INLINE void ForNibbleSums(const PlanesView& rows, const uint8_t* HWY_RESTRIC
       const uint8_t* HWY_RESTRICT plane = blocks + b * block_bytes + lane;
       auto sum = hn::Zero(d);
       for (size_t p = 0; p < code_bytes; ++p, plane += kBlockRows) {
-        sum = hn::Add(sum, PlaneSums(d, plane, hn::LoadDup128(d, tables + p * kNibbleTableBytes),
-                                     hn::LoadDup128(d, tables + p * kNibbleTableBytes + 16)));
+        sum = hn::SaturatedAdd(
+            sum, PlaneSums(d, plane, hn::LoadDup128(d, tables + p * kNibbleTableBytes),
+                           hn::LoadDup128(d, tables + p * kNibbleTableBytes + 16)));
       }
       emit(sum, b, lane);
     }
@@ -334,10 +336,10 @@ inline void NibbleSums(const PlanesView& rows, const uint8_t* HWY_RESTRICT table
 }
 
 // What BlockTopK scans with (block_topk-inl.h). A query is its tables, whose sums are at most
-// kMaxSum(code_bytes).
-template <size_t (*kMaxSum)(size_t code_bytes)>
+// kMaxSum(code_bytes). kSaturates: that may be more than a byte holds.
+template <size_t (*kMaxSum)(size_t code_bytes), bool kSaturates = false>
 struct NibbleScan {
-  static constexpr bool kMaySaturate = false;
+  static constexpr bool kMaySaturate = kSaturates;
   static size_t MaxDistance(size_t code_bytes) { return kMaxSum(code_bytes); }
   template <typename T>
   static HWY_INLINE void Distances(const CodeBlocksView& rows, const uint8_t* tables, T* sums) {

@@ -14,6 +14,7 @@
 #include "core/retrieval/eta_norm.h"
 #include "core/retrieval/exact.h"
 #include "core/retrieval/i8_items.h"
+#include "core/retrieval/pq4.h"
 #include "core/retrieval/reformer.h"
 #include "core/retrieval/rerank.h"
 #include "core/retrieval/scan_i8.h"
@@ -47,6 +48,7 @@ Retrievers MakeCopying(const ItemTable& items) {
   all.push_back(MakeRerankI8Retriever("eta_asym+rerank_i8", items,
                                       MakeEtaAsymRetriever("eta_asym", items, planes), 3));
   all.push_back(MakeScanI8Retriever("scan_i8", items));
+  all.push_back(MakePq4Retriever("pq4", items, Pq4Codebooks::Train(items, kBits)));
   all.push_back(MakeReformerRetriever("reformer", SomeBuckets(items.size())));
   return all;
 }
@@ -55,6 +57,10 @@ Retrievers MakeAll(const ItemTable& items) {
   Retrievers all = MakeCopying(items);
   all.push_back(MakeExactRetriever("exact", items));
   all.push_back(MakeEtaRerankRetriever("rerank", items, Planes(kDim, kBits), 3));
+  for (auto& first : MakeCopying(items)) {
+    const std::string name = first->name() + "+rerank";
+    all.push_back(MakeRerankRetriever(name, items, std::move(first), 3));
+  }
   return all;
 }
 

@@ -10,8 +10,11 @@ namespace eta {
 
 CodeRetriever::CodeRetriever(std::string name, const ItemTable& items,
                              const Hyperplanes& hyperplanes, int threads)
-    : RefillableRetriever(std::move(name), items.size()),
-      table_(std::in_place, items, hyperplanes, threads),
+    : CodeRetriever(std::move(name), CodeTable(items, hyperplanes, threads)) {}
+
+CodeRetriever::CodeRetriever(std::string name, CodeTable table)
+    : RefillableRetriever(std::move(name), table.size()),
+      table_(std::move(table)),
       bits_(table_->bits()),
       codes_(table_->rows()) {}
 

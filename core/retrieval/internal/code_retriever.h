@@ -37,6 +37,8 @@ class CodeRetriever : public RefillableRetriever {
                 int threads);
   // Over rows of its own, each with a code of `bits` bits and perhaps more.
   CodeRetriever(std::string name, size_t bits, Matrix<uint8_t> rows);
+  // Over codes that it keeps.
+  CodeRetriever(std::string name, CodeTable table);
   // Over codes of `bits` bits that must outlive this.
   CodeRetriever(std::string name, size_t bits, const simd::RowsView<uint8_t>& codes);
 
