@@ -29,6 +29,13 @@ struct RerankHistory final : RefillableHistory {
   AlignedVector<int32_t> ids;
 };
 
+// The method of the shortlists has scratch of its own, because it may be one that reranks as well.
+struct RerankScratch final : KernelScratch {
+  explicit RerankScratch(std::unique_ptr<Scratch> first) : first(std::move(first)) {}
+
+  std::unique_ptr<Scratch> first;
+};
+
 // Shared by both forms, which differ in how they score a shortlist.
 class RerankRetriever : public RefillableRetriever {
  public:
@@ -44,6 +51,9 @@ class RerankRetriever : public RefillableRetriever {
   std::unique_ptr<RefillableHistory> NewHistory(size_t capacity) const override {
     return std::make_unique<RerankHistory>(capacity, first_->NewHistory(capacity));
   }
+  std::unique_ptr<Scratch> NewScratch() const override {
+    return std::make_unique<RerankScratch>(first_->NewScratch());
+  }
 
  protected:
   void DoRefill(RefillableHistory& history, std::span<const int32_t> items) const override {
@@ -55,7 +65,7 @@ class RerankRetriever : public RefillableRetriever {
   void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
                   Scratch& scratch, RetrievedView out) const override {
     const auto& prepared = dynamic_cast<const RerankHistory&>(history);
-    auto& buffers = dynamic_cast<KernelScratch&>(scratch);
+    auto& buffers = dynamic_cast<RerankScratch&>(scratch);
     const size_t n = prepared.length();
     const size_t shortlist = k > n / factor_ ? n : factor_ * k;  // min(factor * k, n)
     const size_t chunk = std::clamp(kChunkEntries / shortlist, kMinChunk, kMaxChunk);
@@ -79,7 +89,7 @@ class RerankRetriever : public RefillableRetriever {
   };
 
   void RetrieveChunk(const RerankHistory& history, std::span<const int32_t> candidates, Sizes sizes,
-                     KernelScratch& buffers, RetrievedView out) const {
+                     RerankScratch& buffers, RetrievedView out) const {
     const auto [k, shortlist] = sizes;
     // Enough for a chunk of any shorter shortlist too, so that scratch made for the largest
     // request never grows.
@@ -87,9 +97,16 @@ class RerankRetriever : public RefillableRetriever {
     auto* positions = buffers.shortlists.Get<int32_t>(entries);
     auto* scores = buffers.scores.Get<float>(entries + kMaxChunk * simd::kBlockRows);
     auto* ids = buffers.ids.Get<int32_t>(shortlist);
-    buffers.queries.Get<uint8_t>(kMaxChunk * first_->query_bytes());
-    RetrieveWith(*first_, *history.first, candidates, shortlist, buffers,
+    if (auto* of_first = dynamic_cast<KernelScratch*>(buffers.first.get())) {
+      of_first->queries.Get<uint8_t>(kMaxChunk * first_->query_bytes());
+      of_first->scales.Get<float>(kMaxChunk);
+    }
+    RetrieveWith(*first_, *history.first, candidates, shortlist, *buffers.first,
                  {{positions, candidates.size() * shortlist}, out.counts});
+    for (const int32_t count : out.counts) {
+      Require(static_cast<size_t>(count) == shortlist, name(), ": ", first_->name(), " returned ",
+              count, " positions for a shortlist of ", shortlist);
+    }
 
     const size_t score_stride = simd::PaddedRows(shortlist);
     for (size_t b = 0; b < candidates.size(); ++b) {

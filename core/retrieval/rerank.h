@@ -21,7 +21,7 @@ inline constexpr size_t kMaxRerankFactor = 64;
 // prepared history holds what `first` keeps and item ids, and `items` must outlive the retriever.
 // Where factor * K >= n the answers are those of MakeExactRetriever, unless scores are so close
 // that the order of summation decides. Throws std::invalid_argument when factor is not in [1,
-// kMaxRerankFactor] or `first` is null.
+// kMaxRerankFactor] or `first` is null, and Retrieve does where `first` returns fewer positions.
 std::unique_ptr<RefillableRetriever> MakeRerankRetriever(std::string name, const ItemTable& items,
                                                          std::unique_ptr<RefillableRetriever> first,
                                                          size_t factor);
