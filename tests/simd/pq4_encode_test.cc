@@ -130,6 +130,25 @@ TEST_P(Pq4EncodeTest, Tables) {
   });
 }
 
+// One value that is no number, in any subspace, is enough. With more than 32 subspaces the largest
+// range alone gives the scale, and a comparison with NaN could pass over it.
+TEST_P(Pq4EncodeTest, TablesOfQueriesThatAreNotFiniteAreZero) {
+  for (const Shape& s : {Shape{64, 16}, Shape{64, 34}}) {
+    Rng rng(s.subspaces);
+    const Codebooks codebooks(s, kBells, rng, 0);
+    for (const float bad : {kNan, kInf, -kInf}) {
+      for (const size_t at : {size_t{0}, size_t{31}, size_t{63}}) {
+        auto query = MakeRows(kBells, rng, 1, s.dim);
+        query[at] = bad;
+        std::vector<uint8_t> tables(16 * s.subspaces, 9);
+        simd::Pq4Tables(simd::DenseRows(query.data(), 1, s.dim), codebooks.view(), tables.data(),
+                        tables.size());
+        EXPECT_EQ(tables, std::vector<uint8_t>(tables.size(), 0)) << bad << " at " << at;
+      }
+    }
+  }
+}
+
 // Two subspaces of one dimension: centroids 0 to 15, and 0, -1, ... -14, -63. In literals, so that
 // kernel and oracle cannot agree on others.
 TEST_P(Pq4EncodeTest, ByHand) {

@@ -19,7 +19,9 @@ namespace {
 
 constexpr size_t kCentroids = simd::kPq4Centroids;
 
-// Recall@64 of generated and MovieLens items changes by less than 0.003 from 10 rounds to 25.
+// Recall@64 with 10 / 15 / 25 rounds, in a simulation at dim 64: .663 / .669 / .670 of 1,024
+// generated behaviours at 64 bits, .787 / .797 / .800 at 128, .750 / .760 / .765 on MovieLens at 64
+// (2026-11-26).
 constexpr int kRounds = 15;
 
 // Rows by whose errors rotations are compared.
