@@ -33,15 +33,14 @@ using DotRowTag = PanelTag;
 constexpr size_t kDotRowLanes = hn::MaxLanes(DotRowTag());
 #endif
 using DotRowVector = hn::Vec<DotRowTag>;
-using FourFloats = hn::Vec<FourLanes<float>>;
 static_assert(kDotRowLanes == 4 || kDotRowLanes == 8 || kDotRowLanes == 16);
 
-// Rows scored together. Their chains of FMA hide each other's latency, they share the loads of the
-// query, and the last steps of their trees share instructions.
-constexpr size_t kDotRowsTogether = 4;
+// Rows scored together. Four at a time their chains of FMA hide each other's latency and share the
+// loads of the query; the last steps of all their trees share instructions.
+constexpr size_t kDotRowsTogether = kDotRowLanes;
 
 // Rows come from all over a table, so they are prefetched this far ahead.
-constexpr size_t kDotRowsAhead = 8;
+constexpr size_t kDotRowsAhead = kDotRowLanes > 8 ? 16 : 8;
 
 // The first `count` floats, then zeros. Nothing behind them is read.
 HWY_INLINE DotRowVector LoadFirstFloats(DotRowTag d, const float* from, size_t count) {
@@ -93,12 +92,11 @@ HWY_INLINE void AddDotPartials(size_t first, size_t dim, const float* query, con
   s3 = hn::Add(s3, p3);
 }
 
-// The scores of four rows, in order. The tree of simd/rerank.h: steps 8 and 4 go across vectors
-// where these are shorter, else across lanes; steps 2 and 1 across lanes.
-HWY_INLINE FourFloats ScoresOfFourRows(size_t dim, const float* query, const float* r0,
-                                       const float* r1, const float* r2, const float* r3) {
-  const DotRowTag d;
-  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
+// The partial sums of four rows that are left for the lanes of a vector: the tree of
+// simd/rerank.h, whose steps 8 and 4 go across vectors where these are shorter.
+HWY_INLINE void PartialsOfFourRows(size_t dim, const float* query, const float* r0, const float* r1,
+                                   const float* r2, const float* r3, DotRowVector& s0,
+                                   DotRowVector& s1, DotRowVector& s2, DotRowVector& s3) {
   DotPartials(0, dim, query, r0, r1, r2, r3, s0, s1, s2, s3);
   if constexpr (kDotRowLanes <= 8) {
     AddDotPartials(8, dim, query, r0, r1, r2, r3, s0, s1, s2, s3);
@@ -112,8 +110,26 @@ HWY_INLINE FourFloats ScoresOfFourRows(size_t dim, const float* query, const flo
     s2 = hn::Add(s2, t2);
     s3 = hn::Add(s3, t3);
   }
-  return SumsOfFourLanes<float>(FourLanes<float>(), FoldToFourLanes(d, s0), FoldToFourLanes(d, s1),
-                                FoldToFourLanes(d, s2), FoldToFourLanes(d, s3));
+}
+
+// The scores of rows ids[0], ids[1], ... in order. Steps 8 and 4 of the tree that are left, 2 and 1
+// go across lanes.
+HWY_INLINE DotRowVector ScoresOfRows(const RowsView<float>& table, const int32_t* ids,
+                                     const float* query) {
+  const DotRowTag d;
+  const auto row = [&](size_t r) { return table.row(static_cast<size_t>(ids[r])); };
+  const size_t dim = table.width;
+#if HWY_HAVE_SCALABLE
+  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
+  PartialsOfFourRows(dim, query, row(0), row(1), row(2), row(3), s0, s1, s2, s3);
+  return SumsOfFourLanes<float>(d, s0, s1, s2, s3);
+#else
+  return SumsOfRows(
+      d, [&](size_t r0, size_t r1, size_t r2, size_t r3, DotRowVector & s0, DotRowVector & s1,
+             DotRowVector & s2, DotRowVector & s3) HWY_ATTR __attribute__((always_inline)) {
+        PartialsOfFourRows(dim, query, row(r0), row(r1), row(r2), row(r3), s0, s1, s2, s3);
+      });
+#endif
 }
 
 HWY_INLINE void PrefetchFloatRow(const float* row, size_t dim) {
@@ -123,26 +139,25 @@ HWY_INLINE void PrefetchFloatRow(const float* row, size_t dim) {
 }
 
 void TableRowScores(const RowsView<float>& table, IdsView ids, const float* query, float* scores) {
-  const FourLanes<float> d;
-  const size_t count = ids.count, dim = table.width;
-  const auto row = [table, ids](size_t i) { return table.row(static_cast<size_t>(ids.data[i])); };
-  for (size_t i = 0; i < HWY_MIN(kDotRowsAhead, count); ++i) PrefetchFloatRow(row(i), dim);
-  for (size_t i = 0; i < count; i += kDotRowsTogether) {
-    const size_t ahead = HWY_MIN(i + kDotRowsAhead, count);
-    for (size_t j = ahead; j < HWY_MIN(ahead + kDotRowsTogether, count); ++j) {
-      PrefetchFloatRow(row(j), dim);
+  const DotRowTag d;
+  const size_t count = ids.count;
+  const auto fetch = [&](size_t first, size_t end) {
+    for (size_t i = first; i < HWY_MIN(end, count); ++i) {
+      PrefetchFloatRow(table.row(static_cast<size_t>(ids.data[i])), table.width);
     }
-    const auto row_or_last = [&](size_t r) { return row(HWY_MIN(i + r, count - 1)); };
-    const auto four = ScoresOfFourRows(dim, query, row_or_last(0), row_or_last(1), row_or_last(2),
-                                       row_or_last(3));
-    if (i + kDotRowsTogether <= count) {
-      hn::StoreU(four, d, scores + i);
-    } else {
-      HWY_ALIGN float last[kDotRowsTogether];
-      hn::Store(four, d, last);
-      std::copy_n(last, count - i, scores + i);
-    }
+  };
+  fetch(0, kDotRowsAhead);
+  size_t i = 0;
+  for (; i + kDotRowsTogether <= count; i += kDotRowsTogether) {
+    fetch(i + kDotRowsAhead, i + kDotRowsAhead + kDotRowsTogether);
+    hn::StoreU(ScoresOfRows(table, ids.data + i, query), d, scores + i);
   }
+  if (i == count) return;
+  int32_t rest[kDotRowsTogether];
+  for (size_t r = 0; r < kDotRowsTogether; ++r) rest[r] = ids.data[HWY_MIN(i + r, count - 1)];
+  HWY_ALIGN float last[kDotRowsTogether];
+  hn::Store(ScoresOfRows(table, rest, query), d, last);
+  std::copy_n(last, count - i, scores + i);
 }
 
 HWY_INLINE bool PositionsAscend(const int32_t* positions, size_t count) {

@@ -18,11 +18,10 @@ HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
 namespace {
 
-// Rows scored together, and how far ahead they are prefetched, as in simd/rerank.cc.
-constexpr size_t kI8RowsTogether = 4;
-constexpr size_t kI8RowsAhead = 8;
-
-using FourInts = hn::Vec<FourLanes<int32_t>>;
+// Tables of up to so many bytes are expected in the L2 cache, where a prefetch costs more than it
+// saves. Rows of larger ones are prefetched so far ahead.
+constexpr size_t kNearBytes = 256 * 1024;
+constexpr size_t kI8RowsAhead = 16;
 
 #if ETA_SIMD_HAS_VNNI
 
@@ -120,19 +119,49 @@ HWY_INLINE void FourI8RowSums(size_t dim, const int8_t* HWY_RESTRICT query, cons
 
 #endif  // ETA_SIMD_HAS_VNNI
 
-// The sums over the lanes of four vectors, in order.
-HWY_INLINE FourInts SumsOfFourI8Rows(hn::Vec<I8RowSumTag> s0, hn::Vec<I8RowSumTag> s1,
-                                     hn::Vec<I8RowSumTag> s2, hn::Vec<I8RowSumTag> s3) {
-  const I8RowSumTag d;
+// Rows scored together: as many as a vector has lanes, so that the last steps of their sums share
+// instructions.
 #if HWY_HAVE_SCALABLE
+using I8RowScoreTag = FourLanes<int32_t>;
+#else
+using I8RowScoreTag = I8RowSumTag;
+#endif
+constexpr size_t kI8RowsTogether = hn::MaxLanes(I8RowScoreTag());
+
+// The sums of rows ids[0], ids[1], ... in order.
+ETA_SIMD_VNNI_ATTR HWY_INLINE hn::Vec<I8RowScoreTag> SumsOfI8Rows(const I8RowsView& table,
+                                                                  const int32_t* ids,
+                                                                  const int8_t* query) {
+  const auto row = [&](size_t r) { return table.row(static_cast<size_t>(ids[r])); };
+#if HWY_HAVE_SCALABLE
+  const I8RowSumTag d;
+  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
+  FourI8RowSums(table.width, query, row(0), row(1), row(2), row(3), s0, s1, s2, s3);
   HWY_ALIGN const int32_t sums[4] = {
       hn::GetLane(hn::SumOfLanes(d, s0)), hn::GetLane(hn::SumOfLanes(d, s1)),
       hn::GetLane(hn::SumOfLanes(d, s2)), hn::GetLane(hn::SumOfLanes(d, s3))};
-  return hn::Load(FourLanes<int32_t>(), sums);
+  return hn::Load(I8RowScoreTag(), sums);
 #else
-  return SumsOfFourLanes<int32_t>(FourLanes<int32_t>(), FoldToFourLanes(d, s0),
-                                  FoldToFourLanes(d, s1), FoldToFourLanes(d, s2),
-                                  FoldToFourLanes(d, s3));
+  const I8RowSumTag d;
+#if ETA_SIMD_HAS_VNNI
+  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
+  // Not by SumsOfRows: what it calls could not be inlined, because it does not have VNNI.
+  FourI8RowSums(table.width, query, row(0), row(4), row(8), row(12), s0, s1, s2, s3);
+  const auto q0 = FoldFourRows(d, s0, s1, s2, s3);
+  FourI8RowSums(table.width, query, row(1), row(5), row(9), row(13), s0, s1, s2, s3);
+  const auto q1 = FoldFourRows(d, s0, s1, s2, s3);
+  FourI8RowSums(table.width, query, row(2), row(6), row(10), row(14), s0, s1, s2, s3);
+  const auto q2 = FoldFourRows(d, s0, s1, s2, s3);
+  FourI8RowSums(table.width, query, row(3), row(7), row(11), row(15), s0, s1, s2, s3);
+  return SumsWithinBlocks(d, q0, q1, q2, FoldFourRows(d, s0, s1, s2, s3));
+#else
+  using V = hn::Vec<I8RowSumTag>;
+  return SumsOfRows(
+      d, [&](size_t r0, size_t r1, size_t r2, size_t r3, V & v0, V & v1, V & v2, V & v3) HWY_ATTR
+      __attribute__((always_inline)) {
+        FourI8RowSums(table.width, query, row(r0), row(r1), row(r2), row(r3), v0, v1, v2, v3);
+      });
+#endif
 #endif
 }
 
@@ -146,34 +175,37 @@ HWY_INLINE void PrefetchI8Row(const I8RowsView& table, size_t id) {
 
 ETA_SIMD_VNNI_ATTR void TableI8RowScores(const I8RowsView& table, IdsView ids, const I8Query& query,
                                          float* scores) {
-  const FourLanes<int32_t> d;
-  const FourLanes<float> df;
+  const I8RowScoreTag d;
+  const hn::RebindToFloat<I8RowScoreTag> df;
   HWY_ALIGN int8_t values[kI8MaxDim + kI8RowStep];
-  const size_t count = ids.count, dim = table.width;
-  const auto start = hn::Set(d, PrepareI8RowsQuery(query.values, dim, values));
+  HWY_ALIGN float lanes[kI8RowsTogether];
+  const size_t count = ids.count;
+  const auto start = hn::Set(d, PrepareI8RowsQuery(query.values, table.width, values));
   const auto query_scale = hn::Set(df, query.scale);
-  const auto id = [ids](size_t i) { return static_cast<size_t>(ids.data[i]); };
-  for (size_t i = 0; i < HWY_MIN(kI8RowsAhead, count); ++i) PrefetchI8Row(table, id(i));
-  for (size_t i = 0; i < count; i += kI8RowsTogether) {
-    const size_t ahead = HWY_MIN(i + kI8RowsAhead, count);
-    for (size_t j = ahead; j < HWY_MIN(ahead + kI8RowsTogether, count); ++j) {
-      PrefetchI8Row(table, id(j));
+  const auto score = [&](const int32_t* of) ETA_SIMD_VNNI_ATTR __attribute__((always_inline)) {
+    for (size_t r = 0; r < kI8RowsTogether; ++r) {
+      lanes[r] = table.scales[static_cast<size_t>(of[r])];
     }
-    const auto id_or_last = [&](size_t r) { return id(HWY_MIN(i + r, count - 1)); };
-    hn::Vec<I8RowSumTag> s0, s1, s2, s3;
-    FourI8RowSums(dim, values, table.row(id_or_last(0)), table.row(id_or_last(1)),
-                  table.row(id_or_last(2)), table.row(id_or_last(3)), s0, s1, s2, s3);
-    HWY_ALIGN float lanes[kI8RowsTogether];
-    for (size_t r = 0; r < kI8RowsTogether; ++r) lanes[r] = table.scales[id_or_last(r)];
-    const auto sums = hn::ConvertTo(df, hn::Add(SumsOfFourI8Rows(s0, s1, s2, s3), start));
-    const auto four = hn::Mul(hn::Mul(sums, hn::Load(df, lanes)), query_scale);
-    if (i + kI8RowsTogether <= count) {
-      hn::StoreU(four, df, scores + i);
-    } else {
-      hn::Store(four, df, lanes);
-      std::copy_n(lanes, count - i, scores + i);
+    const auto sums = hn::ConvertTo(df, hn::Add(SumsOfI8Rows(table, of, values), start));
+    return hn::Mul(hn::Mul(sums, hn::Load(df, lanes)), query_scale);
+  };
+  const bool prefetch = table.count * table.stride > kNearBytes;
+  const auto fetch = [&](size_t first, size_t end) {
+    for (size_t i = first; i < HWY_MIN(end, count); ++i) {
+      PrefetchI8Row(table, static_cast<size_t>(ids.data[i]));
     }
+  };
+  if (prefetch) fetch(0, kI8RowsAhead);
+  size_t i = 0;
+  for (; i + kI8RowsTogether <= count; i += kI8RowsTogether) {
+    if (prefetch) fetch(i + kI8RowsAhead, i + kI8RowsAhead + kI8RowsTogether);
+    hn::StoreU(score(ids.data + i), df, scores + i);
   }
+  if (i == count) return;
+  int32_t rest[kI8RowsTogether];
+  for (size_t r = 0; r < kI8RowsTogether; ++r) rest[r] = ids.data[HWY_MIN(i + r, count - 1)];
+  hn::Store(score(rest), df, lanes);
+  std::copy_n(lanes, count - i, scores + i);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lists of float32 scores with their positions: limits that few more than K scores reach, and
-// scores appended that reach them. float_cut-inl.h cuts lists to their K best.
+// Lists of float32 scores with their positions: limits that few more than K scores reach, scores
+// appended that reach them, and coarse ranks, by which float_select-inl.h cuts lists to their K
+// best.
 
 // clang-format off
 #if defined(ETA_SIMD_FLOAT_LIST_INL_H_) == defined(HWY_TARGET_TOGGLE)  // NOLINT
@@ -11,6 +12,7 @@
 #endif
 // clang-format on
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -177,6 +179,44 @@ HWY_INLINE void SetRange(ScoreList& list) {
   }
   list.limit = hn::GetLane(hn::MinOfLanes(d, least));
   list.high = hn::GetLane(hn::MaxOfLanes(d, most));
+}
+
+// `steps`, none negative by much, as coarse ranks.
+template <typename T>
+HWY_INLINE void StoreRanks(ScoreVector steps, T* ranks) {
+  const ScoreTag d;
+  const auto v = hn::Max(steps, hn::Zero(d));
+#if ETA_SIMD_HAS_BYTE_COMPRESS
+  // Without the steps that Highway takes against numbers that are too large.
+  const __m512i whole = _mm512_cvttps_epi32(v.raw);
+  if constexpr (sizeof(T) == 1) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(ranks), _mm512_cvtusepi32_epi8(whole));
+  } else {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(ranks), _mm512_cvtusepi32_epi16(whole));
+  }
+#else
+  const hn::Rebind<T, ScoreTag> dt;
+  hn::StoreU(hn::DemoteTo(dt, hn::ConvertTo(hn::RebindToSigned<ScoreTag>(), v)), dt, ranks);
+#endif
+}
+
+// Writes the coarse ranks of a list with a range, from 0 for the best to T's maximum - 1: scores in
+// order have ranks in order, but different scores may share one. All are 0 where the range is empty
+// or not a number that can be divided by. A vector behind the ranks is overwritten.
+template <typename T>
+HWY_INLINE void CoarseRanks(const ScoreList& list, T* ranks) {
+  const ScoreTag d;
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const float range = list.high - list.limit;
+  const float steps = static_cast<float>(std::numeric_limits<T>::max() - 1) / range;
+  if (!(range > 0.0f && range < kInfinity && steps < kInfinity)) {
+    std::fill(ranks, ranks + list.count, T{0});
+    return;
+  }
+  const auto high = hn::Set(d, list.high), scale = hn::Set(d, steps);
+  for (size_t i = 0; i < list.count; i += hn::Lanes(d)) {
+    StoreRanks(hn::Mul(hn::Sub(high, hn::LoadU(d, list.scores + i)), scale), ranks + i);
+  }
 }
 
 // Sets the limits of empty lists for n scores each, several of them in step: to a value that at

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Exact top-K of float32 scores that are stored, for a few sets of them in step: a limit that at
-// least K scores reach, a list of those that reach it, the list cut to its K best. Equal scores,
-// NaN and infinities cost time, never exactness.
+// Cuts lists of scores (float_list-inl.h) to their K best and sorts these; and exact top-K of
+// scores that are stored: a limit that at least K of them reach, a list of those, the list cut.
+//
+// Coarse ranks are compared first: bytes, or 16 bits, that grow as scores fall, in even steps over
+// the range of a list. So a vector holds four times as many of them, and the search for the K-th
+// takes 8 steps for any scores. Only the scores that share the K-th coarse rank, two or three, are
+// compared as floats. Equal scores, infinities and outliers make this group large; then it is
+// searched by keys of scores and positions. They cost time, never exactness.
 
 // clang-format off
 #if defined(ETA_SIMD_FLOAT_SELECT_INL_H_) == defined(HWY_TARGET_TOGGLE)  // NOLINT
@@ -15,16 +20,36 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
+#include <limits>
 
 #include "hwy/highway.h"
-#include "simd/internal/float_cut-inl.h"
+#include "simd/internal/compress-inl.h"
 #include "simd/internal/float_list-inl.h"
+#include "simd/internal/int_select-inl.h"
 #include "simd/views.h"
 
 #ifndef ETA_SIMD_FLOAT_SELECT_TYPES_
 #define ETA_SIMD_FLOAT_SELECT_TYPES_
 namespace eta::simd {
+
+// A score and a position as one integer, larger is better: equal scores compare by position. NaN
+// counts as -infinity.
+inline uint64_t ScoreKey(float score, uint32_t position, TieOrder ties) {
+  if (!(score == score)) score = -std::numeric_limits<float>::infinity();
+  score += 0.0f;  // -0 becomes 0
+  uint32_t bits;
+  std::memcpy(&bits, &score, sizeof(bits));
+  bits ^= (bits >> 31) != 0 ? 0xFFFFFFFFu : 0x80000000u;
+  const uint32_t tie = ties == TieOrder::kNewestFirst ? position : ~position;
+  return (static_cast<uint64_t>(bits) << 32) | tie;
+}
+
+inline int32_t PositionOfKey(uint64_t key, TieOrder ties) {
+  const auto tie = static_cast<uint32_t>(key);
+  return static_cast<int32_t>(ties == TieOrder::kNewestFirst ? tie : ~tie);
+}
 
 // A set of scores to select from, and where its result row goes.
 struct ScoreSet {
@@ -52,6 +77,187 @@ HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 namespace {
+
+// Calls f(i) for each of `count` coarse ranks (whole blocks can be read) that equals `rank`.
+template <class F>
+HWY_INLINE void ForEachOfRank(const uint8_t* ranks, size_t count, size_t rank, F f) {
+  const DistanceTag<uint8_t> d;
+  const auto t = hn::Set(d, static_cast<uint8_t>(rank));
+  for (size_t i = 0; i < count; i += kBlockRows) {
+    uint64_t less, equal;
+    CompareBlock(ranks + i, t, less, equal);
+    for (; equal != 0; equal &= equal - 1) f(i + hwy::Num0BitsBelowLS1Bit_Nonzero64(equal));
+  }
+}
+
+// The coarse rank of entries that a cut drops.
+inline constexpr uint8_t kDropped = std::numeric_limits<uint8_t>::max();
+
+// Of `equal` entries at coarse rank `rank`, at most a vector's lanes, drops all but the `take`
+// best: all pairs are compared.
+HWY_INLINE void DropByPairs(const ScoreList& list, size_t rank, size_t take, TieOrder ties,
+                            uint8_t* ranks) {
+  const ScoreTag d;
+  const hn::RebindToSigned<ScoreTag> di;
+  HWY_ALIGN float scores[kFloatLanes] = {0.0f};
+  uint32_t entries[kFloatLanes];
+  size_t count = 0;
+  ForEachOfRank(ranks, list.count, rank, [&](size_t i) {
+    scores[count] = list.scores[i];
+    entries[count++] = static_cast<uint32_t>(i);
+  });
+  const auto v = hn::Load(d, scores);
+  auto better = hn::Zero(di);  // how many are
+  for (size_t j = 0; j < count; ++j) {
+    const auto other = hn::Set(d, scores[j]);
+    const auto older = hn::FirstN(d, ties == TieOrder::kNewestFirst ? j : j + 1);
+    const auto equal = hn::Eq(other, v);
+    const auto tie =
+        ties == TieOrder::kNewestFirst ? hn::And(equal, older) : hn::AndNot(older, equal);
+    const auto is_better = hn::RebindMask(di, hn::Or(hn::Gt(other, v), tie));
+    better = hn::Sub(better, hn::VecFromMask(di, is_better));
+  }
+  HWY_ALIGN int32_t places[kFloatLanes] = {0};
+  hn::Store(better, di, places);
+  for (size_t j = 0; j < count; ++j) {
+    ranks[entries[j]] =
+        static_cast<size_t>(places[j]) < take ? static_cast<uint8_t>(rank) : kDropped;
+  }
+}
+
+// The same for any number of them. Equal scores, of one item many times in a history, need no
+// search.
+HWY_NOINLINE void DropByKeys(const ScoreList& list, size_t rank, size_t take, TieOrder ties,
+                             uint8_t* ranks, uint64_t* keys) {
+  size_t count = 0;
+  uint64_t differences = 0;
+  ForEachOfRank(ranks, list.count, rank, [&](size_t i) {
+    keys[count] = ScoreKey(list.scores[i], static_cast<uint32_t>(i), ties);
+    differences |= keys[count] ^ keys[0];
+    ++count;
+  });
+  if (differences >> 32 == 0) {
+    if (ties == TieOrder::kNewestFirst) std::reverse(keys, keys + count);
+  } else {
+    std::nth_element(keys, keys + take, keys + count, std::greater<uint64_t>());
+  }
+  for (size_t j = take; j < count; ++j) ranks[PositionOfKey(keys[j], ties)] = kDropped;
+}
+
+// Cuts a list to its k best, given its padded coarse ranks and the k-th of these. Scores are cut
+// only where they are wanted.
+HWY_INLINE void CutAtRank(ScoreList& list, uint8_t* ranks, size_t kth, size_t k, TieOrder ties,
+                          bool keep_scores, uint64_t* keys) {
+  const size_t padded = PaddedRows(list.count);
+  const size_t better = CountBelow(ranks, padded, kth);
+  const size_t equal = CountBelow(ranks, padded, kth + 1) - better;
+  const size_t take = k - better;
+  if (take != equal) {
+    if (equal <= hn::Lanes(ScoreTag())) {
+      DropByPairs(list, kth, take, ties, ranks);
+    } else {
+      DropByKeys(list, kth, take, ties, ranks, keys);
+    }
+  }
+  const DistanceTag<uint8_t> d;
+  const auto above = hn::Set(d, static_cast<uint8_t>(kth + 1));
+  size_t count = 0;
+  for (size_t i = 0; i < list.count; i += kBlockRows) {
+    uint64_t less, unused;
+    CompareBlock(ranks + i, above, less, unused);
+    if (keep_scores) CompressBlock(less, list.scores + i, list.scores + count);
+    CompressBlock(less, list.positions + i, list.positions + count);
+    count += hwy::PopCount(less);
+  }
+  list.count = k;
+}
+
+// Cuts lists to their k best, oldest first. Each has a range and at least k entries; k >= 1.
+template <size_t kSets>
+HWY_INLINE void CutToBest(ScoreList* const (&lists)[kSets], size_t k, TieOrder ties,
+                          bool keep_scores, const ScoreListWork& work) {
+  constexpr size_t kMost = std::numeric_limits<uint8_t>::max() - 1;
+  size_t padded = 0;
+  for (size_t s = 0; s < kSets; ++s) {
+    CoarseRanks(*lists[s], work.ranks[s]);
+    padded = HWY_MAX(padded, PaddedRows(lists[s]->count));
+  }
+  const uint8_t* ranks[kSets];
+  size_t kth[kSets] = {0};
+  for (size_t s = 0; s < kSets; ++s) {
+    PadList<uint8_t>({work.ranks[s], nullptr, lists[s]->count}, padded);
+    ranks[s] = work.ranks[s];
+  }
+  HalveToKth(ranks, padded, k, kMost, kMost + 2, kth);
+  for (size_t s = 0; s < kSets; ++s) {
+    CutAtRank(*lists[s], work.ranks[s], kth[s], k, ties, keep_scores, work.keys);
+  }
+}
+
+// Puts scores that are in order up to a few neighbours in order, positions with them. Equal ones
+// stay as they are.
+HWY_INLINE void SortNeighbours(float* scores, int32_t* positions, size_t count) {
+  for (size_t i = 1; i < count; ++i) {
+    const float score = scores[i];
+    if (HWY_LIKELY(score <= scores[i - 1])) continue;
+    const int32_t position = positions[i];
+    size_t to = i;
+    for (; to > 0 && scores[to - 1] < score; --to) {
+      scores[to] = scores[to - 1];
+      positions[to] = positions[to - 1];
+    }
+    scores[to] = score;
+    positions[to] = position;
+  }
+}
+
+// Writes a list, best score first. Lists of up to kMaxRanked are ranked by comparing all pairs of
+// 16-bit coarse ranks.
+HWY_INLINE void WriteSorted(ScoreList& list, TieOrder ties, uint64_t* keys, int32_t* positions,
+                            float* scores) {
+  const size_t count = list.count;
+  if (count > kMaxRanked) {
+    for (size_t i = 0; i < count; ++i) {
+      keys[i] = ScoreKey(list.scores[i], static_cast<uint32_t>(i), ties);
+    }
+    std::sort(keys, keys + count, std::greater<uint64_t>());
+    for (size_t i = 0; i < count; ++i) {
+      const auto entry = static_cast<size_t>(PositionOfKey(keys[i], ties));
+      positions[i] = list.positions[entry];
+      if (scores != nullptr) scores[i] = list.scores[entry];
+    }
+    return;
+  }
+  HWY_ALIGN uint16_t coarse[kMaxRanked + 2 * kBlockRows];
+  HWY_ALIGN uint16_t ranks[kMaxRanked];
+  SetRange(list);
+  CoarseRanks(list, coarse);
+  PadList<uint16_t>({coarse, nullptr, count}, 0);
+  RankNearest(coarse, count, ties, ranks);
+  float sorted[kMaxRanked];
+  for (size_t i = 0; i < count; ++i) {
+    positions[ranks[i]] = list.positions[i];
+    sorted[ranks[i]] = list.scores[i];
+  }
+  SortNeighbours(sorted, positions, count);
+  if (scores != nullptr) std::copy_n(sorted, count, scores);
+}
+
+// Whether result rows need the scores of a list.
+inline bool NeedsScores(const TopKOptions& options, const float* scores) {
+  return options.order == ResultOrder::kSorted || scores != nullptr;
+}
+
+// Writes a list as a result row; `scores` may be null.
+HWY_INLINE void WriteList(ScoreList& list, const TopKOptions& options, uint64_t* keys,
+                          int32_t* positions, float* scores) {
+  if (options.order == ResultOrder::kSorted) {
+    WriteSorted(list, options.ties, keys, positions, scores);
+    return;
+  }
+  CopyPositions(list.positions, list.count, positions);
+  if (scores != nullptr) std::memcpy(scores, list.scores, list.count * sizeof(float));
+}
 
 // Selects the k best of n scores, again and again.
 class FloatSelector {

@@ -26,7 +26,6 @@
 
 #include "hwy/highway.h"
 #include "simd/internal/common.h"
-#include "simd/internal/float_cut-inl.h"
 #include "simd/internal/float_list-inl.h"
 #include "simd/internal/float_select-inl.h"
 #include "simd/views.h"

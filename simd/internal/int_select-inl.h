@@ -20,7 +20,6 @@
 #include <limits>
 
 #include "hwy/highway.h"
-#include "simd/internal/block_topk_layout.h"
 #include "simd/internal/compress-inl.h"
 #include "simd/views.h"
 
