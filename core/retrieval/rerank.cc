@@ -26,6 +26,8 @@ struct RerankHistory final : RefillableHistory {
   size_t bytes() const override { return first->bytes() + length() * sizeof(int32_t); }
 
   std::unique_ptr<RefillableHistory> first;
+  std::span<const int32_t> ids_in_use() const { return {ids.data(), length()}; }
+
   AlignedVector<int32_t> ids;
 };
 
@@ -34,6 +36,9 @@ struct RerankScratch final : KernelScratch {
   explicit RerankScratch(std::unique_ptr<Scratch> first) : first(std::move(first)) {}
 
   std::unique_ptr<Scratch> first;
+  // Rows and scales of a history, copied for one request, and how many; 0 where they are not.
+  ScratchBuffer rows, row_scales;
+  size_t near_rows = 0;
 };
 
 // Shared by both forms, which differ in how they score a shortlist.
@@ -69,6 +74,7 @@ class RerankRetriever : public RefillableRetriever {
     const size_t n = prepared.length();
     const size_t shortlist = k > n / factor_ ? n : factor_ * k;  // min(factor * k, n)
     const size_t chunk = std::clamp(kChunkEntries / shortlist, kMinChunk, kMaxChunk);
+    PrepareRows(prepared.ids_in_use(), candidates.size() * shortlist, buffers);
     for (size_t b = 0; b < candidates.size(); b += chunk) {
       const size_t count = std::min(chunk, candidates.size() - b);
       RetrieveChunk(prepared, candidates.subspan(b, count), {.k = k, .shortlist = shortlist},
@@ -79,8 +85,20 @@ class RerankRetriever : public RefillableRetriever {
   }
 
   virtual size_t row_bytes() const = 0;  // of the table that Score reads
-  // The inner products of a candidate with `count` items.
-  virtual void Score(size_t candidate, const int32_t* ids, size_t count, float* scores) const = 0;
+  // Begins a request, in which `scores` scores with rows of these items are wanted in all.
+  virtual void PrepareRows(std::span<const int32_t> ids, size_t scores,
+                           RerankScratch& buffers) const = 0;
+  // The inner products of a candidate with items ids[positions[i]], i < count; PrepareRows has seen
+  // the ids.
+  virtual void Score(size_t candidate, const int32_t* ids, simd::IdsView positions,
+                     RerankScratch& buffers, float* scores) const = 0;
+
+  // ids[positions[i]] of all positions.
+  static simd::IdsView IdsOf(const int32_t* ids, simd::IdsView positions, RerankScratch& buffers) {
+    auto* out = buffers.ids.Get<int32_t>(positions.count);
+    for (size_t i = 0; i < positions.count; ++i) out[i] = ids[positions.data[i]];
+    return {out, positions.count};
+  }
 
  private:
   struct Sizes {
@@ -96,7 +114,7 @@ class RerankRetriever : public RefillableRetriever {
     const size_t entries = std::max(kChunkEntries, kMinChunk * shortlist);
     auto* positions = buffers.shortlists.Get<int32_t>(entries);
     auto* scores = buffers.scores.Get<float>(entries + kMaxChunk * simd::kBlockRows);
-    auto* ids = buffers.ids.Get<int32_t>(shortlist);
+    buffers.ids.Get<int32_t>(shortlist);
     if (auto* of_first = dynamic_cast<KernelScratch*>(buffers.first.get())) {
       of_first->queries.Get<uint8_t>(kMaxChunk * first_->query_bytes());
       of_first->scales.Get<float>(kMaxChunk);
@@ -110,9 +128,8 @@ class RerankRetriever : public RefillableRetriever {
 
     const size_t score_stride = simd::PaddedRows(shortlist);
     for (size_t b = 0; b < candidates.size(); ++b) {
-      const int32_t* list = positions + b * shortlist;
-      for (size_t i = 0; i < shortlist; ++i) ids[i] = history.ids[static_cast<size_t>(list[i])];
-      Score(static_cast<size_t>(candidates[b]), ids, shortlist, scores + b * score_stride);
+      Score(static_cast<size_t>(candidates[b]), history.ids.data(),
+            {positions + b * shortlist, shortlist}, buffers, scores + b * score_stride);
     }
     void* work = buffers.kernel.Get<uint8_t>(simd::RerankTopKScratchBytes(shortlist));
     simd::RerankTopK({positions, shortlist, scores, score_stride, shortlist, candidates.size()},
@@ -131,8 +148,11 @@ class FloatRerankRetriever final : public RerankRetriever {
 
  private:
   size_t row_bytes() const override { return items_.embeddings.values.size() * sizeof(float); }
-  void Score(size_t candidate, const int32_t* ids, size_t count, float* scores) const override {
-    simd::DotRows(items_.embeddings.view(), {ids, count}, items_.embeddings.row(candidate), scores);
+  void PrepareRows(std::span<const int32_t>, size_t, RerankScratch&) const override {}
+  void Score(size_t candidate, const int32_t* ids, simd::IdsView positions, RerankScratch& buffers,
+             float* scores) const override {
+    simd::DotRows(items_.embeddings.view(), IdsOf(ids, positions, buffers),
+                  items_.embeddings.row(candidate), scores);
   }
 
   const ItemTable& items_;
@@ -146,9 +166,34 @@ class I8RerankRetriever final : public RerankRetriever {
 
  private:
   size_t row_bytes() const override { return items_.bytes(); }
-  void Score(size_t candidate, const int32_t* ids, size_t count, float* scores) const override {
-    simd::DotI8Rows(items_.view(), {ids, count}, {items_.row(candidate), items_.scales[candidate]},
-                    scores);
+
+  // Copies the rows of a history that are read at least twice each, so that they lie together in
+  // the L2 cache, and their scales in the L1 cache, for all candidates.
+  void PrepareRows(std::span<const int32_t> ids, size_t scores,
+                   RerankScratch& buffers) const override {
+    const simd::I8RowsView table = items_.view();
+    auto* rows = buffers.rows.Get<int8_t>(ids.size() * table.width);
+    auto* scales = buffers.row_scales.Get<float>(ids.size());
+    buffers.near_rows = scores >= 2 * ids.size() ? ids.size() : 0;
+    if (buffers.near_rows == 0) return;
+    for (const int32_t id : ids) {
+      const auto item = static_cast<size_t>(id);
+      rows = std::copy_n(table.row(item), table.width, rows);
+      *scales++ = table.scales[item];
+    }
+  }
+
+  void Score(size_t candidate, const int32_t* ids, simd::IdsView positions, RerankScratch& buffers,
+             float* scores) const override {
+    const simd::I8Query query = {items_.row(candidate), items_.scales[candidate]};
+    const simd::I8RowsView table = items_.view();
+    if (buffers.near_rows == 0) {
+      simd::DotI8Rows(table, IdsOf(ids, positions, buffers), query, scores);
+      return;
+    }
+    const simd::I8RowsView near = {buffers.rows.Get<int8_t>(0), buffers.row_scales.Get<float>(0),
+                                   buffers.near_rows, table.width, table.width};
+    simd::DotI8Rows(near, positions, query, scores);
   }
 
   const I8Items items_;

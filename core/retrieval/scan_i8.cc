@@ -71,13 +71,15 @@ class ScanI8Retriever final : public RefillableRetriever {
     const auto values =
         GatherQueries(simd::DenseRows(queries_.values, queries_.count, queries_.width), candidates,
                       buffers.queries);
-    const auto scales = GatherQueries(simd::DenseRows(queries_.scales, queries_.count, 1),
-                                      candidates, buffers.scales);
+    auto* scales = buffers.scales.Get<float>(candidates.size());
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      scales[i] = queries_.scales[static_cast<size_t>(candidates[i])];
+    }
 
     void* work = buffers.kernel.Get<uint8_t>(simd::DotI8TopKScratchBytes(n, k));
     const size_t count = simd::DotI8TopK(
         {prepared.blocks.data(), prepared.scales.data(), n, keys_.width},
-        {values.data, scales.data, values.count, values.stride}, {k}, work, {out.positions.data()});
+        {values.data, scales, values.count, values.stride}, {k}, work, {out.positions.data()});
     std::ranges::fill(out.counts, static_cast<int32_t>(count));
   }
 
