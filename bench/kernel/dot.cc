@@ -14,16 +14,22 @@ namespace {
 
 struct DotShape {
   size_t length, dim, k, queries;
+  bool repeats = false;  // rows as RepeatedRows
   std::string text() const { return Cat("L:", length, "/dim:", dim); }
+  std::string top_k() const { return Cat("K:", k, repeats ? "/repeats" : ""); }
+  AlignedVector<float> MakeRows() const {
+    return repeats ? RepeatedRows(length, dim, 1) : RandomNormals(length * dim, 1);
+  }
 };
 
-const DotShape kShapes[] = {
-    {1024, 64, 64, 256}, {1024, 128, 64, 256}, {16384, 64, 64, 64}, {1024, 64, 64, 1}};
+const DotShape kShapes[] = {{1024, 64, 64, 256},       {1024, 128, 64, 256},
+                            {16384, 64, 64, 64},       {1024, 64, 64, 1},
+                            {1024, 64, 64, 256, true}, {16384, 64, 64, 64, true}};
 
 struct Fixture {
   explicit Fixture(const DotShape& s)
       : s(s),
-        rows(RandomNormals(s.length * s.dim, 1)),
+        rows(s.MakeRows()),
         queries(RandomNormals(s.queries * s.dim, 2)),
         blocks(simd::FloatBlocksSize(s.length, s.dim)),
         scores(s.queries * simd::PaddedRows(s.length)),
@@ -130,12 +136,13 @@ void PackFloats(benchmark::State& state, size_t n, size_t dim) {
 void RegisterDot() {
   for (const DotShape& s : kShapes) {
     const std::string size = Cat(s.text(), "/B:", s.queries);
-    RegisterPerTarget("dot_scores/" + size, [s](benchmark::State& state) { Scores(state, s); });
-    RegisterPerTarget(Cat("dot_topk_any/", size, "/K:", s.k),
+    if (!s.repeats)
+      RegisterPerTarget("dot_scores/" + size, [s](benchmark::State& state) { Scores(state, s); });
+    RegisterPerTarget(Cat("dot_topk_any/", size, "/", s.top_k()),
                       [s](benchmark::State& state) { TopK(state, s, simd::ResultOrder::kAny); });
-    RegisterPerTarget(Cat("dot_topk_sorted/", size, "/K:", s.k),
+    RegisterPerTarget(Cat("dot_topk_sorted/", size, "/", s.top_k()),
                       [s](benchmark::State& state) { TopK(state, s, simd::ResultOrder::kSorted); });
-    RegisterRow(Cat("dot_topk_sorted/", size, "/K:", s.k, "/faiss"),
+    RegisterRow(Cat("dot_topk_sorted/", size, "/", s.top_k(), "/faiss"),
                 [s](benchmark::State& state) { FaissTopK(state, s); });
   }
   RegisterPerTarget("pack_float_blocks/L:1024/dim:64",

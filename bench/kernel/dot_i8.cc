@@ -15,12 +15,18 @@ namespace {
 
 struct I8Shape {
   size_t length, dim, k, queries;
+  bool repeats = false;  // rows as RepeatedRows
   std::string text() const { return Cat("L:", length, "/dim:", dim); }
+  std::string top_k() const { return Cat("K:", k, repeats ? "/repeats" : ""); }
+  AlignedVector<float> MakeRows() const {
+    return repeats ? RepeatedRows(length, dim, 1) : RandomNormals(length * dim, 1);
+  }
 };
 
 // Those of bench/kernel/dot.cc.
-const I8Shape kShapes[] = {
-    {1024, 64, 64, 256}, {1024, 128, 64, 256}, {16384, 64, 64, 64}, {1024, 64, 64, 1}};
+const I8Shape kShapes[] = {{1024, 64, 64, 256},       {1024, 128, 64, 256},
+                           {16384, 64, 64, 64},       {1024, 64, 64, 1},
+                           {1024, 64, 64, 256, true}, {16384, 64, 64, 64, true}};
 
 AlignedVector<int8_t> QuantizeRows(const AlignedVector<float>& rows, size_t dim,
                                    AlignedVector<float>& scales) {
@@ -34,7 +40,7 @@ AlignedVector<int8_t> QuantizeRows(const AlignedVector<float>& rows, size_t dim,
 struct Fixture {
   explicit Fixture(const I8Shape& s)
       : s(s),
-        float_rows(RandomNormals(s.length * s.dim, 1)),
+        float_rows(s.MakeRows()),
         float_queries(RandomNormals(s.queries * s.dim, 2)),
         rows(QuantizeRows(float_rows, s.dim, row_scales)),
         queries(QuantizeRows(float_queries, s.dim, query_scales)),
@@ -190,10 +196,12 @@ void RegisterDotI8() {
   RegisterPerTarget("limit_i8dot", Limit);
   for (const I8Shape& s : kShapes) {
     const std::string size = Cat(s.text(), "/B:", s.queries);
-    RegisterPerTarget("dot_i8_scores/" + size, [s](benchmark::State& state) { Scores(state, s); });
-    RegisterPerTarget(Cat("dot_i8_topk_any/", size, "/K:", s.k),
+    if (!s.repeats)
+      RegisterPerTarget("dot_i8_scores/" + size,
+                        [s](benchmark::State& state) { Scores(state, s); });
+    RegisterPerTarget(Cat("dot_i8_topk_any/", size, "/", s.top_k()),
                       [s](benchmark::State& state) { TopK(state, s, simd::ResultOrder::kAny); });
-    RegisterPerTarget(Cat("dot_i8_topk_sorted/", size, "/K:", s.k),
+    RegisterPerTarget(Cat("dot_i8_topk_sorted/", size, "/", s.top_k()),
                       [s](benchmark::State& state) { TopK(state, s, simd::ResultOrder::kSorted); });
   }
   RegisterPerTarget("quantize_i8/L:1024/dim:64",

@@ -31,6 +31,9 @@ struct Shape {
 
 AlignedVector<uint8_t> RandomBytes(size_t n, uint64_t seed);
 AlignedVector<float> RandomNormals(size_t n, uint64_t seed);
+// Rows of RandomNormals, of which about half are copies of a row before them: the more copies a row
+// has, the more it gets, as items in histories do.
+AlignedVector<float> RepeatedRows(size_t rows, size_t dim, uint64_t seed);
 
 // Registers a row. Where it loops over Counted(state) and says how many items it processed, it gets
 // cycles_per_item and instructions_per_item, if the machine lets programs count them.

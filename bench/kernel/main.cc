@@ -71,6 +71,16 @@ AlignedVector<float> RandomNormals(size_t n, uint64_t seed) {
   return values;
 }
 
+AlignedVector<float> RepeatedRows(size_t rows, size_t dim, uint64_t seed) {
+  AlignedVector<float> values = RandomNormals(rows * dim, seed);
+  Random random(seed + 1);
+  for (size_t i = 1; i < rows; ++i) {
+    if (random.Next32() % 2 == 0) continue;
+    std::copy_n(values.data() + random.Next32() % i * dim, dim, values.data() + i * dim);
+  }
+  return values;
+}
+
 LoopCounters<CpuCounters>::Loop Counted(benchmark::State& state) { return Counters().Over(state); }
 
 void RegisterRow(const std::string& name, const std::function<void(benchmark::State&)>& body) {
