@@ -45,7 +45,8 @@ shapes='bits:(64/L:(1024|16384)|256/L:(1024|16384)|128/L:2048|1024/L:100000)'
 rows="(hamming_distances|hamming_topk_(any|sorted))/$shapes(/K:[0-9]+)?"
 rows+="|hamming_topk_batch/.*|simhash_encode/rows:1024/.*"
 rows+="|hadamard_encode/rows:1024/dim:128/bits:256|gather_code_blocks/table:4194304/.*"
-rows+="|dot(_i8)?_scores/L:1024/dim:64/B:256"
+rows+="|dot(_i8)?_scores/L:(1024|16384)/dim:64/B:(256|64)"
+rows+="|dot_i8_topk_(any|sorted)/L:1024/dim:64/B:256/K:64"
 sorted_rows="hamming_topk_sorted/bits:(64|256)/L:1024/K:64/AVX2"
 say "Kernels ($target) ..."
 "$bench/kernel_bench" --benchmark_min_time="$min_time" --benchmark_format=json \
@@ -61,6 +62,11 @@ say "Equal recall ..."
 "$bench/retrieval_bench" --quiet --length 1032 --users 60 --requests 60 --repeats "$repeats" \
   --methods exact,scan_f32,scan_i8,eta:256+rerank_i8:8,faiss_exact --csv "$results/recall.csv" \
   >/dev/null
+say "Scans ..."
+"$bench/retrieval_bench" --quiet --length 1032 --users 60 --requests 60 --repeats "$repeats" \
+  --methods scan_i8 --csv "$results/scans1024.csv" >/dev/null
+"$bench/retrieval_bench" --quiet --length 16392 --users 8 --requests 8 --repeats "$repeats" \
+  --methods exact,scan_i8 --csv "$results/scans16384.csv" >/dev/null
 say "Threads ..."
 "$ROOT/scripts/thread_scaling.sh" --bench "$bench/retrieval_bench" --pairs "$pairs" \
   --methods eta:64,eta:256 >"$results/threads.txt"
@@ -74,4 +80,5 @@ if [[ -n $keep ]]; then
 fi
 "$PYTHON" "$ROOT/scripts/targets.py" --kernels "$results/kernels.json" \
   --threads "$results/threads.txt" --recall "$results/recall.csv" \
+  --scans "1024=$results/scans1024.csv" "16384=$results/scans16384.csv" \
   --hyperplanes "gaussian=$results/gaussian.csv" "hadamard=$results/hadamard.csv"

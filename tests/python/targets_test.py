@@ -31,6 +31,12 @@ def good_kernels(target):
     rows[f"gather_code_blocks/table:4194304/L:1024/bytes:8/{target}"] = {"of_limit": 0.9}
     rows[f"dot_scores/L:1024/dim:64/B:256/{target}"] = {"of_limit": 0.97}
     rows[f"dot_i8_scores/L:1024/dim:64/B:256/{target}"] = {"of_limit": 0.9}
+    for length, queries in ((1024, 256), (16384, 64)):
+        name = f"scores/L:{length}/dim:64/B:{queries}/{target}"
+        rows.setdefault(f"dot_i8_{name}", {})["s_per_query"] = 100e-9
+        rows.setdefault(f"dot_{name}", {})["s_per_query"] = 200e-9
+    for order, seconds in (("any", 150e-9), ("sorted", 180e-9)):
+        rows[f"dot_i8_topk_{order}/L:1024/dim:64/B:256/K:64/{target}"] = {"s_per_query": seconds}
     return rows
 
 
@@ -41,7 +47,7 @@ class TargetsTest(support.FolderTest):
         return path
 
     def run_script(self, rows, target="AVX3_DL", capabilities=BEST, faiss_us="26.0",
-                   recall="0.96", threads="1.95"):
+                   recall="0.96", threads="1.95", scan_ns="130.0"):
         kernels = self.write("kernels.json", json.dumps({
             "context": {"simd_target": target, "simd_capabilities": capabilities,
                         "faiss": "1.7.3"},
@@ -51,15 +57,18 @@ class TargetsTest(support.FolderTest):
         recalls = self.write("recall.csv", "method,recall,p50_us\n"
                              f"scan_i8,{recall},1.0\neta:64,0.3,0.1\nfaiss_exact,1.0,{faiss_us}\n")
         planes = self.write("planes.csv", "method,recall\neta:256,0.5\n")
+        scans = self.write("scans.csv", "method,b,p50_us\n"
+                           f"exact,1000,{scan_ns}\nscan_i8,1000,{scan_ns}\n")
         return support.call("targets.py", "--kernels", kernels, "--threads", times, "--recall",
-                            recalls, "--hyperplanes", f"gaussian={planes}", f"hadamard={planes}")
+                            recalls, "--scans", f"1024={scans}", f"16384={scans}",
+                            "--hyperplanes", f"gaussian={planes}", f"hadamard={planes}")
 
     def test_all_reached(self):
         result = self.run_script(good_kernels("AVX3_DL"))
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         self.assertIn("0 not reached, 0 undecided", result.stdout)
         self.assertEqual(len(re.findall(r"(?m)  reached\b", result.stdout)),
-                         18 + 2 + 2 + 5 + 1 + 2 + 1)
+                         18 + 2 + 2 + 5 + 1 + 2 + 1 + 4)
 
     def test_each_shortfall_is_told(self):
         for name, counter, bad in (
@@ -75,6 +84,12 @@ class TargetsTest(support.FolderTest):
             self.assertEqual(result.stdout.count("NOT reached"), 1, name)
         self.assertEqual(self.run_script(good_kernels("AVX3_DL"), threads="1.69").returncode, 1)
         self.assertEqual(self.run_script(good_kernels("AVX3_DL"), faiss_us="24.9").returncode, 1)
+        for scan_ns, missed in (("135.0", 0), ("136.0", 1), ("171.0", 2), ("251.0", 3)):
+            result = self.run_script(good_kernels("AVX3_DL"), scan_ns=scan_ns)
+            self.assertEqual(result.stdout.count("NOT reached"), missed, scan_ns)
+        rows = good_kernels("AVX3_DL")
+        rows["dot_i8_topk_sorted/L:1024/dim:64/B:256/K:64/AVX3_DL"]["s_per_query"] = 203e-9
+        self.assertEqual(self.run_script(rows).returncode, 1)
 
     def test_a_fast_method_of_low_recall_does_not_count(self):
         result = self.run_script(good_kernels("AVX3_DL"), recall="0.94")
@@ -103,7 +118,7 @@ class TargetsTest(support.FolderTest):
         rows["hamming_topk_any/bits:64/L:1024/K:64/AVX2"]["x_distances"] = 9.0
         result = self.run_script(rows, target="AVX2", capabilities="fma avx2")
         self.assertEqual(result.stdout.count(
-            "undecided: on AVX2, for want of avx512, byte_popcount, vbmi2, vnni"), 18)
+            "undecided: on AVX2, for want of avx512, byte_popcount, vbmi2, vnni"), 18 + 4)
         self.assertEqual(result.returncode, 0)
         rows["hamming_topk_sorted/bits:64/L:1024/K:64/AVX2"]["x_faiss"] = 13.0
         self.assertEqual(
@@ -122,7 +137,7 @@ class TargetsTest(support.FolderTest):
 
     def test_one_missing_capability_is_named(self):
         result = self.run_script(good_kernels("AVX3_DL"), capabilities="avx512 vbmi2 vnni")
-        self.assertEqual(result.stdout.count("for want of byte_popcount"), 18)
+        self.assertEqual(result.stdout.count("for want of byte_popcount"), 18 + 4)
 
     def test_numbers_of_another_locale_are_refused(self):
         rows = good_kernels("AVX3_DL")
@@ -137,7 +152,8 @@ class TargetsTest(support.FolderTest):
 
     def test_unreadable_input(self):
         done = support.call("targets.py", "--kernels", "/nowhere", "--threads", "x", "--recall",
-                            "x", "--hyperplanes", "gaussian=x", "hadamard=x")
+                            "x", "--scans", "1024=x", "16384=x", "--hyperplanes", "gaussian=x",
+                            "hadamard=x")
         self.refused(done, "nowhere")
 
 

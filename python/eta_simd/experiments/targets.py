@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks measured speeds against their targets; scripts/targets.sh measures and calls it.
 
-  targets.py --kernels JSON --threads TEXT --recall CSV --hyperplanes KIND=CSV...
+  targets.py --kernels JSON --threads TEXT --recall CSV --scans LENGTH=CSV...
+             --hyperplanes KIND=CSV...
 
 Prints a line for each target: name, target, measured, and whether it is reached. A target of an
 instruction set that the machine lacks is undecided; its line shows the best instruction set
@@ -128,6 +129,35 @@ def other_kernels(report, kernels):
     least("int8 scores, share of int8 dot peak", "dot_i8_scores/L:1024/dim:64/B:256", 0.8)
 
 
+def scans(report, kernels, paths):
+    """Fused top-K against scores alone, in kernels and in requests; `paths` by length."""
+    target = kernels.target
+    counts = not kernels.lacks
+    note = "" if counts else f"on {target}, for want of {', '.join(kernels.lacks)}"
+
+    def nanoseconds(name):
+        seconds = kernels.counter(name, target, "s_per_query")
+        return None if seconds is None else seconds * 1e9
+
+    def ratio(measured, base):
+        return None if measured is None or base is None else measured / base
+
+    for length, queries, path, limits in ((1024, 256, paths["1024"], {"scan_i8": 1.7}),
+                                          (16384, 64, paths["16384"],
+                                           {"scan_i8": 1.35, "exact": 1.25})):
+        rows = {row["method"]: row for row in rows_of(path)}
+        for method, limit in limits.items():
+            kernel = "dot_i8_scores" if method == "scan_i8" else "dot_scores"
+            scores = nanoseconds(f"{kernel}/L:{length}/dim:64/B:{queries}")
+            report.line(f"{method} against its scores alone, L {length:,}", "<=", limit,
+                        ratio(number_of(rows[method], "p50_us") * 1e3 / number_of(rows[method], "b"),
+                              scores), "x", note, counts)
+    shape = "L:1024/dim:64/B:256/K:64"
+    report.line("int8 top-K sorted against unsorted, L 1,024", "<=", 1.35,
+                ratio(nanoseconds(f"dot_i8_topk_sorted/{shape}"),
+                      nanoseconds(f"dot_i8_topk_any/{shape}")), "x", note, counts)
+
+
 def rows_of(path):
     return list(read_csv(path)[1])
 
@@ -185,6 +215,7 @@ def parse_options(arguments):
     parser.add_argument("--kernels", required=True)
     parser.add_argument("--threads", required=True)
     parser.add_argument("--recall", required=True)
+    parser.add_argument("--scans", required=True, nargs=2, metavar="LENGTH=CSV")
     parser.add_argument("--hyperplanes", required=True, nargs=2, metavar="KIND=CSV")
     return parser.parse_args(arguments)
 
@@ -200,6 +231,7 @@ def main(arguments):
         hyperplanes(report, dict(item.split("=", 1) for item in options.hyperplanes))
         threads(report, options.threads)
         equal_recall(report, options.recall, kernels)
+        scans(report, kernels, dict(item.split("=", 1) for item in options.scans))
     except StopIteration:
         raise BadInput("malformed measurements: there is no row of faiss_exact") from None
     except (ValueError, LookupError, TypeError, AttributeError, ZeroDivisionError) as error:
