@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "simd/internal/highway_config.h"
+#include "simd/internal/common.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/activations.cc"

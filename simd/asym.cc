@@ -7,7 +7,6 @@
 
 #include "simd/internal/block_topk_layout.h"
 #include "simd/internal/common.h"
-#include "simd/internal/highway_config.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/asym.cc"

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "simd/internal/common.h"
-#include "simd/internal/highway_config.h"
 #include "simd/linear.h"
 
 #undef HWY_TARGET_INCLUDE

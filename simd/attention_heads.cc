@@ -6,7 +6,6 @@
 #include <cstdint>
 
 #include "simd/internal/common.h"
-#include "simd/internal/highway_config.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/attention_heads.cc"

@@ -6,7 +6,6 @@
 #include <cstring>
 
 #include "simd/internal/common.h"
-#include "simd/internal/highway_config.h"
 #include "simd/linear.h"
 
 #undef HWY_TARGET_INCLUDE

@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "simd/internal/common.h"
-#include "simd/internal/highway_config.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/code_blocks.cc"

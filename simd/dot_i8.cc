@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "simd/internal/common.h"
-#include "simd/internal/highway_config.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/dot_i8.cc"

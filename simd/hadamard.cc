@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "simd/internal/highway_config.h"
+#include "simd/internal/common.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/hadamard.cc"

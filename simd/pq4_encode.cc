@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "simd/internal/highway_config.h"
+#include "simd/internal/common.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/pq4_encode.cc"

@@ -5,14 +5,13 @@
 #include <functional>
 #include <limits>
 
-#include "simd/internal/highway_config.h"
+#include "simd/internal/common.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/rerank.cc"
 #include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "simd/internal/common.h"
 #include "simd/internal/float_select-inl.h"
 #include "simd/internal/panel-inl.h"
 #include "simd/internal/row_sums-inl.h"

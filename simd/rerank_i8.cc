@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "simd/internal/highway_config.h"
+#include "simd/internal/common.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/rerank_i8.cc"

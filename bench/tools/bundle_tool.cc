@@ -222,10 +222,12 @@ struct ItqOptions {
 };
 
 void TrainHyperplanes(const ItqOptions& options) {
+  Require(!std::filesystem::exists(std::filesystem::symlink_status(options.output)), options.output,
+          ": exists already (expected a new file)");
   const Bundle bundle = ReadBundle(options.input);
   const Hyperplanes planes = TrainItq(bundle.items, options.bits, options.seed);
   WriteNpyMatrix(options.output, planes.matrix());
-  std::cout << OneLine(options.output) << ": " << planes.dim() << " x " << planes.bits() << '\n';
+  std::cout << options.output << ": " << planes.dim() << " x " << planes.bits() << '\n';
 }
 
 // What the subcommands read from the command line.

@@ -119,7 +119,7 @@ def without_nan(value):
 
 
 def check_not_read(path, inputs):
-    """Raises BadInput where writing to `path` would write over one of the files `inputs`, by whatever
+    """Raises BadInput where writing to `path` would write over one of `inputs`, by whatever
     path or link."""
     for read in inputs:
         if path.exists() and read.exists() and path.samefile(read):

@@ -46,7 +46,7 @@ copy dot dot_main.cc DotScores
 # One translation unit of all kernels: what Highway compiles once per target, as one block of it.
 mkdir "$work/joined"
 cat - >"$work/joined/joined.cc" <<'END'
-#include "simd/internal/highway_config.h"
+#include "simd/internal/common.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "joined.cc"
 #include "hwy/foreach_target.h"

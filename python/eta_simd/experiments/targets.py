@@ -150,8 +150,8 @@ def scans(report, kernels, paths):
             kernel = "dot_i8_scores" if method == "scan_i8" else "dot_scores"
             scores = nanoseconds(f"{kernel}/L:{length}/dim:64/B:{queries}")
             report.line(f"{method} against its scores alone, L {length:,}", "<=", limit,
-                        ratio(number_of(rows[method], "p50_us") * 1e3 / number_of(rows[method], "b"),
-                              scores), "x", note, counts)
+                        ratio(number_of(rows[method], "p50_us") * 1e3 /
+                              number_of(rows[method], "b"), scores), "x", note, counts)
     shape = "L:1024/dim:64/B:256/K:64"
     report.line("int8 top-K sorted against unsorted, L 1,024", "<=", 1.35,
                 ratio(nanoseconds(f"dot_i8_topk_sorted/{shape}"),
