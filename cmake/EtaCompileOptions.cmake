@@ -22,7 +22,10 @@ function(eta_compile_options target)
   endif()
   # Builds that look for faults check what the standard library and kernels require. Highway takes a
   # build by GCC with optimisation for no debug build, under a sanitizer too.
-  set(look_for_faults $<OR:$<BOOL:${ETA_SANITIZE}>,$<CONFIG:Debug>>)
+  set(look_for_faults $<CONFIG:Debug>)
+  if(ETA_SANITIZE)
+    set(look_for_faults 1)
+  endif()
   target_compile_definitions(${target} PRIVATE
     $<${look_for_faults}:_GLIBCXX_ASSERTIONS> $<${look_for_faults}:HWY_IS_DEBUG_BUILD=1>)
   if(ETA_SANITIZE)
