@@ -25,10 +25,11 @@ namespace fs = std::filesystem;
   throw DataError(Cat(path, ": cannot be written: ", reason));
 }
 
-// What a rename must not replace. All of /dev counts: /dev/stdout is a symbolic link to whatever
-// stdout was redirected to, which may be a regular file.
+// What a rename must not replace. All of /dev counts, because /dev/stdout is a symbolic link to
+// whatever stdout was redirected to, which may be a regular file; only /dev/shm has files of users.
 bool IsDevice(const fs::path& path) {
-  if (path.string().starts_with("/dev/")) return true;
+  const std::string text = path.string();
+  if (text.starts_with("/dev/") && !text.starts_with("/dev/shm/")) return true;
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
   return fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status);

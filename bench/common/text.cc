@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <system_error>
 #include <utility>
@@ -120,6 +121,11 @@ std::string Printable(std::string_view text, std::string_view kept) {
   return printable;
 }
 
+std::string Excerpt(std::string text, size_t most) {
+  if (text.size() > most) text = text.substr(0, most) + "...";
+  return Printable(text);
+}
+
 std::string Wrap(std::string_view text, size_t width, const std::string& line_start) {
   std::string wrapped;
   size_t used = 0;
@@ -139,6 +145,9 @@ std::optional<uint64_t> ParseWhole(std::string_view text) {
   return ParseAll<uint64_t>(text);
 }
 
-std::optional<double> ParseDecimal(std::string_view text) { return ParseAll<double>(text); }
+std::optional<double> ParseDecimal(std::string_view text) {
+  const std::optional<double> value = ParseAll<double>(text);
+  return value && std::isfinite(*value) ? value : std::nullopt;  // from_chars takes "inf", "nan"
+}
 
 }  // namespace eta::bench

@@ -29,6 +29,9 @@ std::string CsvField(const std::string& text);
 // in `kept` stay.
 std::string Printable(std::string_view text, std::string_view kept = "");
 
+// The same, cut to at most `most` bytes and "...": text of a file, for a message.
+std::string Excerpt(std::string text, size_t most = 100);
+
 // The lines of --help have at most so many characters, and the text of an option begins there.
 inline constexpr size_t kHelpWidth = 100;
 inline constexpr size_t kHelpIndent = 24;
@@ -41,7 +44,7 @@ std::string Wrap(std::string_view text, size_t width, const std::string& line_st
 // take for octal); nothing for any other text.
 std::optional<uint64_t> ParseWhole(std::string_view text);
 
-// The decimal number that `text` is; nothing for any other text.
+// The decimal number that `text` is, a finite one; nothing for any other text.
 std::optional<double> ParseDecimal(std::string_view text);
 
 }  // namespace eta::bench

@@ -9,22 +9,9 @@
 #include "bench/common/environment.h"
 #include "bench/ctr/measure.h"
 #include "bench/ctr/options.h"
+#include "bench/ctr/torch_rows.h"
 
 namespace eta::bench {
-
-// PyTorch's time for the same requests, from scripts/torch_latency.py; means over `runs` lines.
-struct TorchRow {
-  std::string model;
-  std::string torch;  // version
-  double p50_us = 0;
-  double p99_us = 0;
-  double candidates_per_s = 0;
-  size_t runs = 0;
-};
-
-// Reads the JSON lines of --torch, one row for each model; none without --torch. Throws DataError
-// when a line is malformed, or was measured with other candidates, history length or threads.
-std::vector<TorchRow> ReadTorchRows(const CtrOptions& options);
 
 struct CtrReport {
   const CtrOptions& options;

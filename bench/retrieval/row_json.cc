@@ -64,7 +64,7 @@ uint64_t FromHex(const std::string& text) {
   uint64_t value = 0;
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value, 16);
-  Require(error == std::errc() && stop == end, "\"", text, "\" is no digest");
+  Require(error == std::errc() && stop == end, "positions_digest is no hexadecimal number");
   return value;
 }
 
@@ -87,8 +87,13 @@ Row RowFromJson(const Json& json) {
   Row row{};
   VisitFields(row, [&](const char* name, auto& field) {
     const Json& value = json.at(name);
-    if constexpr (std::is_same_v<decltype(field), std::optional<double>&>) {
+    using Field = std::remove_reference_t<decltype(field)>;
+    if constexpr (std::is_same_v<Field, std::optional<double>>) {
       if (!value.is_null()) field = value.get<double>();
+    } else if constexpr (std::is_integral_v<Field>) {
+      field = WholeFromJson<Field>(value);
+    } else if constexpr (std::is_same_v<Field, decltype(Row::recall_histogram)>) {
+      for (size_t i = 0; i < field.size(); ++i) field[i] = WholeFromJson<size_t>(value.at(i));
     } else {
       value.get_to(field);
     }
@@ -115,17 +120,18 @@ Json RequestsJson(const RequestSummary& r) {
 }
 
 RequestSummary RequestsFromJson(const Json& json) {
-  return {.choice = {.users = json.at("users"),
-                     .median = json.at("users_median_behaviours"),
+  const auto whole = [&](const char* name) { return WholeFromJson<size_t>(json.at(name)); };
+  return {.choice = {.users = whole("users"),
+                     .median = whole("users_median_behaviours"),
                      .is_default = json.at("min_history_is_default"),
-                     .asked_for = json.at("min_history_asked_for"),
-                     .qualifying = json.at("users_qualifying"),
-                     .min_history = json.at("min_history")},
-          .requests = json.at("requests"),
-          .behaviours_min = json.at("behaviours_min"),
-          .behaviours_median = json.at("behaviours_median"),
-          .behaviours_max = json.at("behaviours_max"),
-          .empty_histories = json.at("empty_histories"),
+                     .asked_for = whole("min_history_asked_for"),
+                     .qualifying = whole("users_qualifying"),
+                     .min_history = whole("min_history")},
+          .requests = whole("requests"),
+          .behaviours_min = whole("behaviours_min"),
+          .behaviours_median = whole("behaviours_median"),
+          .behaviours_max = whole("behaviours_max"),
+          .empty_histories = whole("empty_histories"),
           .l_mean = json.at("behaviours_mean"),
           .b_mean = json.at("candidates_mean")};
 }

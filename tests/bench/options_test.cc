@@ -3,8 +3,11 @@
 #include "bench/common/options.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -109,7 +112,26 @@ TEST(Text, ParsesWholeTextsOnly) {
     EXPECT_EQ(ParseWhole(text), std::nullopt) << text;
   }
   EXPECT_EQ(ParseDecimal("1e3"), 1000);
-  EXPECT_EQ(ParseDecimal("1e3 "), std::nullopt);
+  for (const char* text : {"", "1e3 ", " 1", "inf", "-inf", "nan", "1e999"}) {
+    EXPECT_EQ(ParseDecimal(text), std::nullopt) << text;
+  }
+}
+
+// It was taken for a device, and the second text came after the first.
+TEST(Output, ReplacesAFileInSharedMemory) {
+  if (!std::filesystem::is_directory("/dev/shm")) GTEST_SKIP() << "there is no /dev/shm";
+  const std::string path = Cat("/dev/shm/eta_output_test.", ::getpid());
+  for (const char* text : {"first text", "second"}) {
+    WriteWholeFile(path, text);
+    std::ifstream file(path);
+    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), text);
+  }
+  std::filesystem::remove(path);
+}
+
+TEST(Text, ExcerptsAreShortAndOnOneLine) {
+  EXPECT_EQ(Excerpt("a\nb"), "a\\nb");
+  EXPECT_EQ(Excerpt("abcdef", 3), "abc...");
 }
 
 TEST(Text, EscapesWhatATerminalWouldObey) {

@@ -5,9 +5,8 @@
 #include <fstream>
 #include <sstream>
 
-#include "baselines/methods.h"
-#include "bench/common/build_info.h"
 #include "bench/common/output.h"
+#include "bench/common/text.h"
 #include "bench/retrieval/row_json.h"
 #include "core/base/check.h"
 #include "core/base/files.h"
@@ -19,24 +18,23 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kFormat = "eta-simd retrieval_bench cells 1";
 
-void AddGenerator(const GeneratorOptions& g, Json& key) {
-  key["length"] = g.fixed_length;
-  key["dim"] = g.dim;
-  key["users"] = g.users;
-  key["items"] = g.items;
-  key["categories"] = g.categories;
-  key["median-length"] = g.median_length;
-  key["sigma"] = g.sigma;
-  key["max-length"] = g.max_length;
-  key["interests"] = g.interests_per_user;
-  key["cross-category"] = g.cross_category_share;
-  key["gen-seed"] = g.seed;
+// A value of a file for a message, short and on one line. dump() recurses, so that a deep value
+// would take all of the stack.
+std::string Quote(const Json& json) {
+  for (const Json& part : json) {
+    for (const Json& inner : part) {
+      if (part.is_structured() && inner.is_structured()) {
+        return Cat("a nested ", json.type_name());
+      }
+    }
+  }
+  return Excerpt(json.dump(-1, ' ', true, Json::error_handler_t::replace));
 }
 
 FinishedCell CellFromJson(const Json& json) {
   FinishedCell cell;
   for (const auto& [name, value] : json.at("values").items()) {
-    cell.cell.values.emplace_back(name, value.get<size_t>());
+    cell.cell.values.emplace_back(name, WholeFromJson<size_t>(value));
   }
   cell.data_digest = json.at("data_digest");
   cell.requests = RequestsFromJson(json.at("requests"));
@@ -50,48 +48,12 @@ void RequireKey(const std::string& path, const Json& found, const Json& key) {
   for (const auto& [name, value] : key.items()) {
     const Json other = found.value(name, Json(nullptr));
     if (other == value) continue;
-    throw DataError(Cat(path, ": its cells were measured with ", name, " = ", other.dump(),
-                        ", and now it is ", value.dump(), "; take another file for --cells"));
+    throw DataError(Cat(path, ": its cells were measured with ", name, " = ", Quote(other),
+                        ", and now it is ", Quote(value), "; take another file for --cells"));
   }
 }
 
 }  // namespace
-
-Json SweepKey(const Options& options, const std::string& data_digest, const Machine& machine) {
-  const Options& o = options;
-  Json key = Json::object();
-  key["data"] = o.data.empty() ? "generated" : data_digest;
-  if (o.data.empty()) AddGenerator(o.generator, key);
-  key["normalize"] = o.normalize;
-  key["methods"] = o.methods;
-  key["k"] = o.k;
-  key["requests"] = o.requests;
-  key["b"] = o.b;
-  key["held-out"] = o.held_out;
-  key["max-history"] = o.max_history;
-  key["min-history"] = o.min_history ? Json(*o.min_history) : Json("more than 2 K");
-  key["seed"] = o.seed;
-  key["hyperplanes"] = o.hyperplanes ? HyperplaneKindName(*o.hyperplanes) : "of the data";
-  key["threads"] = o.threads;
-  key["split"] = SplitName(o.split);
-  key["repeats"] = o.repeats;
-  key["pin"] = o.pin;
-  key["cache"] = o.is_cold ? "cold" : "warm";
-  key["llc-mb"] = o.llc_mb;
-  key["cold-memory"] = o.cold_memory_mb;
-  key["target"] = machine.target;
-  key["cpu"] = machine.environment.cpu;
-  key["revision"] = Cat(kProjectVersion, " ", kGitRevision);
-  key["compiler"] = Cat(kCompiler, " ", kCompilerFlags);
-  key["faiss"] = FaissBuild();
-  for (const SweepAxis& axis : o.sweep) {
-    const char* name = axis.name != "L" ? axis.name.c_str()
-                       : o.data.empty() ? "length"
-                                        : "max-history";
-    if (axis.name != "bits") key[name] = "swept";
-  }
-  return key;
-}
 
 Json CellJson(const FinishedCell& cell) {
   Json values = Json::object();
@@ -117,13 +79,13 @@ std::vector<FinishedCell> ReadCells(const std::string& path, const Json& key) {
   text << file.rdbuf();
   try {
     const Json json = Json::parse(text.str());
-    Require(json.at("format") == kFormat, "the format is ", json.at("format").dump());
+    Require(json.at("format") == kFormat, "the format is ", Quote(json.at("format")));
     RequireKey(path, json.at("key"), key);
     for (const Json& cell : json.at("cells")) cells.push_back(CellFromJson(cell));
   } catch (const Json::exception& error) {
-    throw DataError(Cat(path, ": no file of --cells: ", error.what()));
+    throw DataError(Cat(path, ": no file of --cells: ", Excerpt(error.what(), 300)));
   } catch (const std::invalid_argument& error) {
-    throw DataError(Cat(path, ": no file of --cells: ", error.what()));
+    throw DataError(Cat(path, ": no file of --cells: ", Excerpt(error.what(), 300)));
   }
   return cells;
 }
