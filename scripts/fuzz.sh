@@ -7,7 +7,7 @@
 #
 #   --minutes N     time for all together, without the build; may be a fraction
 #   --jobs J        fuzzers at a time, default the number of CPUs
-#   --target NAME   only this one, such as hamming
+#   --target NAME   only this one, such as hamming, or converters (the Python ones)
 #   --build DIR     where to build, default build/fuzz; so the source tree may be read-only
 #
 # Prints a table of what each has run. DIR/corpus keeps new inputs for later runs, DIR/findings the
@@ -28,11 +28,13 @@ for file in "$sources"/*_fuzz.cc; do
   name=$(basename "$file" _fuzz.cc)
   [[ -n $target && $name != "$target" ]] || targets+=("$name")
 done
+programs=("${targets[@]/%/_fuzz}")
+[[ -n $target && $target != converters ]] || targets+=(converters) # Python
 [[ ${#targets[@]} -gt 0 ]] || die "--target $target: there is no tests/fuzz/${target}_fuzz.cc"
 
-"$ROOT/scripts/setup.sh" build clang
+"$ROOT/scripts/setup.sh" build clang data
 configure fuzz
-build fuzz "${targets[@]/%/_fuzz}"
+[[ ${#programs[@]} -eq 0 ]] || build fuzz "${programs[@]}"
 folder="$(build_folder fuzz)"
 seconds=$(awk -v m="$minutes" -v j="$jobs" -v n="${#targets[@]}" \
   'BEGIN { s = int(m * 60 * (j < n ? j : n) / n); print s < 1 ? 1 : s }')
@@ -42,6 +44,13 @@ mkdir -p "$folder"/{findings,logs,scratch}
 # fuzz NAME: one fuzzer for its share of the time. It ends at its first finding.
 fuzz() {
   local name=$1 seeds=()
+  if [[ $name == converters ]]; then
+    TMPDIR=$folder/scratch "$PYTHON" "$ROOT/tests/python/data_fuzz_test.py" --seed "$RANDOM" \
+      --minutes "$(awk -v s="$seconds" 'BEGIN { print s / 60 }')" \
+      --findings "$folder/findings" >"$folder/logs/$name.log" 2>&1 ||
+      echo "failed with exit code $?" >>"$folder/logs/$name.log"
+    return
+  fi
   mkdir -p "$folder/corpus/$name"
   [[ ! -d $sources/corpus/$name ]] || seeds=("$sources/corpus/$name")
   TEST_TMPDIR=$folder/scratch UBSAN_OPTIONS=print_stacktrace=1 \
