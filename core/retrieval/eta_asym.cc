@@ -37,38 +37,14 @@ Matrix<int8_t> MakeWeights(const ItemTable& items, const Hyperplanes& hyperplane
   return weights;
 }
 
-class EtaAsymPlainRetriever final : public CodeRetriever {
+// Both forms: `Call` is the kernel's scratch size and top-K on their rows and the candidates'
+// weights.
+template <class Call>
+class AsymRetriever final : public CodeRetriever {
  public:
-  EtaAsymPlainRetriever(std::string name, const ItemTable& items, const Hyperplanes& hyperplanes,
-                        int threads)
-      : CodeRetriever(std::move(name), items, hyperplanes, threads),
-        weights_(MakeWeights(items, hyperplanes, threads)) {}
-
-  size_t table_bytes() const override {
-    return CodeRetriever::table_bytes() + weights_.values.size();
-  }
-  size_t query_bytes() const override { return weights_.cols; }
-
- private:
-  void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
-                  Scratch& scratch, RetrievedView out) const override {
-    const auto& prepared = dynamic_cast<const CodeHistory&>(history);
-    auto& buffers = dynamic_cast<KernelScratch&>(scratch);
-    const size_t n = prepared.length();
-    const auto queries = GatherQueries(weights_.view(), candidates, buffers.queries);
-    void* work = buffers.kernel.Get<uint8_t>(simd::AsymTopKScratchBytes(n, code_bytes(), k));
-    const size_t count =
-        simd::AsymTopK(prepared.view(), queries, {.k = k}, work, {out.positions.data()});
-    std::ranges::fill(out.counts, static_cast<int32_t>(count));
-  }
-
-  Matrix<int8_t> weights_;  // items x WeightBytes
-};
-
-class EtaAsymRetriever final : public CodeRetriever {
- public:
-  EtaAsymRetriever(std::string name, FactorCodes codes, Matrix<int8_t> weights)
-      : CodeRetriever(std::move(name), codes.bits, std::move(codes.rows)),
+  template <class... Codes>
+  AsymRetriever(std::string name, Matrix<int8_t> weights, Codes&&... codes)
+      : CodeRetriever(std::move(name), std::forward<Codes>(codes)...),
         weights_(std::move(weights)) {}
 
   size_t table_bytes() const override {
@@ -79,17 +55,33 @@ class EtaAsymRetriever final : public CodeRetriever {
  private:
   void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
                   Scratch& scratch, RetrievedView out) const override {
-    const auto& prepared = dynamic_cast<const CodeHistory&>(history);
+    const auto rows = Call::Rows(dynamic_cast<const CodeHistory&>(history), bits());
     auto& buffers = dynamic_cast<KernelScratch&>(scratch);
-    const simd::FactorBlocksView rows = {prepared.blocks.data(), prepared.length(), bits()};
     const auto queries = GatherQueries(weights_.view(), candidates, buffers.queries);
-    void* work = buffers.kernel.Get<uint8_t>(simd::AsymFactorTopKScratchBytes(rows.n, bits(), k));
-    const size_t count =
-        simd::AsymFactorTopK(rows, queries, {.k = k}, work, {out.positions.data()});
+    void* work = buffers.kernel.Get<uint8_t>(Call::ScratchBytes(rows, k));
+    const size_t count = Call::TopK(rows, queries, {.k = k}, work, {out.positions.data()});
     std::ranges::fill(out.counts, static_cast<int32_t>(count));
   }
 
   Matrix<int8_t> weights_;  // items x WeightBytes
+};
+
+struct PlainCall {
+  static simd::CodeBlocksView Rows(const CodeHistory& history, size_t) { return history.view(); }
+  static size_t ScratchBytes(const simd::CodeBlocksView& rows, size_t k) {
+    return simd::AsymTopKScratchBytes(rows.n, rows.code_bytes, k);
+  }
+  static constexpr auto TopK = simd::AsymTopK;
+};
+
+struct FactorCall {
+  static simd::FactorBlocksView Rows(const CodeHistory& history, size_t bits) {
+    return {history.blocks.data(), history.length(), bits};
+  }
+  static size_t ScratchBytes(const simd::FactorBlocksView& rows, size_t k) {
+    return simd::AsymFactorTopKScratchBytes(rows.n, rows.bits, k);
+  }
+  static constexpr auto TopK = simd::AsymFactorTopK;
 };
 
 }  // namespace
@@ -98,15 +90,16 @@ std::unique_ptr<RefillableRetriever> MakeEtaAsymRetriever(std::string name, cons
                                                           const Hyperplanes& hyperplanes,
                                                           int threads) {
   FactorCodes codes = MakeFactorCodes(items, hyperplanes, FactorKind::kAsym, threads);
-  return std::make_unique<EtaAsymRetriever>(std::move(name), std::move(codes),
-                                            MakeWeights(items, hyperplanes, threads));
+  return std::make_unique<AsymRetriever<FactorCall>>(
+      std::move(name), MakeWeights(items, hyperplanes, threads), codes.bits, std::move(codes.rows));
 }
 
 std::unique_ptr<RefillableRetriever> MakeEtaAsymPlainRetriever(std::string name,
                                                                const ItemTable& items,
                                                                const Hyperplanes& hyperplanes,
                                                                int threads) {
-  return std::make_unique<EtaAsymPlainRetriever>(std::move(name), items, hyperplanes, threads);
+  return std::make_unique<AsymRetriever<PlainCall>>(
+      std::move(name), MakeWeights(items, hyperplanes, threads), items, hyperplanes, threads);
 }
 
 }  // namespace eta
