@@ -78,14 +78,9 @@ std::unique_ptr<Retriever> MakeCodeMethod(const Spec& spec) {
   return MakeOfPlanes<kMake>(spec);
 }
 
-// The codebooks of a method whose first value is BITS: the loaded ones where they have that width,
-// else new ones.
+// Trains the codebooks of a method whose first value is BITS.
 std::unique_ptr<RefillableRetriever> MakePq4(const Spec& spec) {
   const size_t bits = ParseNumber(spec, 0, "BITS", kMaxBits);
-  const Pq4Codebooks* loaded = spec.options.loaded_pq4;
-  if (loaded != nullptr && loaded->bits() == bits) {
-    return MakePq4Retriever(spec.text, spec.items, *loaded, spec.options.threads);
-  }
   return MakePq4Retriever(spec.text, spec.items,
                           Pq4Codebooks::Train(spec.items, bits, {.seed = spec.options.seed}),
                           spec.options.threads);

@@ -23,9 +23,8 @@ struct MethodOptions {
   // which they serve best, Gaussian for the others, as in the paper.
   std::optional<HyperplaneKind> hyperplanes = {};
   const Hyperplanes* loaded =
-      nullptr;  // used instead of generated ones for its own width; not kept
-  const Pq4Codebooks* loaded_pq4 = nullptr;  // likewise, in place of trained ones
-  int threads = 1;                           // given to FAISS, and used to hash the item table
+      nullptr;      // used instead of generated ones for its own width; not kept
+  int threads = 1;  // given to FAISS, and used to hash the item table
 };
 
 // Builds the method that `spec` names: "exact", "eta:64", "eta:64+rerank_i8:4", "faiss_exact",
