@@ -11,7 +11,7 @@
 namespace eta::bench {
 namespace {
 
-constexpr double kManyEmpty = 0.5;  // any share would do that no sound data set reaches
+constexpr double kManyEmpty = 0.5;  // share of users; a data set in use is far below it
 constexpr size_t kShownRows = 5;
 
 void NoteEmptyHistories(const Histories& histories, Notes& notes) {
