@@ -98,7 +98,8 @@ OTHERS = {
     "arm.sh": "builds in build/", "check_docs.py": "reads only", "check_results.py": "reads only",
     "compare.py": "reads only", "docs.sh": "writes build/docs", "format.sh": "clang-format writes",
     "fuzz.sh": "builds in build/, and keeps what the fuzzers find there",
-    "lint.sh": "reads only", "quality.sh": "passes its options to quality.py",
+    "lint.sh": "reads only", "memcheck.sh": "builds in build/",
+    "quality.sh": "passes its options to quality.py",
     "regress.sh": "writes to a temporary folder", "setup.sh": "apt writes",
     "targets.py": "reads only", "test.sh": "builds in build/", "torch_latency.py": "reads only",
 }
@@ -113,6 +114,7 @@ WRITING_MODULES = {
     "data/bundle.py": "into a staged folder", "data/vectors.py": "to a staged file",
     "data/movielens.py": "to a temporary folder", "data/movielens_files.py": "to the same",
     "experiments/ab_test.py": "to a temporary folder",
+    "experiments/equal_auc/picture.py": "within files.replaced",
     "experiments/equal_recall/picture.py": "within files.replaced",
     "experiments/freshness.py": "within files.replaced",
     "experiments/quality/picture.py": "within files.replaced",
