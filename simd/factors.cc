@@ -119,8 +119,8 @@ class FactorScaler {
       : factors_(rows.data + rows.code_bytes * kBlockRows),
         block_bytes_(rows.block_bytes),
         shift_(scale.shift),
-        middle_(hn::Set(FactorTag(), scale.middle)),
-        gain_(hn::Set(FactorTagI16(), static_cast<int16_t>(scale.gain))),
+        middle_(scale.middle),
+        gain_(static_cast<int16_t>(scale.gain)),
         distances_(distances) {}
 
   // For penalties of the rows from `lane` on of block b.
@@ -134,7 +134,7 @@ class FactorScaler {
     const FactorTag d;
     const FactorTag16 d16;
     const auto factors = hn::BitCast(d16, hn::LoadU(d, factors_ + b * block_bytes_ + lane));
-    const auto sums = hn::BitCast(d16, hn::Sub(bytes, middle_));
+    const auto sums = hn::BitCast(d16, hn::Sub(bytes, hn::Set(d, middle_)));
     const auto half = hn::Set(d16, uint16_t{0x7F80}), upper = hn::Set(d16, uint16_t{0xFF00});
     // 2^8 * sum times 2^7 * factor: the upper half is half their product.
     const auto even = Scaled(hn::ShiftLeft<8>(sums), hn::And(hn::ShiftLeft<7>(factors), half));
@@ -150,14 +150,14 @@ class FactorScaler {
   HWY_INLINE V16 Scaled(V16 sums, V16 factors) const {
     const FactorTagI16 di;
     const auto products = hn::MulHigh(hn::BitCast(di, sums), hn::BitCast(di, factors));
-    return hn::BitCast(FactorTag16(), hn::MulHigh(products, gain_));
+    return hn::BitCast(FactorTag16(), hn::MulHigh(products, hn::Set(di, gain_)));
   }
 
   const uint8_t* HWY_RESTRICT factors_;
   size_t block_bytes_;
   int shift_;
-  hn::Vec<FactorTag> middle_;
-  hn::Vec<FactorTagI16> gain_;
+  uint8_t middle_;  // not vectors: a member cannot be one of SVE
+  int16_t gain_;
   uint8_t* HWY_RESTRICT distances_;
 };
 
