@@ -8,6 +8,7 @@
 
 namespace eta {
 
+// What SymmetricEigen returns, n values and an n x n matrix.
 struct Eigen {
   std::vector<double> values;  // largest first
   Matrix<double> vectors;      // column j belongs to value j; orthonormal

@@ -23,6 +23,7 @@ enum class Pq4Rotation {
           // variances (Ge, He, Ke and Sun, "Optimized product quantization", 2013, section 3.2)
 };
 
+// How codebooks are made.
 struct Pq4Options {
   uint64_t seed = 1;
   Pq4Rotation rotation = Pq4Rotation::kBest;
@@ -34,12 +35,13 @@ struct Pq4Options {
 // s: where dim is no multiple of their number, some subspaces have one dimension more than others.
 class Pq4Codebooks {
  public:
+  static constexpr size_t kMaxRotationDim = 256;  // dimensions; more are not rotated
+
   // Codebooks for the items: k-means on a sample of them, spread over the whole table, in which
   // items with values that are not finite do not count. The same on every platform and SIMD target.
-  // At most kMaxRotationDim dimensions are rotated; with more, kBest is kNone. Throws
+  // With more than kMaxRotationDim dimensions, kBest is kNone. Throws
   // std::invalid_argument unless bits is a multiple of 8 in [8, kMaxBits], dim in [bits / 4,
   // kMaxDim], and, for kPca, dim <= kMaxRotationDim; also when the item table is malformed.
-  static constexpr size_t kMaxRotationDim = 256;
   static Pq4Codebooks Train(const ItemTable& items, size_t bits, const Pq4Options& options = {});
 
   // Codebooks made elsewhere: row 16 s + m of `centroids` holds centroid m of subspace s, then 0,
@@ -49,9 +51,13 @@ class Pq4Codebooks {
   static Pq4Codebooks FromMatrices(size_t dim, Matrix<float> centroids,
                                    std::optional<Matrix<float>> rotation);
 
+  // Dimensions of an embedding.
   size_t dim() const { return dim_; }
+  // Subspaces, each with 16 centroids; an even number.
   size_t subspaces() const { return centroids_.rows / simd::kPq4Centroids; }
+  // Bits of a code, 4 for each subspace.
   size_t bits() const { return subspaces() * 4; }
+  // Bytes of a code.
   size_t code_bytes() const { return subspaces() / 2; }
   const Matrix<float>& centroids() const { return centroids_; }  // as FromMatrices takes them
   // dim x dim; none where embeddings are not rotated.
