@@ -39,13 +39,13 @@ struct ScoreList {
   int32_t* positions;
   size_t count;
   float limit;  // what all scores reach
-  float high;   // about the best score: coarse ranks are steps between the limit and this
 };
 
 // What lists are cut with.
 struct ScoreListWork {
   uint8_t* ranks[kFloatGroup];
   uint64_t* keys;
+  float* scores;
 };
 
 // Hands out pieces of scratch, each aligned to a cache line. From a null pointer it counts bytes.
@@ -64,7 +64,7 @@ class ScratchPieces {
   // A list with room for n scores. Whole blocks are read, and vectors behind the last are written.
   ScoreList TakeList(size_t n) {
     auto* scores = Take<float>(PaddedRows(n) + kBlockRows);
-    return {scores, Take<int32_t>(PaddedRows(n) + kBlockRows), 0, 0.0f, 0.0f};
+    return {scores, Take<int32_t>(PaddedRows(n) + kBlockRows), 0, 0.0f};
   }
 
   // Work for lists of up to n scores.
@@ -72,6 +72,7 @@ class ScratchPieces {
     ScoreListWork work;
     for (uint8_t*& ranks : work.ranks) ranks = Take<uint8_t>(PaddedRows(n) + 2 * kBlockRows);
     work.keys = Take<uint64_t>(n);
+    work.scores = Take<float>(PaddedRows(n) + kBlockRows);
     return work;
   }
 
@@ -120,7 +121,6 @@ HWY_INLINE void AppendReached(__m512 v0, __m512 v1, __m512 v2, __m512 v3, uint64
   const __mmask16 m3 = _mm512_cmp_ps_mask(v3, limit, _CMP_GE_OQ);
   const __mmask32 low = _mm512_kunpackw(m1, m0), high = _mm512_kunpackw(m3, m2);
   const uint64_t bits = _mm512_kunpackd(high, low) & valid;
-  if (bits == 0) return;
   float* scores = list.scores + list.count;
   int32_t* positions = list.positions + list.count;
   const __m512i rows = _mm512_maskz_compress_epi8(bits, _mm512_load_si512(kRowNumbers.of));
@@ -128,10 +128,12 @@ HWY_INLINE void AppendReached(__m512 v0, __m512 v1, __m512 v2, __m512 v3, uint64
   const auto store = [&](size_t i, __m128i lanes) HWY_ATTR {
     _mm512_storeu_si512(positions + i, _mm512_add_epi32(_mm512_cvtepu8_epi32(lanes), base));
   };
+  // Always two vectors: near rows of a history lie together, and a branch for more than one vector
+  // would often be wrong.
   store(0, _mm512_castsi512_si128(rows));
+  store(16, _mm512_extracti32x4_epi32(rows, 1));
   const size_t count = hwy::PopCount(bits);
-  if (HWY_UNLIKELY(count > 16)) {
-    store(16, _mm512_extracti32x4_epi32(rows, 1));
+  if (HWY_UNLIKELY(count > 32)) {
     store(32, _mm512_extracti32x4_epi32(rows, 2));
     store(48, _mm512_extracti32x4_epi32(rows, 3));
   }
@@ -167,18 +169,30 @@ HWY_INLINE void AppendReachedOfBlock(const float* scores, size_t rows, int32_t f
 #endif
 }
 
-// Sets the range of a list, which is not empty. A vector behind the scores is overwritten.
-HWY_INLINE void SetRange(ScoreList& list) {
+// Sets the limit of a list, which is not empty, to its least score. A vector behind the scores is
+// overwritten.
+HWY_INLINE void RaiseLimit(ScoreList& list) {
   const ScoreTag d;
   hn::StoreU(hn::Set(d, list.scores[0]), d, list.scores + list.count);
-  auto most = hn::Set(d, list.scores[0]), least = most;
+  auto least = hn::Set(d, list.scores[0]);
   for (size_t i = 0; i < list.count; i += hn::Lanes(d)) {
-    const auto v = hn::LoadU(d, list.scores + i);
-    most = hn::Max(most, v);
-    least = hn::Min(least, v);
+    least = hn::Min(least, hn::LoadU(d, list.scores + i));
   }
   list.limit = hn::GetLane(hn::MinOfLanes(d, least));
-  list.high = hn::GetLane(hn::MaxOfLanes(d, most));
+}
+
+// A score that fewer than k of a list's reach, or just k: at most a share r of numbers that are not
+// negative reaches 1 / r times their mean. A score far above the others, as of the candidate
+// itself, hardly moves it. A vector behind the scores is overwritten.
+HWY_INLINE float HighScore(const ScoreList& list, size_t k) {
+  const ScoreTag d;
+  const auto limit = hn::Set(d, list.limit);
+  hn::StoreU(limit, d, list.scores + list.count);
+  auto sum = hn::Zero(d);
+  for (size_t i = 0; i < list.count; i += hn::Lanes(d)) {
+    sum = hn::Add(sum, hn::Sub(hn::LoadU(d, list.scores + i), limit));
+  }
+  return list.limit + hn::GetLane(hn::SumOfLanes(d, sum)) / static_cast<float>(k);
 }
 
 // `steps`, none negative by much, as coarse ranks.
@@ -200,20 +214,21 @@ HWY_INLINE void StoreRanks(ScoreVector steps, T* ranks) {
 #endif
 }
 
-// Writes the coarse ranks of a list with a range, from 0 for the best to T's maximum - 1: scores in
-// order have ranks in order, but different scores may share one. All are 0 where the range is empty
-// or not a number that can be divided by. A vector behind the ranks is overwritten.
+// Writes the coarse ranks of a list, from 0 for scores of `high` or more to T's maximum - 1 for the
+// limit: scores in order have ranks in order, but different scores may share one. All are 0 where
+// high is not above the limit or the range not a number that can be divided by. A vector behind the
+// ranks is overwritten.
 template <typename T>
-HWY_INLINE void CoarseRanks(const ScoreList& list, T* ranks) {
+HWY_INLINE void CoarseRanks(const ScoreList& list, float high_score, T* ranks) {
   const ScoreTag d;
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  const float range = list.high - list.limit;
+  const float range = high_score - list.limit;
   const float steps = static_cast<float>(std::numeric_limits<T>::max() - 1) / range;
   if (!(range > 0.0f && range < kInfinity && steps < kInfinity)) {
     std::fill(ranks, ranks + list.count, T{0});
     return;
   }
-  const auto high = hn::Set(d, list.high), scale = hn::Set(d, steps);
+  const auto high = hn::Set(d, high_score), scale = hn::Set(d, steps);
   for (size_t i = 0; i < list.count; i += hn::Lanes(d)) {
     StoreRanks(hn::Mul(hn::Sub(high, hn::LoadU(d, list.scores + i)), scale), ranks + i);
   }
@@ -228,11 +243,11 @@ template <size_t kSets>
 HWY_INLINE void SetLimits(const float* const (&scores)[kSets], size_t n, size_t rank,
                           ScoreList* const (&lists)[kSets]) {
   // The search ends when from rank to 1.125 rank maxima reach each limit: with 1/16 in place of 1/8
-  // the search is longer, with 1/4 the list. No simulated search of one set took more than 8
-  // halvings; where scores are so skewed that one does, a longer list costs less than further
-  // halvings.
+  // the search is longer, with 1/4 the list. A set of normal scores takes 4.3 halvings. Where
+  // scores are equal or skewed a set may never get there, and a longer list costs less than further
+  // halvings for all sets.
   constexpr size_t kSlack = 8;  // rank / 8
-  constexpr int kMaxHalvings = 10;
+  constexpr int kMaxHalvings = 6;
   const ScoreTag d;
   const size_t N = hn::Lanes(d);
   const size_t vectors = n / N;
@@ -245,7 +260,7 @@ HWY_INLINE void SetLimits(const float* const (&scores)[kSets], size_t n, size_t 
     for (size_t i = 0; i < groups; i += N) {
       auto best = hn::Set(d, kLowestScore);
       for (size_t j = 0; j < group; ++j) {
-        const auto v = hn::LoadU(d, scores[s] + i * group + j * N);
+        const auto v = hn::LoadU(d, scores[s] + j * groups + i);
         best = hn::IfThenElse(hn::Gt(v, best), v, best);
       }
       hn::StoreU(best, d, lists[s]->scores + i);
@@ -254,7 +269,6 @@ HWY_INLINE void SetLimits(const float* const (&scores)[kSets], size_t n, size_t 
     }
     low[s] = groups < rank ? kLowestScore : hn::GetLane(hn::MinOfLanes(d, least));
     high[s] = hn::GetLane(hn::MaxOfLanes(d, most));
-    lists[s]->high = high[s];
     reach_low[s] = groups;
   }
   for (int step = 0; step < kMaxHalvings && groups >= rank; ++step) {

@@ -125,61 +125,71 @@ HWY_INLINE void DropByPairs(const ScoreList& list, size_t rank, size_t take, Tie
   }
 }
 
-// The same for any number of them. Equal scores, of one item many times in a history, need no
-// search.
+// The same for any number of them.
 HWY_NOINLINE void DropByKeys(const ScoreList& list, size_t rank, size_t take, TieOrder ties,
                              uint8_t* ranks, uint64_t* keys) {
   size_t count = 0;
-  uint64_t differences = 0;
   ForEachOfRank(ranks, list.count, rank, [&](size_t i) {
-    keys[count] = ScoreKey(list.scores[i], static_cast<uint32_t>(i), ties);
-    differences |= keys[count] ^ keys[0];
-    ++count;
+    keys[count++] = ScoreKey(list.scores[i], static_cast<uint32_t>(i), ties);
   });
-  if (differences >> 32 == 0) {
-    if (ties == TieOrder::kNewestFirst) std::reverse(keys, keys + count);
-  } else {
-    std::nth_element(keys, keys + take, keys + count, std::greater<uint64_t>());
-  }
+  std::nth_element(keys, keys + take, keys + count, std::greater<uint64_t>());
   for (size_t j = take; j < count; ++j) ranks[PositionOfKey(keys[j], ties)] = kDropped;
+}
+
+// Whether all scores at a coarse rank are equal, of which there is one or more. `scratch` has room
+// for them and a block. A history with an item 70 times has so many equal scores: on generated
+// histories this is so for half of the cuts.
+HWY_INLINE bool AllEqual(const ScoreList& list, size_t rank, const uint8_t* ranks, float* scratch) {
+  const ScoreTag d;
+  const auto t = hn::Set(DistanceTag<uint8_t>(), static_cast<uint8_t>(rank));
+  size_t count = 0;
+  for (size_t i = 0; i < list.count; i += kBlockRows) {
+    uint64_t less, equal;
+    CompareBlock(ranks + i, t, less, equal);
+    CompressBlock(equal, list.scores + i, scratch + count);
+    count += hwy::PopCount(equal);
+  }
+  const auto first = hn::Set(d, scratch[0]);
+  hn::StoreU(first, d, scratch + count);
+  for (size_t i = 0; i < count; i += hn::Lanes(d)) {
+    if (!hn::AllTrue(d, hn::Eq(hn::LoadU(d, scratch + i), first))) return false;
+  }
+  return true;
 }
 
 // Cuts a list to its k best, given its padded coarse ranks and the k-th of these. Scores are cut
 // only where they are wanted.
 HWY_INLINE void CutAtRank(ScoreList& list, uint8_t* ranks, size_t kth, size_t k, TieOrder ties,
-                          bool keep_scores, uint64_t* keys) {
+                          bool keep_scores, const ScoreListWork& work) {
   const size_t padded = PaddedRows(list.count);
   const size_t better = CountBelow(ranks, padded, kth);
   const size_t equal = CountBelow(ranks, padded, kth + 1) - better;
   const size_t take = k - better;
-  if (take != equal) {
+  if (take != equal && !AllEqual(list, kth, ranks, work.scores)) {
     if (equal <= hn::Lanes(ScoreTag())) {
       DropByPairs(list, kth, take, ties, ranks);
     } else {
-      DropByKeys(list, kth, take, ties, ranks, keys);
+      DropByKeys(list, kth, take, ties, ranks, work.keys);
     }
   }
-  const DistanceTag<uint8_t> d;
-  const auto above = hn::Set(d, static_cast<uint8_t>(kth + 1));
   size_t count = 0;
-  for (size_t i = 0; i < list.count; i += kBlockRows) {
-    uint64_t less, unused;
-    CompareBlock(ranks + i, above, less, unused);
-    if (keep_scores) CompressBlock(less, list.scores + i, list.scores + count);
-    CompressBlock(less, list.positions + i, list.positions + count);
-    count += hwy::PopCount(less);
-  }
+  VisitNearest(ranks, list.count, k, kth, ties, [&](uint64_t best, size_t i) HWY_ATTR {
+    if (keep_scores) CompressBlock(best, list.scores + i, list.scores + count);
+    CompressBlock(best, list.positions + i, list.positions + count);
+    count += hwy::PopCount(best);
+  });
   list.count = k;
 }
 
-// Cuts lists to their k best, oldest first. Each has a range and at least k entries; k >= 1.
+// Cuts lists to their k best, oldest first. Each has at least k entries, and all reach its limit;
+// k >= 1.
 template <size_t kSets>
 HWY_INLINE void CutToBest(ScoreList* const (&lists)[kSets], size_t k, TieOrder ties,
                           bool keep_scores, const ScoreListWork& work) {
   constexpr size_t kMost = std::numeric_limits<uint8_t>::max() - 1;
   size_t padded = 0;
   for (size_t s = 0; s < kSets; ++s) {
-    CoarseRanks(*lists[s], work.ranks[s]);
+    CoarseRanks(*lists[s], HighScore(*lists[s], k), work.ranks[s]);
     padded = HWY_MAX(padded, PaddedRows(lists[s]->count));
   }
   const uint8_t* ranks[kSets];
@@ -190,7 +200,7 @@ HWY_INLINE void CutToBest(ScoreList* const (&lists)[kSets], size_t k, TieOrder t
   }
   HalveToKth(ranks, padded, k, kMost, kMost + 2, kth);
   for (size_t s = 0; s < kSets; ++s) {
-    CutAtRank(*lists[s], work.ranks[s], kth[s], k, ties, keep_scores, work.keys);
+    CutAtRank(*lists[s], work.ranks[s], kth[s], k, ties, keep_scores, work);
   }
 }
 
@@ -230,8 +240,8 @@ HWY_INLINE void WriteSorted(ScoreList& list, TieOrder ties, uint64_t* keys, int3
   }
   HWY_ALIGN uint16_t coarse[kMaxRanked + 2 * kBlockRows];
   HWY_ALIGN uint16_t ranks[kMaxRanked];
-  SetRange(list);
-  CoarseRanks(list, coarse);
+  RaiseLimit(list);
+  CoarseRanks(list, *std::max_element(list.scores, list.scores + count), coarse);
   PadList<uint16_t>({coarse, nullptr, count}, 0);
   RankNearest(coarse, count, ties, ranks);
   float sorted[kMaxRanked];
@@ -295,8 +305,8 @@ class FloatSelector {
   // Up to so many times k scores are all listed: a limit would leave half of them.
   static constexpr size_t kListAll = 3;
 
-  // Lists what reaches the list's limit and sets its range; false where that is all scores, and a
-  // NaN is among them.
+  // Lists what reaches the list's limit, which becomes a score where it is none; false where that
+  // is all scores, and a NaN is among them.
   HWY_INLINE bool List(const float* scores, ScoreList& list) const {
     if (list.limit == kLowestScore) {
       if (!ListAll(scores, list)) return false;
@@ -306,7 +316,7 @@ class FloatSelector {
                              list);
       }
     }
-    SetRange(list);
+    if (list.limit == kLowestScore) RaiseLimit(list);
     return true;
   }
 

@@ -265,9 +265,9 @@ class FloatTopK {
     for (size_t q = 0; q < tile; ++q) {
       ScoreList* const list[1] = {scratch_.lists + q};
       if (HWY_LIKELY(list[0]->count <= plan_.cut_above)) continue;
-      SetRange(*list[0]);
+      if (list[0]->limit == kLowestScore) RaiseLimit(*list[0]);
       CutToBest(list, plan_.keep, options_.ties, true, work);
-      SetRange(*list[0]);
+      RaiseLimit(*list[0]);
     }
   }
 
@@ -312,10 +312,7 @@ class FloatTopK {
     InGroups(count, [&](size_t i, auto sets_tag) HWY_ATTR {
       constexpr size_t kSets = decltype(sets_tag)::value;
       ScoreList* group[kSets];
-      for (size_t s = 0; s < kSets; ++s) {
-        group[s] = lists[i + s];
-        if (!(group[s]->limit < group[s]->high)) SetRange(*group[s]);
-      }
+      for (size_t s = 0; s < kSets; ++s) group[s] = lists[i + s];
       CutToBest(group, plan_.keep, options_.ties, needs_scores, select.work);
       for (size_t s = 0; s < kSets; ++s) {
         WriteList(*group[s], options_, select.work.keys, out_positions(queries[i + s]),
