@@ -13,6 +13,14 @@ earlier clicks do not help; all items are candidates equally often, on average. 
 the long past has AUC 0.5, a model that matches only within categories misses the cross-category
 half, and the best possible AUC is that of the true probabilities.
 
+Knobs make retrieval harder; without them the data are those above. --near gives candidates of no
+interest behaviours too, fewer than --repeats: then their number decides. --weak gives every
+candidate behaviours of the weak items of its topic and side, which tell nothing: they are like the
+candidate and must count for less, as a norm can say. --weak-norm scales the bundle's embeddings of
+weak items: below 1 norms carry that meaning, above 1 they mislead. (A trained model finds norms of
+its own.) --popularity draws noise by Zipf's law. --repeats against the K of a model is the share of
+what it retrieves that matters.
+
 planted.json has the best AUC (`bayes_auc`: of the test samples as labelled; `bayes_auc_expected`:
 over all labellings), and the best of models that match within categories (`same_category_auc`).
 """
@@ -30,6 +38,10 @@ COUNTS = (
     Count("recent", 48, 1, 16384, "newest behaviours, which are noise only"),
     Count("interests", 12, 1, 1000, "interests of a user; as many candidates are of none"),
     Count("repeats", 24, 1, 1000, "behaviours of an interest"),
+    Count("near", 0, 0, 1000, "behaviours of the topic of a candidate of no interest, fewer than "
+          "--repeats"),
+    Count("weak", 0, 0, 1000, "behaviours of weak items of each candidate's topic, which tell "
+          "nothing; half of the items of a side are weak then"),
     Count("dim", 64, 1, 4096, "dimensions of the bundle's embeddings"),
     Count("seed", 1, 0, 2**32 - 1, "seed"),
 )
@@ -41,18 +53,46 @@ def parse_options(arguments):
                         help="bundle folder to make; must not exist")
     parser.add_argument("--high", type=float, default=0.85,
                         help="click probability of an interest (default: %(default)s)")
+    parser.add_argument("--weak-norm", type=float, default=1.0, metavar="FACTOR",
+                        help="of the bundle's embeddings of weak items (default: %(default)s)")
+    parser.add_argument("--popularity", type=float, default=0.0, metavar="EXPONENT",
+                        help="of Zipf's law, by which noise behaviours are drawn; 0: all alike "
+                        "(default: %(default)s)")
     add_counts(parser, COUNTS)
     options = parser.parse_args(arguments)
     check_counts(options, COUNTS)
     check_range("--high", options.high, 0.5, 1)
+    check_range("--weak-norm", options.weak_norm, 0.01, 100)
+    check_range("--popularity", options.popularity, 0, 5)
+    check_knobs(options)
     if options.topics <= 2 * options.interests:
         raise BadInput(f"--topics is {options.topics} (expected more than twice --interests)")
     samples = 2 * options.interests
     if options.recent < samples:
         raise BadInput(f"--recent is {options.recent} (expected {samples} or more: one a sample)")
-    if options.interests * options.repeats > options.length - options.recent:
+    if behaviours_of(options) > options.length - options.recent:
         raise BadInput(f"--length is {options.length}: too short for the interests and --recent")
     return options
+
+
+def check_knobs(options):
+    """Raises BadInput for knobs that contradict others."""
+    if options.near >= options.repeats:
+        raise BadInput(f"--near is {options.near} (expected fewer than --repeats)")
+    if options.weak and options.side < 4:
+        raise BadInput(f"--side is {options.side} (expected 4 or more with --weak)")
+    if options.weak_norm != 1 and not options.weak:
+        raise BadInput("--weak-norm without --weak: there are no weak items")
+
+
+def behaviours_of(options):
+    """How many of a user's behaviours are of topics of candidates."""
+    return options.interests * (options.repeats + options.near + 2 * options.weak)
+
+
+def strong_items(options):
+    """Items of a side that tell: its first ones."""
+    return options.side - (options.side // 2 if options.weak else 0)
 
 
 def topic_categories(options, random):
@@ -66,6 +106,16 @@ def item_of(topic, side, number, options):
     return (topic * 2 + side) * options.side + number
 
 
+def draw(count, options, random):
+    """Whole numbers below `count` for each behaviour, 0 the most popular."""
+    if not options.popularity:
+        return random.randint(count, size=options.length)
+    import numpy as np
+
+    weights = np.arange(1, count + 1) ** -options.popularity
+    return random.choice(count, options.length, p=weights / weights.sum())
+
+
 def make_user(options, random):
     """One user's history and samples: (history_end, item, clicked, of an interest, same side)."""
     import numpy as np
@@ -73,18 +123,26 @@ def make_user(options, random):
     count = options.interests
     topics = random.permutation(options.topics)
     candidates, noise = topics[:2 * count], topics[2 * count:]
+    if options.popularity:  # the same topics are popular with everybody
+        noise = np.sort(noise)
     side = random.randint(2, size=options.topics)  # of the behaviours of each topic
     cross = random.permutation(2 * count) % 2
     number = random.randint(options.side, size=2 * count)
     items = item_of(candidates, side[candidates] ^ cross, number, options)
 
-    chosen = noise[random.randint(len(noise), size=options.length)]
-    history = item_of(chosen, side[chosen], random.randint(options.side, size=options.length),
-                      options)
-    places = random.permutation(options.length - options.recent)[:count * options.repeats]
-    met = np.repeat(np.arange(count), options.repeats)
+    chosen = noise[draw(len(noise), options, random)]
+    history = item_of(chosen, side[chosen], draw(options.side, options, random), options)
+    places = random.permutation(options.length - options.recent)[:behaviours_of(options)]
+    met = np.repeat(np.arange(2 * count), np.repeat([options.repeats, options.near], count))
     # Any item of the side but the candidate, whose number it may be.
-    other = (number[met] + 1 + random.randint(options.side - 1, size=len(met))) % options.side
+    strong = strong_items(options)
+    other = (number[met] + 1 + random.randint(strong - 1, size=len(met))) % strong
+    if options.weak:
+        weak = np.repeat(np.arange(2 * count), options.weak)
+        last = options.side - strong
+        step = random.randint(last - 1, size=len(weak))
+        other = np.concatenate([other, strong + (number[weak] - strong + 1 + step) % last])
+        met = np.concatenate([met, weak])
     history[places] = item_of(candidates[met], side[candidates[met]], other, options)
 
     interested = np.arange(2 * count) < count
@@ -131,6 +189,8 @@ def main(arguments):
     centres = np.repeat(random.standard_normal((options.topics, options.dim)), 2 * options.side,
                         axis=0)
     embeddings = centres + 0.5 * random.standard_normal(centres.shape)
+    is_weak = np.arange(len(embeddings)) % options.side >= strong_items(options)
+    embeddings[is_weak] *= options.weak_norm
     histories, rows = zip(*(make_user(options, random) for _ in range(options.users)))
     count = 2 * options.interests
     rows = np.stack(rows).reshape(-1, 5)
