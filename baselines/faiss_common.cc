@@ -6,6 +6,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <limits>
 #include <mutex>
 #include <string>
 
@@ -98,6 +99,20 @@ void SearchEmbeddings(const FaissHistory& history, const Matrix<float>& table,
   }
   WriteLabels(scratch.labels, labels_per_candidate, history.length(), LabelOrder::kOldestFirst, k,
               out);
+}
+
+int FaissSeed(uint64_t seed) { return static_cast<int>((seed ^ (seed >> 32)) & 0x7fffffff); }
+
+void RequireFiniteProducts(const Matrix<float>& embeddings, const std::string& name) {
+  for (size_t r = 0; r < embeddings.rows; ++r) {
+    double squared_norm = 0;
+    for (size_t d = 0; d < embeddings.cols; ++d) {
+      const double x = embeddings.row(r)[d];
+      squared_norm += x * x;
+    }
+    Require(squared_norm <= std::numeric_limits<float>::max(), name, ": the embedding of item ", r,
+            " is not finite or too long (squared norm ", squared_norm, ")");
+  }
 }
 
 void WriteLabels(std::span<const FaissId> labels, size_t labels_per_candidate, size_t length,

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/base/matrix.h"
@@ -73,6 +74,14 @@ void SearchEmbeddings(const FaissHistory& history, const Matrix<float>& table,
                       std::span<const int32_t> candidates, size_t k, FaissThreads threads,
                       const faiss::SearchParameters* parameters, FaissScratch& scratch,
                       RetrievedView out);
+
+// A seed in the type that FAISS's k-means takes.
+int FaissSeed(uint64_t seed);
+
+// Training needs finite numbers, and a score that overflows finds nothing. Throws
+// std::invalid_argument unless the squared norm of every row is within the range of float, which
+// rules both out: no inner product exceeds the larger one.
+void RequireFiniteProducts(const Matrix<float>& embeddings, const std::string& name);
 
 // Which position of a history has label 0 in an index.
 enum class LabelOrder { kOldestFirst, kNewestFirst };

@@ -9,6 +9,7 @@
 
 #include "baselines/faiss_binary.h"
 #include "baselines/faiss_exact.h"
+#include "baselines/faiss_quantized.h"
 #include "baselines/sim_hard.h"
 #include "baselines/sim_soft.h"
 #include "core/base/check.h"
@@ -114,6 +115,16 @@ std::unique_ptr<Retriever> MakeFaissBinary(const Spec& spec) {
                                   spec.options.threads);
 }
 
+// BITS is the first value, C the second where there is one.
+std::unique_ptr<Retriever> MakeFaissPq4(const Spec& spec) {
+  FaissPq4Options pq4{.bits = ParseNumber(spec, 0, "BITS", kMaxFaissPq4Bits),
+                      .refine = 0,
+                      .seed = spec.options.seed,
+                      .threads = spec.options.threads};
+  if (spec.values.size() == 2) pq4.refine = ParseNumber(spec, 1, "C", kMaxRerankFactor);
+  return MakeFaissPq4Retriever(spec.text, spec.items, pq4);
+}
+
 std::unique_ptr<Retriever> MakeSimSoft(const Spec& spec, SimSoftOptions::Index index,
                                        const char* effort_name) {
   SimSoftOptions soft{
@@ -170,6 +181,10 @@ constexpr Method kMethods[] = {
     {"faiss_binary:BITS[:MODE]",
      "ETA's codes in FAISS IndexBinaryFlat; MODE is heap, counting or single, else the fastest",
      MakeFaissBinary},
+    {"faiss_pq4:BITS", "product quantisation with FAISS IndexPQFastScan, 4 bits a subspace",
+     MakeFaissPq4},
+    {"faiss_pq4:BITS+refine:C", "the C*K best of it, cut to K with FAISS IndexRefineFlat",
+     MakeFaissPq4},
     {"sim_hard", "SIM hard search: newest behaviours of the same category",
      [](const Spec& spec) { return MakeSimHardRetriever(spec.text, spec.items); }},
     {"sim_soft:ivf[:NPROBE]", "SIM soft search: a FAISS IVF index for each user",

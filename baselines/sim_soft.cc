@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <utility>
 #include <vector>
 
@@ -52,7 +51,7 @@ BuiltIndex BuildIvf(std::span<const float> rows, size_t n, size_t dim,
   index->own_fields = true;
   index->nprobe =
       options.effort > 0 ? options.effort : std::max(kLeastProbes, lists / kProbedShare);
-  index->cp.seed = static_cast<int>((options.seed ^ (options.seed >> 32)) & 0x7fffffff);
+  index->cp.seed = FaissSeed(options.seed);
   // Centroids of inner-product lists differ by direction only; long ones would attract every query.
   index->cp.spherical = true;
   index->cp.min_points_per_centroid = 1;  // else FAISS warns on stderr
@@ -76,25 +75,11 @@ BuiltIndex BuildHnsw(std::span<const float> rows, size_t n, size_t dim,
   return {std::move(index), bytes};
 }
 
-// k-means needs finite numbers, and a score that overflows would leave a query without any list. A
-// squared norm within float range rules both out: no inner product exceeds the larger one.
-void RequireUsable(const Matrix<float>& embeddings, const std::string& name) {
-  for (size_t r = 0; r < embeddings.rows; ++r) {
-    double squared_norm = 0;
-    for (size_t d = 0; d < embeddings.cols; ++d) {
-      const double x = embeddings.row(r)[d];
-      squared_norm += x * x;
-    }
-    Require(squared_norm <= std::numeric_limits<float>::max(), name, ": the embedding of item ", r,
-            " is not finite or too long (squared norm ", squared_norm, ")");
-  }
-}
-
 class SimSoft final : public Retriever {
  public:
   SimSoft(std::string name, const ItemTable& items, const SimSoftOptions& options)
       : Retriever(std::move(name), items.size()), embeddings_(items.embeddings), options_(options) {
-    RequireUsable(embeddings_, this->name());
+    RequireFiniteProducts(embeddings_, this->name());
   }
 
   std::string target() const override {

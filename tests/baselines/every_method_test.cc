@@ -70,7 +70,8 @@ TEST_P(EveryMethod, KnowsItself) {
   EXPECT_FALSE(retriever->target().empty());
   EXPECT_EQ(retriever->target().find("FAISS ") == 0,
             GetParam().starts_with("faiss") || GetParam().starts_with("sim_soft"));
-  EXPECT_EQ(retriever->bits(), GetParam().find(":24") == std::string::npos ? 0u : 24u);
+  const auto has = [](const char* text) { return GetParam().find(text) != std::string::npos; };
+  EXPECT_EQ(retriever->bits(), has(":24") ? 24u : has(":32") ? 32u : 0u);
   EXPECT_EQ(retriever->Prepare({})->bytes(), 0u + (GetParam() == "sim_hard" ? 4 : 0));
   const size_t bytes = retriever->Prepare(problem.history)->bytes();
   if (GetParam() == "recent") {

@@ -61,17 +61,6 @@ TEST(Recent, ReturnsTheNewest) {
   EXPECT_EQ(problem.Run("recent", 9), (Lists{{4, 3, 2, 1, 0}, {4, 3, 2, 1, 0}}));
 }
 
-double MeanRecall(const Lists& returned, const Lists& exact) {
-  size_t hits = 0, total = 0;
-  for (size_t b = 0; b < exact.size(); ++b) {
-    total += exact[b].size();
-    for (const int32_t position : returned[b]) {
-      hits += static_cast<size_t>(std::ranges::count(exact[b], position));
-    }
-  }
-  return static_cast<double>(hits) / static_cast<double>(total);
-}
-
 // Independent normal embeddings have no clusters to find: the hardest case for an index.
 TEST(SimSoft, HasRecallThatGrowsWithEffort) {
   for (const size_t n : {300, 1000, 5000}) {

@@ -55,6 +55,8 @@ eta_asym:BITS x
 scan_f32 y
 scan_i8 z
 eta_gather:BITS w
+faiss_pq4:BITS v
+faiss_pq4:BITS+refine:C u
 """
 
 
@@ -115,6 +117,16 @@ class EqualRecall(support.FolderTest):
         self.assertIn("scan_f32", methods)
         self.assertNotIn("exact", methods)
         self.assertIn("sim_soft:hnsw:64", methods)
+        self.assertIn("faiss_pq4:64", methods)
+        self.assertIn("faiss_pq4:64+refine:8", methods)
+        self.assertNotIn("faiss_pq4:128", methods)
+
+    def test_asks_faiss_for_widths_that_divide_dimensions(self):
+        methods, _ = families.choose_methods(LATER, [32, 64, 128, 256], False)
+        chosen = [m for m in methods if m.startswith("faiss_pq4") and "+" not in m]
+        self.assertEqual(chosen, ["faiss_pq4:64", "faiss_pq4:128"])
+        self.assertEqual({families.family_of(m) for m in chosen}, {"faiss_pq4"})
+        self.assertEqual(families.family_of("faiss_pq4:64+refine:2"), "faiss_pq4+refine")
 
     def test_does_not_take_one_step_of_reranking_for_the_other(self):
         without = LATER.replace("eta:BITS+rerank_i8:C  more\n", "")

@@ -82,9 +82,22 @@ struct Problem {
   }
 };
 
-// Values for a word in capitals in a form of MethodForms.
-inline std::vector<std::string> ValuesOf(const std::string& word) {
-  if (word == "BITS") return {"24"};
+// The share of what `exact` returned that `returned` has too.
+inline double MeanRecall(const Lists& returned, const Lists& exact) {
+  size_t hits = 0, total = 0;
+  for (size_t b = 0; b < exact.size(); ++b) {
+    total += exact[b].size();
+    for (const int32_t position : returned[b]) {
+      hits += static_cast<size_t>(std::ranges::count(exact[b], position));
+    }
+  }
+  return static_cast<double>(hits) / static_cast<double>(total);
+}
+
+// Values for a word in capitals in a form of MethodForms. FAISS's sub-quantisers must divide the
+// dimension, which is 8 or 16 where all forms are tried.
+inline std::vector<std::string> ValuesOf(const std::string& form, const std::string& word) {
+  if (word == "BITS") return {form.starts_with("faiss_pq4") ? "32" : "24"};
   if (word == "C" || word == "NPROBE") return {"3"};
   if (word == "EFSEARCH") return {"20"};
   if (word == "MODE") return {"heap", "counting", "single"};
@@ -98,7 +111,8 @@ inline std::vector<std::string> SpecsOfForm(const std::string& form) {
   if (bracket != std::string::npos) {
     std::vector<std::string> specs = SpecsOfForm(form.substr(0, bracket));
     const std::string word = form.substr(bracket + 2, form.size() - bracket - 3);  // of "[:WORD]"
-    for (const std::string& value : ValuesOf(word)) specs.push_back(specs.front() + ':' + value);
+    for (const std::string& value : ValuesOf(form, word))
+      specs.push_back(specs.front() + ':' + value);
     return specs;
   }
   std::string spec;
@@ -107,7 +121,7 @@ inline std::vector<std::string> SpecsOfForm(const std::string& form) {
     const auto end =
         std::find_if_not(form.begin() + static_cast<ptrdiff_t>(i), form.end(), is_capital);
     const auto size = static_cast<size_t>(end - form.begin()) - i;
-    spec += size == 0 ? form.substr(i, 1) : ValuesOf(form.substr(i, size)).front();
+    spec += size == 0 ? form.substr(i, 1) : ValuesOf(form, form.substr(i, size)).front();
     i += std::max<size_t>(size, 1);
   }
   return {spec};

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Methods that keep one FAISS index over float vectors for each user, differing in the index alone.
+// Not for inclusion outside baselines/ and its tests.
+#pragma once
+
+#include <faiss/Index.h>
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/data/items.h"
+#include "core/retrieval/retriever.h"
+
+namespace eta {
+
+// An index as a method keeps it for a user.
+struct FaissIndexKind {
+  std::string what;                                     // in words, for Retriever::target
+  size_t bits = 0;                                      // of a code; 0 where there are no codes
+  size_t shared_bytes = 0;                              // what the indexes of all users share
+  bool is_search_in_blas = false;                       // BLAS gets FAISS's threads, else one
+  std::function<std::unique_ptr<faiss::Index>()> make;  // a trained index without vectors; called
+                                                        // by several threads
+  std::function<size_t(const faiss::Index&)> bytes;  // of such an index with its vectors
+};
+
+// Searches by inner product in an index for each user, over the items' current embeddings as they
+// are when a history is prepared. Histories go in oldest first. FAISS searches with `threads`
+// threads and adds vectors with one. `items` must outlive the retriever.
+std::unique_ptr<Retriever> MakeFaissIndexRetriever(std::string name, const ItemTable& items,
+                                                   FaissIndexKind kind, int threads);
+
+}  // namespace eta
