@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Methods that keep one FAISS index over float vectors for each user, differing in the index alone.
-// Not for inclusion outside baselines/ and its tests.
+// Not for inclusion outside baselines/.
 #pragma once
 
 #include <faiss/Index.h>
@@ -23,7 +23,7 @@ struct FaissIndexKind {
   bool is_search_in_blas = false;                       // BLAS gets FAISS's threads, else one
   std::function<std::unique_ptr<faiss::Index>()> make;  // a trained index without vectors; called
                                                         // by several threads
-  std::function<size_t(const faiss::Index&)> bytes;  // of such an index with its vectors
+  std::function<size_t(const faiss::Index&)> bytes;     // of such an index with its vectors
 };
 
 // Searches by inner product in an index for each user, over the items' current embeddings as they

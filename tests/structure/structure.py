@@ -31,7 +31,11 @@ EXTRA = {re.compile(r"core/reference/ctr\w*\.(h|cc)"): ("core/ctr/export.h",)}
 INTERNAL_READERS = ("tests", "bench/kernel")
 # Headers for some folders only, and sources that no CMakeLists.txt beside or above them names: a
 # consumer and a copy are projects of their own.
-PRIVATE = {"baselines/faiss_common.h": ("baselines", "tests/baselines")}
+PRIVATE = {
+    "baselines/faiss_common.h": ("baselines", "tests/baselines"),
+    "baselines/faiss_index.h": ("baselines",),
+    "baselines/faiss_pq.h": ("baselines",),
+}
 BUILT_ELSEWHERE = ("tests/consumer", "tests/copy")
 # What is made by CMake, and so is in no folder.
 GENERATED = ("bench/common/build_info.h",)
