@@ -79,11 +79,11 @@ std::unique_ptr<Retriever> MakeCodeMethod(const Spec& spec) {
   return MakeOfPlanes<kMake>(spec);
 }
 
-// Trains the codebooks of a method whose first value is BITS.
+// pq4 with the codebooks of a method whose first value is BITS.
 std::unique_ptr<RefillableRetriever> MakePq4(const Spec& spec) {
   const size_t bits = ParseNumber(spec, 0, "BITS", kMaxBits);
   return MakePq4Retriever(spec.text, spec.items,
-                          Pq4Codebooks::Train(spec.items, bits, {.seed = spec.options.seed}),
+                          MethodCodebooks(spec.text, bits, spec.items, spec.options),
                           spec.options.threads);
 }
 
@@ -272,6 +272,17 @@ Hyperplanes MethodHyperplanes(std::string_view spec, size_t bits, const ItemTabl
                                                                   : HyperplaneKind::kGaussian);
   if (kind == HyperplaneKind::kItq) return TrainItq(items, bits, options.seed);
   return Hyperplanes::Make(kind, items.dim(), bits, options.seed);
+}
+
+Pq4Codebooks MethodCodebooks(std::string_view spec, size_t bits, const ItemTable& items,
+                             const MethodOptions& options) {
+  const Pq4Codebooks* loaded = options.loaded_pq4;
+  if (loaded == nullptr || loaded->bits() != bits) {
+    return Pq4Codebooks::Train(items, bits, {.seed = options.seed});
+  }
+  RequireSpec(loaded->dim() == items.dim(), spec, "the loaded codebooks have dimension ",
+              loaded->dim(), ", the items ", items.dim());
+  return *loaded;
 }
 
 std::unique_ptr<Retriever> MakeMethod(std::string_view spec, const ItemTable& items,

@@ -23,8 +23,9 @@ struct MethodOptions {
   // which they serve best, Gaussian for the others, as in the paper.
   std::optional<HyperplaneKind> hyperplanes = {};
   const Hyperplanes* loaded =
-      nullptr;      // used instead of generated ones for its own width; not kept
-  int threads = 1;  // given to FAISS, and used to hash the item table
+      nullptr;  // used instead of generated ones for its own width; not kept
+  const Pq4Codebooks* loaded_pq4 = nullptr;  // likewise, in place of trained ones
+  int threads = 1;                           // given to FAISS, and used to hash the item table
 };
 
 // Builds the method that `spec` names: "exact", "eta:64", "eta:64+rerank_i8:4", "faiss_exact",
@@ -41,6 +42,12 @@ std::unique_ptr<Retriever> MakeMethod(std::string_view spec, const ItemTable& it
 // items.
 Hyperplanes MethodHyperplanes(std::string_view spec, size_t bits, const ItemTable& items,
                               const MethodOptions& options);
+
+// The codebooks that the method `spec` uses for codes of `bits` bits: the loaded ones where they
+// have that width, else ones trained on the items from the seed. Throws std::invalid_argument,
+// naming the spec, when the loaded ones have another dimension than the items.
+Pq4Codebooks MethodCodebooks(std::string_view spec, size_t bits, const ItemTable& items,
+                             const MethodOptions& options);
 
 // Splits "exact,eta:64" at its commas. Throws std::invalid_argument when a name is empty or given
 // twice; the names themselves are not checked.

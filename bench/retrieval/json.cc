@@ -67,6 +67,7 @@ Json ColdJson(const ColdReport& cold) {
 Json SettingsJson(const Report& report) {
   const Options& o = report.options;
   const auto& loaded = report.data.hyperplanes;
+  const auto& codebooks = report.data.codebooks;
   const std::string hyperplanes = o.hyperplanes ? HyperplaneKindName(*o.hyperplanes)
                                                 : "gaussian; orthogonal for eta_norm and eta_asym";
   return {{"seed", o.seed},
@@ -79,6 +80,7 @@ Json SettingsJson(const Report& report) {
           {"min_history", report.requests.choice.min_history},
           {"hyperplanes", hyperplanes},
           {"hyperplanes_loaded_bits", loaded ? Json(loaded->bits()) : Json(nullptr)},
+          {"pq4_loaded_bits", codebooks ? Json(codebooks->bits()) : Json(nullptr)},
           {"threads", o.threads},
           {"split", SplitName(ResolveSplit(o.split, report.requests.requests, o.threads))},
           {"repeats", o.repeats},

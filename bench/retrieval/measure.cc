@@ -23,6 +23,7 @@ MethodOptions MakeMethodOptions(const Options& options, const DataSet& data, Spl
   method_options.seed = options.seed;
   method_options.hyperplanes = options.hyperplanes;
   if (data.hyperplanes) method_options.loaded = &*data.hyperplanes;
+  if (data.codebooks) method_options.loaded_pq4 = &*data.codebooks;
   // Where threads share out users, each of them calls FAISS with one thread.
   method_options.threads = split == Split::kCandidates ? options.threads : 1;
   return method_options;

@@ -125,6 +125,10 @@ DataSet LoadData(const Options& options) {
   if (data.bundle.hyperplanes && !options.hyperplanes) {
     data.hyperplanes = Hyperplanes::FromMatrix(*data.bundle.hyperplanes);
   }
+  if (data.bundle.pq_codebooks) {
+    data.codebooks = Pq4Codebooks::FromMatrices(data.bundle.items.dim(), *data.bundle.pq_codebooks,
+                                                data.bundle.pq_rotation);
+  }
   return data;
 }
 

@@ -12,6 +12,7 @@
 #include "bench/retrieval/options.h"
 #include "core/data/bundle.h"
 #include "core/retrieval/hyperplanes.h"
+#include "core/retrieval/pq4_codebooks.h"
 
 namespace eta::bench {
 
@@ -20,6 +21,7 @@ struct DataSet {
   Bundle bundle;
   std::string digest;                      // of the bundle as read, before --normalize
   std::optional<Hyperplanes> hyperplanes;  // the bundle's own, unless --hyperplanes overrides them
+  std::optional<Pq4Codebooks> codebooks;   // the bundle's own
 };
 
 // Reads the bundle or generates one, and normalises embeddings if asked.

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -15,8 +14,10 @@
 #include "core/base/check.h"
 #include "core/base/files.h"
 #include "core/base/staged_folder.h"
+#include "core/data/internal/matrix_checks.h"
 #include "core/data/limits.h"
 #include "core/data/npy.h"
+#include "core/data/pq4_matrices.h"
 
 namespace eta {
 namespace {
@@ -32,6 +33,8 @@ constexpr char kHistoryTimes[] = "history_times.npy";
 constexpr char kCandidatesOffsets[] = "candidates_offsets.npy";
 constexpr char kCandidatesItems[] = "candidates_items.npy";
 constexpr char kHyperplanes[] = "hyperplanes.npy";
+constexpr char kPqCodebooks[] = "pq_codebooks.npy";
+constexpr char kPqRotation[] = "pq_rotation.npy";
 constexpr char kDescription[] = "bundle.json";
 constexpr std::uintmax_t kMaxDescriptionBytes = 1 << 20;  // a real one has less than 1 KiB
 
@@ -50,6 +53,11 @@ std::vector<T> ReadOptionalVector(const fs::path& file, size_t size) {
                         values.size(), ")"));
   }
   return values;
+}
+
+std::optional<Matrix<float>> ReadOptionalMatrix(const fs::path& file) {
+  if (!IsPresent(file)) return std::nullopt;
+  return ReadNpyMatrix<float>(file);
 }
 
 std::optional<ItemLists> ReadCandidates(const fs::path& folder) {
@@ -163,7 +171,12 @@ void WriteFiles(const Bundle& bundle, const fs::path& folder) {
     write_times(kCandidatesOffsets, bundle.candidates->offsets);
     write_items(kCandidatesItems, bundle.candidates->items);
   }
-  if (bundle.hyperplanes) WriteNpyMatrix(folder / kHyperplanes, *bundle.hyperplanes);
+  const auto write_matrix = [&](const char* name, const std::optional<Matrix<float>>& matrix) {
+    if (matrix) WriteNpyMatrix(folder / name, *matrix);
+  };
+  write_matrix(kHyperplanes, bundle.hyperplanes);
+  write_matrix(kPqCodebooks, bundle.pq_codebooks);
+  write_matrix(kPqRotation, bundle.pq_rotation);
   WriteDescription(bundle, folder / kDescription);
 }
 
@@ -197,16 +210,11 @@ void ValidateTimes(const Histories& histories) {
 }
 
 void ValidateHyperplanes(const Matrix<float>& matrix, size_t dim) {
-  Require(matrix.values.size() == matrix.rows * matrix.cols, "hyperplanes of ", matrix.rows, " x ",
-          matrix.cols, " holds ", matrix.values.size(), " values");
   Require(matrix.rows == dim, "hyperplanes has ", matrix.rows, " rows (expected ", dim,
           ", the columns of item_embeddings)");
   Require(matrix.cols >= 1 && matrix.cols <= kMaxBits, "hyperplanes has ", matrix.cols,
           " columns (expected 1 to ", kMaxBits, ")");
-  for (size_t i = 0; i < matrix.values.size(); ++i) {
-    Require(std::isfinite(matrix.values[i]), "hyperplanes[", i / matrix.cols, ", ", i % matrix.cols,
-            "] is ", matrix.values[i], " (expected a finite number)");
-  }
+  RequireFinite("hyperplanes", matrix);
 }
 
 // Mixes in eight bytes at a time; the digest depends on the order and on how values are grouped.
@@ -267,9 +275,9 @@ Bundle ReadBundle(const fs::path& folder) {
   bundle.histories.times =
       ReadOptionalVector<int64_t>(folder / kHistoryTimes, bundle.histories.items.size());
   bundle.candidates = ReadCandidates(folder);
-  if (IsPresent(folder / kHyperplanes)) {
-    bundle.hyperplanes = ReadNpyMatrix<float>(folder / kHyperplanes);
-  }
+  bundle.hyperplanes = ReadOptionalMatrix(folder / kHyperplanes);
+  bundle.pq_codebooks = ReadOptionalMatrix(folder / kPqCodebooks);
+  bundle.pq_rotation = ReadOptionalMatrix(folder / kPqRotation);
   try {
     ValidateBundle(bundle);
   } catch (const std::invalid_argument& contradiction) {
@@ -301,6 +309,12 @@ void ValidateBundle(const Bundle& bundle) {
             ", as history_offsets)");
   }
   if (bundle.hyperplanes) ValidateHyperplanes(*bundle.hyperplanes, bundle.items.dim());
+  Require(bundle.pq_codebooks || !bundle.pq_rotation,
+          "pq_rotation without pq_codebooks (expected both, or codebooks alone)");
+  if (bundle.pq_codebooks) {
+    ValidatePq4Matrices(bundle.items.dim(), *bundle.pq_codebooks,
+                        bundle.pq_rotation ? &*bundle.pq_rotation : nullptr);
+  }
 }
 
 std::string BundleDigest(const Bundle& bundle) {
@@ -312,6 +326,10 @@ std::string BundleDigest(const Bundle& bundle) {
   // "No candidates" and "an empty list for each of 0 users" differ; so do their digests.
   digest.Add(bundle.candidates.value_or(ItemLists{.offsets = {}, .items = {}}));
   digest.Add(bundle.hyperplanes.value_or(Matrix<float>()));
+  if (bundle.pq_codebooks) {  // bundles without them keep the digests they had before
+    digest.Add(*bundle.pq_codebooks);
+    digest.Add(bundle.pq_rotation.value_or(Matrix<float>()));
+  }
   return digest.Hex();
 }
 

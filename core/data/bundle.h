@@ -19,6 +19,9 @@ struct Bundle {
   Histories histories;
   std::optional<ItemLists> candidates;       // one list per user
   std::optional<Matrix<float>> hyperplanes;  // dim x bits
+  // Codebooks of a product quantiser, as ValidatePq4Matrices takes them; no rotation without them.
+  std::optional<Matrix<float>> pq_codebooks;
+  std::optional<Matrix<float>> pq_rotation;
 
   // From and for bundle.json.
   std::string name;

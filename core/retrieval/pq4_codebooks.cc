@@ -2,13 +2,10 @@
 #include "core/retrieval/pq4_codebooks.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
-#include <vector>
 
 #include "core/base/check.h"
-#include "core/base/random.h"
-#include "core/data/limits.h"
+#include "core/data/pq4_matrices.h"
 #include "core/retrieval/internal/pq4_training.h"
 
 namespace eta {
@@ -16,62 +13,6 @@ namespace {
 
 // Rows that are rotated at a time: at dim 64 they take 16 KiB of L1.
 constexpr size_t kRotatedRows = 64;
-
-void RequireShape(size_t dim, size_t bits) {
-  Require(bits >= 8 && bits <= kMaxBits && bits % 8 == 0, "pq4: bits = ", bits,
-          " is not a multiple of 8 in [8, ", kMaxBits, "]");
-  Require(dim >= 1 && dim <= kMaxDim, "pq4: dim = ", dim, " is not in [1, ", kMaxDim, "]");
-  Require(bits / 4 <= dim, "pq4: ", bits, " bits are ", bits / 4, " subspaces of ", dim,
-          " dimensions; there must be at least one for each");
-}
-
-void RequireCentroids(size_t dim, const Matrix<float>& centroids) {
-  const size_t subspaces = centroids.rows / simd::kPq4Centroids;
-  Require(centroids.rows % simd::kPq4Centroids == 0 && subspaces > 0, "pq4: ", centroids.rows,
-          " centroids are not 16 for each subspace");
-  RequireShape(dim, subspaces * 4);
-  const size_t width = (dim + subspaces - 1) / subspaces;
-  Require(centroids.cols == width, "pq4: centroids have ", centroids.cols, " columns (expected ",
-          width, ", for ", dim, " dimensions in ", subspaces, " subspaces)");
-  Require(centroids.values.size() == centroids.rows * centroids.cols,
-          "pq4: ", centroids.values.size(), " values for ", centroids.rows, " x ", centroids.cols);
-  for (size_t r = 0; r < centroids.rows; ++r) {
-    const size_t s = r / simd::kPq4Centroids;
-    const size_t dims =
-        simd::Pq4FirstDim(dim, subspaces, s + 1) - simd::Pq4FirstDim(dim, subspaces, s);
-    for (size_t d = 0; d < width; ++d) {
-      const float value = centroids.row(r)[d];
-      Require(std::isfinite(value) && (d < dims || value == 0), "pq4: centroid ",
-              r % simd::kPq4Centroids, " of subspace ", s, " has ", value, " in column ", d,
-              " (expected ", d < dims ? "a finite number" : "0, which the subspace leaves over",
-              ")");
-    }
-  }
-}
-
-// Whether R keeps lengths and angles, by a test that takes dim^2 steps: R R^T v = v for random v,
-// which another matrix passes with probability 0. kTolerance is far above the rounding of a float
-// matrix and far below what changes an order of inner products.
-void RequireRotation(size_t dim, const Matrix<float>& rotation) {
-  Require(rotation.rows == dim && rotation.cols == dim, "pq4: the rotation is ", rotation.rows,
-          " x ", rotation.cols, " (expected ", dim, " x ", dim, ")");
-  constexpr double kTolerance = 1e-3;
-  Random random(1);
-  std::vector<double> v(dim), turned(dim, 0.0), back(dim, 0.0);
-  double length = 0, error = 0;
-  for (double& value : v) value = random.Normal();
-  for (size_t i = 0; i < dim; ++i) {
-    for (size_t j = 0; j < dim; ++j) turned[j] += v[i] * static_cast<double>(rotation.row(i)[j]);
-  }
-  for (size_t i = 0; i < dim; ++i) {
-    for (size_t j = 0; j < dim; ++j) back[i] += static_cast<double>(rotation.row(i)[j]) * turned[j];
-    length += v[i] * v[i];
-    error += (back[i] - v[i]) * (back[i] - v[i]);
-  }
-  Require(error <= kTolerance * kTolerance * length,
-          "pq4: the rotation is no orthogonal matrix (R R^T v differs from v by ",
-          std::sqrt(error / length), " of its length)");
-}
 
 }  // namespace
 
@@ -85,7 +26,7 @@ Pq4Codebooks::Pq4Codebooks(size_t dim, Matrix<float> centroids, std::optional<Hy
 
 Pq4Codebooks Pq4Codebooks::Train(const ItemTable& items, size_t bits, const Pq4Options& options) {
   ValidateItemTable(items);
-  RequireShape(items.dim(), bits);
+  ValidatePq4Shape(items.dim(), bits);
   Require(options.sample >= 1, "pq4: a sample of no items");
   Require(options.rotation != Pq4Rotation::kPca || items.dim() <= kMaxRotationDim,
           "pq4: ", items.dim(), " dimensions are not rotated, at most ", kMaxRotationDim, " are");
@@ -109,12 +50,9 @@ Pq4Codebooks Pq4Codebooks::Train(const ItemTable& items, size_t bits, const Pq4O
 
 Pq4Codebooks Pq4Codebooks::FromMatrices(size_t dim, Matrix<float> centroids,
                                         std::optional<Matrix<float>> rotation) {
-  RequireCentroids(dim, centroids);
+  ValidatePq4Matrices(dim, centroids, rotation ? &*rotation : nullptr);
   std::optional<Hyperplanes> planes;
-  if (rotation) {
-    planes = Hyperplanes::FromMatrix(std::move(*rotation));
-    RequireRotation(dim, planes->matrix());
-  }
+  if (rotation) planes = Hyperplanes::FromMatrix(std::move(*rotation));
   return Pq4Codebooks(dim, std::move(centroids), std::move(planes));
 }
 

@@ -44,10 +44,8 @@ class Pq4Codebooks {
   // kMaxDim], and, for kPca, dim <= kMaxRotationDim; also when the item table is malformed.
   static Pq4Codebooks Train(const ItemTable& items, size_t bits, const Pq4Options& options = {});
 
-  // Codebooks made elsewhere: row 16 s + m of `centroids` holds centroid m of subspace s, then 0,
-  // in ceil(dim / subspaces) columns; `rotation`, dim x dim, is what embeddings, as rows, are
-  // multiplied with. Throws std::invalid_argument when a shape is wrong, a value is not finite,
-  // padding is not 0, or the rotation is none.
+  // Codebooks made elsewhere, in the matrices of a bundle (ValidatePq4Matrices says which are
+  // sound). Throws std::invalid_argument where they are not.
   static Pq4Codebooks FromMatrices(size_t dim, Matrix<float> centroids,
                                    std::optional<Matrix<float>> rotation);
 

@@ -113,6 +113,20 @@ TEST(MakeMethod, UsesLoadedHyperplanesOfTheSameWidthOnly) {
   EXPECT_NE(ErrorOf("eta:64", options).find("dimension 24"), std::string::npos);
 }
 
+TEST(MakeMethod, UsesLoadedCodebooksOfTheSameWidthOnly) {
+  const Problem problem(NormalItems(kItems, 24, 4), 1000, 40, 7);
+  const auto loaded = Pq4Codebooks::Train(problem.items, 64, {.seed = 77});
+  const MethodOptions options{.seed = 1, .loaded_pq4 = &loaded};
+  for (const std::string method : {"pq4:64", "pq4:64+rerank:2", "pq4:64+rerank_i8:2"}) {
+    const Lists expected = problem.Run(method, 50, {.seed = 77});
+    ExpectSame(problem.Run(method, 50, options), expected);
+    EXPECT_TRUE(problem.Run(method, 50, {.seed = 1}) != expected) << method;
+  }
+  ExpectSame(problem.Run("pq4:32", 50, options), problem.Run("pq4:32", 50, {.seed = 1}));
+  EXPECT_NE(ErrorOf("pq4:64", options).find("'pq4:64': the loaded codebooks have dimension 24"),
+            std::string::npos);
+}
+
 TEST(MakeMethod, HasHyperplanesOfItsOwn) {
   const Problem problem(NormalItems(kItems, 24, 4), 1000, 40, 7);
   for (const std::string spec : {"eta_norm:64", "eta_asym:64", "eta_norm:64+rerank:2"}) {

@@ -8,6 +8,7 @@
 #include "core/base/check.h"
 #include "core/data/bundle.h"
 #include "core/retrieval/hyperplanes.h"
+#include "core/retrieval/pq4_codebooks.h"
 #include "tests/support/retrieval_bench_fixture.h"
 
 namespace eta {
@@ -41,6 +42,37 @@ TEST_F(RetrievalBench, ReadsABundleWithCandidatesAndHyperplanes) {
   EXPECT_EQ(loaded[1].at("recall"), gaussian[1].at("recall"));
   ExpectBadInput(Cat("--data ", bundle, " --methods sim_hard"), "sim_hard");
   ExpectBadInput(Cat("--data ", bundle, " --users 5"), "--users");
+}
+
+TEST_F(RetrievalBench, UsesTheCodebooksOfABundle) {
+  const auto bundle_of = [&](const char* name, uint64_t seed) {
+    return MakeBundle(
+        [&](Bundle& b) {
+          const auto codebooks = Pq4Codebooks::Train(b.items, 32, {.seed = seed});
+          b.pq_codebooks = codebooks.centroids();
+          b.pq_rotation = codebooks.rotation();
+        },
+        name);
+  };
+  const auto settings_of = [&](const std::string& bundle) {
+    const auto json_path = folder_ / "run.json";
+    const auto outcome =
+        Run(Cat("--data ", bundle, " --k 10 --methods pq4:32 --json ", json_path.string()));
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return nlohmann::json::parse(ReadAll(json_path)).at("settings");
+  };
+  EXPECT_EQ(settings_of(bundle_of("loaded", 1)).at("pq4_loaded_bits"), 32);
+  EXPECT_TRUE(settings_of(MakeBundle([](Bundle&) {}, "none")).at("pq4_loaded_bits").is_null());
+  // Codebooks of the run's own seed are those it would train, others find something else.
+  const auto rows_of = [&](const std::string& bundle) {
+    return RunForRows(Cat("--data ", bundle, " --k 10 --seed 1 --methods pq4:32,pq4:16 "));
+  };
+  const Rows none = rows_of((folder_ / "none").string());
+  const Rows same = rows_of((folder_ / "loaded").string());
+  const Rows other = rows_of(bundle_of("other", 9));
+  EXPECT_EQ(same[0].at("recall"), none[0].at("recall"));
+  EXPECT_NE(other[0].at("recall"), none[0].at("recall"));
+  EXPECT_EQ(other[1].at("recall"), none[1].at("recall"));
 }
 
 TEST_F(RetrievalBench, AcceptsEmptyHistories) {

@@ -4,6 +4,8 @@
 #include "core/data/bundle.h"
 
 #include "core/base/matrix.h"
+#include "core/retrieval/codes.h"
+#include "core/retrieval/pq4_codebooks.h"
 #include "tests/fuzz/files.h"
 
 namespace eta::fuzz {
@@ -14,11 +16,12 @@ struct File {
   std::string_view descr;  // empty for a text
 };
 
-constexpr File kFiles[] = {{"item_embeddings.npy", "<f4"}, {"history_offsets.npy", "<i8"},
-                           {"history_items.npy", "<i4"},   {"bundle.json", ""},
-                           {"item_categories.npy", "<i4"}, {"history_times.npy", "<i8"},
-                           {"hyperplanes.npy", "<f4"},     {"candidates_offsets.npy", "<i8"},
-                           {"candidates_items.npy", "<i4"}};
+constexpr File kFiles[] = {{"item_embeddings.npy", "<f4"},  {"history_offsets.npy", "<i8"},
+                           {"history_items.npy", "<i4"},    {"bundle.json", ""},
+                           {"item_categories.npy", "<i4"},  {"history_times.npy", "<i8"},
+                           {"hyperplanes.npy", "<f4"},      {"candidates_offsets.npy", "<i8"},
+                           {"candidates_items.npy", "<i4"}, {"pq_codebooks.npy", "<f4"},
+                           {"pq_rotation.npy", "<f4"}};
 
 void CheckBundle(const Bundle& bundle, const std::filesystem::path& copy) {
   ASSERT_NO_THROW(ValidateBundle(bundle));
@@ -30,6 +33,12 @@ void CheckBundle(const Bundle& bundle, const std::filesystem::path& copy) {
     }
   }
   ASSERT_EQ(behaviours, bundle.histories.items.size());
+  if (bundle.pq_codebooks) {
+    const auto codebooks =
+        Pq4Codebooks::FromMatrices(bundle.items.dim(), *bundle.pq_codebooks, bundle.pq_rotation);
+    const CodeTable table(bundle.items, codebooks);
+    ASSERT_EQ(table.bytes(), bundle.items.size() * codebooks.code_bytes());
+  }
   WriteBundle(bundle, copy);
   const Bundle again = ReadBundle(copy);
   ASSERT_EQ(BundleDigest(again), BundleDigest(bundle));

@@ -266,7 +266,8 @@ class Table(unittest.TestCase):
             start = ["/usr/bin/python3"] if path.suffix == ".py" else []
             calls: list = [()]
             if path.name == "bundle_tool":
-                calls += [("generate",), ("import-movielens",), ("export-interactions",)]
+                calls += [("generate",), ("import-movielens",), ("export-interactions",),
+                          ("train-pq4",)]
             for more in calls:
                 text = subprocess.run([*start, str(path), *more, "--help"], capture_output=True,
                                       text=True, check=False).stdout

@@ -95,7 +95,7 @@ class RetrievalBench : public testing::Test {
 
   // A bundle on disk; `change` may alter it first.
   template <class Change>
-  std::string MakeBundle(const Change& change) {
+  std::string MakeBundle(const Change& change, const char* name = "bundle") {
     GeneratorOptions options;
     options.users = 6;
     options.items = 300;
@@ -104,7 +104,7 @@ class RetrievalBench : public testing::Test {
     options.fixed_length = 100;
     Bundle bundle = GenerateBundle(options);
     change(bundle);
-    const auto path = folder_ / "bundle";
+    const auto path = folder_ / name;
     WriteBundle(bundle, path);
     return path.string();
   }

@@ -11,11 +11,39 @@ from eta_simd.reading import check_file
 from eta_simd.text import reason, shown
 
 
+def check_codebooks(codebooks, rotation, dim):
+    """Raises BadInput unless `pq_codebooks` and `pq_rotation` of a bundle (float32 arrays, None for
+    those that it has not) fit embeddings of `dim` dimensions; core/data/pq4_matrices.h says how."""
+    if codebooks is None:
+        if rotation is not None:
+            raise BadInput("pq_rotation without pq_codebooks")
+        return
+    for name, array in (("pq_codebooks", codebooks), ("pq_rotation", rotation)):
+        if array is not None and (array.dtype != np.float32 or not np.isfinite(array).all()):
+            raise BadInput(f"{name} is not of finite float32 numbers")
+    rows = len(codebooks)
+    subspaces = rows // 16
+    width = -(-dim // max(subspaces, 1))
+    if rows % 32 or not 0 < subspaces <= dim or codebooks.shape != (rows, width):
+        raise BadInput(f"pq_codebooks of shape {list(codebooks.shape)} (expected 16 rows for each "
+                       f"of an even number of subspaces, {dim} dimensions shared among them)")
+    first = dim * np.arange(subspaces + 1) // subspaces
+    leftover = np.arange(width) >= np.repeat(np.diff(first), 16)[:, None]
+    if codebooks[leftover].any():
+        raise BadInput("pq_codebooks is not 0 in columns that a subspace has not")
+    if rotation is not None and (
+            rotation.shape != (dim, dim)
+            or np.abs(rotation.astype(float) @ rotation.T - np.eye(dim)).max() > 1e-3):
+        raise BadInput(f"pq_rotation is no orthogonal matrix of {dim} x {dim}")
+
+
 def write_bundle(output, arrays, description):
     """Writes `arrays`, by file name without .npy, as a bundle; an array that is None is left out.
-    Returns a line about the bundle."""
+    Raises BadInput where they hold codebooks that are not sound. Returns a line about the bundle.
+    """
     arrays = {name: array for name, array in arrays.items() if array is not None}
     items, dim = arrays["item_embeddings"].shape
+    check_codebooks(arrays.get("pq_codebooks"), arrays.get("pq_rotation"), dim)
     users, behaviours = len(arrays["history_offsets"]) - 1, len(arrays["history_items"])
     counts = {"items": items, "dim": dim, "users": users, "behaviours": behaviours}
     with staged(output, is_folder=True) as folder:
