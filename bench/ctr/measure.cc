@@ -93,7 +93,7 @@ std::unique_ptr<RefillableRetriever> MakeRetrieval(const std::string& spec, cons
                                                    uint64_t seed) {
   if (spec == "own") return nullptr;
   std::optional<Hyperplanes> own;
-  if (model.unit == CtrUnit::kEta) own = Hyperplanes::FromMatrix(model.hyperplanes);
+  if (!model.hyperplanes.values.empty()) own = Hyperplanes::FromMatrix(model.hyperplanes);
   auto method =
       MakeMethod(spec, model.bundle.items, {.seed = seed, .loaded = own ? &*own : nullptr});
   auto* refillable = dynamic_cast<RefillableRetriever*>(method.get());

@@ -7,6 +7,8 @@
 #include "core/ctr/internal/export_checks.h"
 #include "core/ctr/internal/manifest.h"
 #include "core/data/limits.h"
+#include "simd/asym.h"
+#include "simd/factors.h"
 
 namespace eta {
 namespace {
@@ -120,8 +122,12 @@ class ExportReader {
   void ReadRetrieval() {
     switch (model_.unit) {
       case CtrUnit::kEta:
-        model_.settings.bits = manifest_.ReadSetting("bits", kMaxBits);
-        return ReadCodes();
+      case CtrUnit::kEtaNorm:
+      case CtrUnit::kEtaAsym:
+        return ReadEta();
+      case CtrUnit::kExact:
+        model_.scan_queries = model_.scan_keys = ReadInt8("exact_index");
+        return;
       case CtrUnit::kSimSoft:
         model_.scan_queries = model_.scan_keys = ReadInt8("sim_index");
         return;
@@ -150,7 +156,18 @@ class ExportReader {
                      s.hashes * s.hash_width, ")");
     }
     model_.sdim_value = ReadWeight("sdim_value", s.dim, s.dim);
-    ReadCodes();
+    ReadCodes((s.bits + 7) / 8);
+  }
+
+  void ReadEta() {
+    const size_t bits = model_.settings.bits = manifest_.ReadSetting("bits", kMaxBits);
+    const size_t code_bytes = (bits + 7) / 8;
+    if (model_.unit == CtrUnit::kEta) return ReadCodes(code_bytes);
+    ReadCodes(simd::FactorCodeBytes(bits));
+    if (model_.unit == CtrUnit::kEtaNorm) return;
+    model_.item_weights = manifest_.ReadMatrix<int8_t>("weights", "item_weights", model_.items(),
+                                                       simd::WeightBytes(code_bytes));
+    CheckItemWeights(model_, manifest_.array_file("weights", "item_weights"));
   }
 
   void ReadMimn() {
@@ -166,7 +183,8 @@ class ExportReader {
     m.induce = ReadWeight("mimn_induce", 2 * dim, dim);
   }
 
-  void ReadCodes() {
+  // Hyperplanes, and rows of `row_bytes` that begin with the codes.
+  void ReadCodes(size_t row_bytes) {
     const CtrSettings& s = model_.settings;
     model_.hyperplanes = ReadWeight("hyperplanes", s.dim, s.bits);
     const auto& of_bundle = model_.bundle.hyperplanes;  // what retrieval_bench would hash with
@@ -176,7 +194,7 @@ class ExportReader {
                      "is not the same as weights/hyperplanes.npy");
     }
     model_.item_codes =
-        manifest_.ReadMatrix<uint8_t>("weights", "item_codes", model_.items(), (s.bits + 7) / 8);
+        manifest_.ReadMatrix<uint8_t>("weights", "item_codes", model_.items(), row_bytes);
     CheckItemCodes(model_, manifest_.array_file("weights", "item_codes"));
   }
 
@@ -236,6 +254,12 @@ const char* CtrUnitName(CtrUnit unit) {
       return "twin";
     case CtrUnit::kRecent:
       return "recent";
+    case CtrUnit::kEtaNorm:
+      return "eta_norm";
+    case CtrUnit::kEtaAsym:
+      return "eta_asym";
+    case CtrUnit::kExact:
+      return "exact";
   }
   return "unknown";
 }

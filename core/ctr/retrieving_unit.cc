@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// ETA, SIM hard and soft, TWIN, Reformer's LSH and the newest: a retriever finds k positions for a
-// candidate, ties going to the newest, and attention goes to the item rows at these.
+// ETA in its forms, SIM hard and soft, TWIN, Reformer's LSH and the newest: a retriever finds k
+// positions for a candidate, ties going to the newest, and attention goes to the item rows at
+// these.
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -8,6 +9,8 @@
 #include "core/ctr/internal/sim_hard_retriever.h"
 #include "core/ctr/unit.h"
 #include "core/retrieval/eta.h"
+#include "core/retrieval/eta_asym.h"
+#include "core/retrieval/eta_norm.h"
 #include "core/retrieval/recent.h"
 #include "core/retrieval/refillable.h"
 #include "core/retrieval/reformer.h"
@@ -101,7 +104,7 @@ class RetrievingUnit final : public LongTermUnit {
   std::optional<ChosenAttention> from_rows_;
 };
 
-// All read the tables of `model` in place.
+// Those without factors read the tables of `model` in place.
 std::unique_ptr<RefillableRetriever> MakeUnitRetriever(const CtrExport& model) {
   const std::string name = CtrUnitName(model.unit);
   switch (model.unit) {
@@ -109,11 +112,15 @@ std::unique_ptr<RefillableRetriever> MakeUnitRetriever(const CtrExport& model) {
       return MakeRefillableSimHardRetriever(name, model.bundle.items.categories);
     case CtrUnit::kEta:
       return MakeEtaRetriever(name, model.settings.bits, model.item_codes);
+    case CtrUnit::kEtaNorm:
+      return MakeEtaNormRetriever(name, model.settings.bits, model.item_codes);
+    case CtrUnit::kEtaAsym:
+      return MakeEtaAsymRetriever(name, model.settings.bits, model.item_codes, model.item_weights);
     case CtrUnit::kReformerLsh:
       return MakeReformerRetriever(name, model.item_buckets);
     case CtrUnit::kRecent:
       return MakeRecentRetriever(name, model.items());
-    default:  // SIM soft and TWIN
+    default:  // SIM soft, TWIN and exact
       return MakeScanI8Retriever(name, model.scan_queries, model.scan_keys);
   }
 }

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/reference/ctr.h"
+#include "core/reference/factors.h"
 
 namespace eta::reference {
 namespace {
@@ -60,12 +61,28 @@ std::optional<int> Likeness(const CtrExport& model, int32_t item, int32_t candid
       return score;
     case CtrUnit::kRecent:
       return 0;
-    default:  // sim_soft, twin
+    default:  // sim_soft, twin, exact
       for (size_t d = 0; d < model.settings.dim; ++d) {
         score += model.scan_queries.row(c)[d] * model.scan_keys.row(i)[d];
       }
       return score;
   }
+}
+
+// The scores of codes with factors depend on the other behaviours too.
+std::vector<uint32_t> DistancesWithFactors(const CtrExport& model, std::span<const int32_t> history,
+                                           int32_t candidate) {
+  const auto c = static_cast<size_t>(candidate);
+  const size_t width = model.item_codes.cols, bits = model.settings.bits;
+  std::vector<uint8_t> rows;
+  for (const int32_t item : history) {
+    const uint8_t* row = model.item_codes.row(static_cast<size_t>(item));
+    rows.insert(rows.end(), row, row + width);
+  }
+  if (model.unit == CtrUnit::kEtaNorm) {
+    return NormDistances(rows, bits, {model.item_codes.row(c), width - 1});
+  }
+  return AsymFactorDistances(rows, bits, {model.item_weights.row(c), model.item_weights.cols});
 }
 
 Vector AvgPool(const CtrExport& model, std::span<const int32_t> history) {
@@ -176,7 +193,13 @@ std::vector<Vector> MimnRows(const CtrExport& model, std::span<const int32_t> hi
 std::vector<size_t> RetrievedPositions(const CtrExport& model, std::span<const int32_t> history,
                                        int32_t candidate) {
   std::vector<std::pair<int, size_t>> found;
-  for (size_t l = 0; l < history.size(); ++l) {
+  const bool has_factors = model.unit == CtrUnit::kEtaNorm || model.unit == CtrUnit::kEtaAsym;
+  std::vector<uint32_t> distances;
+  if (has_factors) distances = DistancesWithFactors(model, history, candidate);
+  for (size_t l = 0; l < distances.size(); ++l) {
+    found.emplace_back(-static_cast<int>(distances[l]), l);
+  }
+  for (size_t l = 0; !has_factors && l < history.size(); ++l) {
     if (const auto score = Likeness(model, history[l], candidate)) found.emplace_back(*score, l);
   }
   // Of equal scores the newest has the larger position.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/check.h"
 #include "core/retrieval/factor_codes.h"
 #include "core/retrieval/internal/code_retriever.h"
 #include "simd/asym.h"
@@ -90,8 +91,19 @@ std::unique_ptr<RefillableRetriever> MakeEtaAsymRetriever(std::string name, cons
                                                           const Hyperplanes& hyperplanes,
                                                           int threads) {
   FactorCodes codes = MakeFactorCodes(items, hyperplanes, FactorKind::kAsym, threads);
-  return std::make_unique<AsymRetriever<FactorCall>>(
-      std::move(name), MakeWeights(items, hyperplanes, threads), codes.bits, std::move(codes.rows));
+  return MakeEtaAsymRetriever(std::move(name), codes.bits, std::move(codes.rows),
+                              MakeWeights(items, hyperplanes, threads));
+}
+
+std::unique_ptr<RefillableRetriever> MakeEtaAsymRetriever(std::string name, size_t bits,
+                                                          Matrix<uint8_t> codes,
+                                                          Matrix<int8_t> weights) {
+  Require(codes.cols == simd::FactorCodeBytes(bits) && weights.rows == codes.rows &&
+              weights.cols == simd::WeightBytes((bits + 7) / 8),
+          name, ": codes [", codes.rows, ", ", codes.cols, "] and weights [", weights.rows, ", ",
+          weights.cols, "] are not of ", bits, " bits");
+  return std::make_unique<AsymRetriever<FactorCall>>(std::move(name), std::move(weights), bits,
+                                                     std::move(codes));
 }
 
 std::unique_ptr<RefillableRetriever> MakeEtaAsymPlainRetriever(std::string name,

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/check.h"
 #include "core/retrieval/factor_codes.h"
 #include "core/retrieval/internal/code_retriever.h"
 #include "simd/factors.h"
@@ -13,8 +14,7 @@ namespace {
 
 class EtaNormRetriever final : public CodeRetriever {
  public:
-  EtaNormRetriever(std::string name, FactorCodes codes)
-      : CodeRetriever(std::move(name), codes.bits, std::move(codes.rows)) {}
+  using CodeRetriever::CodeRetriever;
 
  private:
   void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
@@ -36,8 +36,15 @@ class EtaNormRetriever final : public CodeRetriever {
 std::unique_ptr<RefillableRetriever> MakeEtaNormRetriever(std::string name, const ItemTable& items,
                                                           const Hyperplanes& hyperplanes,
                                                           int threads) {
-  return std::make_unique<EtaNormRetriever>(
-      std::move(name), MakeFactorCodes(items, hyperplanes, FactorKind::kNorm, threads));
+  FactorCodes codes = MakeFactorCodes(items, hyperplanes, FactorKind::kNorm, threads);
+  return MakeEtaNormRetriever(std::move(name), codes.bits, std::move(codes.rows));
+}
+
+std::unique_ptr<RefillableRetriever> MakeEtaNormRetriever(std::string name, size_t bits,
+                                                          Matrix<uint8_t> codes) {
+  Require(codes.cols == simd::FactorCodeBytes(bits), name, ": rows of ", codes.cols,
+          " bytes (expected ", simd::FactorCodeBytes(bits), ", for ", bits, " bits and a factor)");
+  return std::make_unique<EtaNormRetriever>(std::move(name), bits, std::move(codes));
 }
 
 }  // namespace eta

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "core/base/matrix.h"
 #include "core/data/items.h"
 #include "core/retrieval/hyperplanes.h"
 #include "core/retrieval/refillable.h"
@@ -19,5 +20,10 @@ namespace eta {
 std::unique_ptr<RefillableRetriever> MakeEtaNormRetriever(std::string name, const ItemTable& items,
                                                           const Hyperplanes& hyperplanes,
                                                           int threads = 1);
+
+// The same over codes and factors that exist already: rows of simd::FactorCodeBytes(bits) bytes, as
+// MakeFactorCodes writes them. Throws std::invalid_argument when their width is another.
+std::unique_ptr<RefillableRetriever> MakeEtaNormRetriever(std::string name, size_t bits,
+                                                          Matrix<uint8_t> codes);
 
 }  // namespace eta

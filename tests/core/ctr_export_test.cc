@@ -170,6 +170,15 @@ TEST(CtrExport, RefusesCodesAndBucketsThatDoNotFollow) {
   const auto flip = [](CtrExport& m) { m.item_codes.row(4)[1] ^= 4; };
   Exported(CtrUnit::kEta, flip).ExpectRefused("bit 10 of item 4");
   Exported(CtrUnit::kSdim, flip).ExpectRefused("bit 10 of item 4");
+  Exported(CtrUnit::kEtaAsym, flip).ExpectRefused("bit 10 of item 4");
+  const auto weigh = [](size_t bit, int8_t weight) {
+    return [=](CtrExport& m) { m.item_weights.row(2)[bit] = weight; };
+  };
+  Exported(CtrUnit::kEtaAsym, weigh(3, -16)).ExpectRefused("weight 3 of item 2 is -16");
+  Exported(CtrUnit::kEtaAsym, weigh(3, -128)).ExpectRefused("weight 3 of item 2 is -128");
+  Exported(CtrUnit::kEtaAsym, weigh(21, 1)).ExpectRefused("weight 21 of item 2 is 1");
+  const auto heavy = [](CtrExport& m) { std::fill_n(m.item_weights.row(2), 21, int8_t{15}); };
+  Exported(CtrUnit::kEtaAsym, heavy).ExpectRefused("item 2 add up to 315");
   const auto tail = [](CtrExport& m) { m.item_codes.row(3)[2] |= 0x80; };
   Exported(CtrUnit::kEta, tail).ExpectRefused("bit 23 of item 3");
   const auto bucket = [](CtrExport& m) {

@@ -12,16 +12,19 @@ import torch
 
 import ctr_reference
 from eta_simd.command import BadInput
-from eta_simd.ctr import MODELS, data, export, latency, train
+from eta_simd.ctr import MODELS, RETRIEVALS, data, export, latency, train
 
 
 class Export(TrainedTest):
     def test_every_model_matches_the_numpy_forward_pass(self):
-        for name in MODELS:
+        by_retrieval = {name: ("eta", "--retrieval", name if name == "exact" else f"{name}:20")
+                        for name in RETRIEVALS[1:]}
+        for name in (*MODELS, *by_retrieval):
             with self.subTest(name):
                 out = self.folder / f"export-{name}"
-                done = support.call("train_ctr.py", "--bundle", self.bundle, "--model", name,
-                                    "--out", out, "--epochs", 1, *TINY)
+                done = support.call("train_ctr.py", "--bundle", self.bundle, "--out", out,
+                                    "--epochs", 1, *TINY, "--model",
+                                    *by_retrieval.get(name, (name,)))
                 self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
                 self.check_logits(out, name)
                 self.check_restored(out)

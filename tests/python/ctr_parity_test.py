@@ -28,6 +28,8 @@ PLANTED = ("--users", "40", "--topics", "12", "--side", "3", "--categories", "4"
 TINY = ("--epochs", "2", "--dim", "20", "--heads", "5", "--max-history", "40", "--short", "5",
         "--k", "6", "--bits", "21", "--hashes", "5", "--rounds", "3", "--buckets", "6", "--slots",
         "3", "--group", "4", "--cost", "4000", "--rate", "0.05")
+# Widths around those at which penalties are doubled, of a byte and of two.
+RETRIEVALS = ("eta:8", "eta_norm:256", "eta_norm:264", "eta_asym:21", "eta_asym:129", "exact")
 BENCH = FRESHNESS = ""  # from the command line
 
 
@@ -68,6 +70,24 @@ class Parity(unittest.TestCase):
         for line in lines:
             self.assertTrue(line.endswith("ok"), line)
             self.assertLessEqual(float(line.split()[2]), 1e-4, line)
+
+    def test_eta_trained_with_any_retrieval_agrees_with_pytorch(self):
+        folders = []
+        for retrieval in RETRIEVALS:
+            folders.append(self.folder / f"by-{retrieval.replace(':', '-')}")
+            python("train_ctr.py", "--bundle", self.folder / "planted", "--model", "eta",
+                   "--retrieval", retrieval, "--out", folders[-1], *TINY, "--epochs", "1")
+            manifest = json.loads((folders[-1] / "manifest.json").read_text())
+            name, _, bits = retrieval.partition(":")
+            self.assertEqual(manifest["model"], name)
+            self.assertEqual(manifest["settings"].get("bits"), int(bits) if bits else None)
+        done = bench("--item-tables", "both", "--check", *folders)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        lines = done.stdout.splitlines()[1:]
+        self.assertEqual(len(lines), 2 * len(RETRIEVALS))
+        for line in lines:
+            # A position that differs would show: it moves a logit by more than rounding.
+            self.assertLessEqual(float(line.split()[2]), 1e-5, line)
 
     def test_another_retrieval_serves_a_model(self):
         path = self.folder / "swapped.json"

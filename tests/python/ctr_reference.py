@@ -38,6 +38,37 @@ def best_positions(scores, k):
     return positions[:k]
 
 
+def factor_distance(penalty, factor, largest, longest, is_byte):
+    """docs/models.md, "ETA by another retrieval", in whole numbers of Python."""
+    if 0 < largest <= 254:
+        doublings = (254 // largest).bit_length() - 1
+        b, m = penalty << doublings, largest << doublings
+    elif largest == 0:
+        b, m = 0, 0
+    elif is_byte:
+        b, m = min(penalty, 255), 256
+    else:
+        b, m = penalty * (254 * 65536 // largest) // 65536, 254
+    product = (longest * ((m + 1) // 2) + 1) // 2
+    gain = min((127 * 65536 - 1) // max(product, 1), 32767)
+    return 128 + factor * (b - m // 2) // 2 * gain // 65536
+
+
+def factor_scores(model, weights, settings, history, candidate):
+    bits = settings["bits"]
+    rows = weights["item_codes"].astype(int)
+    code = np.unpackbits(weights["item_codes"][:, :-1], axis=1, bitorder="little")[:, :bits]
+    wanted = np.where(code[candidate] > 0, 1, -1)
+    is_byte = bits <= 256
+    if model == "eta_asym":
+        wanted = weights["item_weights"].astype(int)[candidate, :bits]
+        is_byte = bits <= 128
+    longest = max((rows[item, -1] for item in history), default=0)
+    return [-factor_distance(int(np.abs(wanted)[(wanted > 0) != (code[item] > 0)].sum()),
+                             int(rows[item, -1]), int(np.abs(wanted).sum()), int(longest), is_byte)
+            for item in history]
+
+
 def retrieve(model, categories, weights, settings, history, candidate):
     """Positions that a retrieving unit attends to."""
     if model == "sim_hard":
@@ -45,6 +76,11 @@ def retrieve(model, categories, weights, settings, history, candidate):
     elif model == "sim_soft":
         index = weights["sim_index"].astype(int)
         scores = [int(index[candidate] @ index[item]) for item in history]
+    elif model == "exact":
+        index = weights["exact_index"].astype(int)
+        scores = [int(index[candidate] @ index[item]) for item in history]
+    elif model in ("eta_norm", "eta_asym"):
+        scores = factor_scores(model, weights, settings, history, candidate)
     elif model == "twin":
         query = weights["twin_queries"].astype(int)[candidate]
         scores = [int(query @ weights["twin_keys"][item].astype(int)) for item in history]

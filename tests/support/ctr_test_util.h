@@ -14,7 +14,9 @@
 #include "core/data/bundle.h"
 #include "core/data/npy.h"
 #include "core/retrieval/codes.h"
+#include "core/retrieval/factor_codes.h"
 #include "core/retrieval/hyperplanes.h"
+#include "simd/asym.h"
 #include "tests/support/target_test_util.h"
 
 namespace eta::test {
@@ -99,6 +101,8 @@ class ModelMaker {
       model_.item_codes = Matrix<uint8_t>(items_, codes.code_bytes());
       std::copy_n(codes.data(), codes.bytes(), model_.item_codes.values.begin());
     }
+    if (unit == CtrUnit::kEtaNorm || unit == CtrUnit::kEtaAsym) MakeFactors();
+    if (unit == CtrUnit::kExact) model_.scan_queries = model_.scan_keys = Int8();
     if (unit == CtrUnit::kSdim) model_.sdim_value = Bells(s.dim, s.dim, 0.5f);
     if (unit == CtrUnit::kSimSoft) model_.scan_queries = model_.scan_keys = Int8();
     if (unit == CtrUnit::kTwin) {
@@ -107,6 +111,25 @@ class ModelMaker {
     }
     if (unit == CtrUnit::kReformerLsh) MakeBuckets();
     if (unit == CtrUnit::kMimn) MakeMimn();
+  }
+
+  void MakeFactors() {
+    const CtrSettings& s = model_.settings;
+    const bool is_asym = model_.unit == CtrUnit::kEtaAsym;
+    model_.hyperplanes = Bells(s.dim, s.bits, 1.0f);
+    const Hyperplanes planes = Hyperplanes::FromMatrix(model_.hyperplanes);
+    model_.item_codes = MakeFactorCodes(model_.bundle.items, planes,
+                                        is_asym ? FactorKind::kAsym : FactorKind::kNorm)
+                            .rows;
+    if (!is_asym) return;
+    const size_t stride = planes.projection_stride();
+    std::vector<float> projections(items_ * stride);
+    planes.Project(model_.bundle.items.embeddings.values, projections);
+    model_.item_weights = Matrix<int8_t>(items_, simd::WeightBytes(planes.code_bytes()));
+    for (size_t i = 0; i < items_; ++i) {
+      simd::QuantizeProjections(projections.data() + i * stride, s.bits,
+                                model_.item_weights.row(i));
+    }
   }
 
   void MakeBuckets() {
@@ -242,11 +265,18 @@ class ExportWriter {
     const MimnWeights& m = model_.mimn;
     switch (model_.unit) {
       case CtrUnit::kEta:
+      case CtrUnit::kEtaNorm:
+      case CtrUnit::kEtaAsym:
       case CtrUnit::kSdim:
         Floats("hyperplanes", model_.hyperplanes);
         Array("weights", "item_codes", "uint8", model_.item_codes);
         if (model_.unit == CtrUnit::kSdim) Floats("sdim_value", model_.sdim_value);
+        if (model_.unit == CtrUnit::kEtaAsym) {
+          Array("weights", "item_weights", "int8", model_.item_weights);
+        }
         return;
+      case CtrUnit::kExact:
+        return Array("weights", "exact_index", "int8", model_.scan_keys);
       case CtrUnit::kSimSoft:
         return Array("weights", "sim_index", "int8", model_.scan_keys);
       case CtrUnit::kTwin:

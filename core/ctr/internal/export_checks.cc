@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "core/ctr/internal/manifest.h"
 #include "core/retrieval/hyperplanes.h"
+#include "simd/asym.h"
 
 namespace eta {
 namespace {
@@ -85,18 +87,38 @@ void CheckInt8(const Matrix<int8_t>& matrix, const fs::path& file) {
 
 void CheckItemCodes(const CtrExport& model, const fs::path& file) {
   const Hyperplanes hyperplanes = Hyperplanes::FromMatrix(model.hyperplanes);
-  std::vector<uint8_t> own(model.item_codes.values.size());
+  const size_t code_bytes = hyperplanes.code_bytes();  // a factor may follow them
+  std::vector<uint8_t> own(model.items() * code_bytes);
   hyperplanes.Encode(model.bundle.items.embeddings.values, own);
-  const size_t code_bytes = model.item_codes.cols;
   for (size_t i = 0; i < own.size(); ++i) {
-    const int different = own[i] ^ model.item_codes.values[i];
+    const size_t item = i / code_bytes, byte = i % code_bytes;
+    const int different = own[i] ^ model.item_codes.row(item)[byte];
     for (size_t b = 0; b < 8; ++b) {
       if ((different >> b & 1) == 0) continue;
-      const size_t item = i / code_bytes, bit = i % code_bytes * 8 + b;
+      const size_t bit = byte * 8 + b;
       if (bit >= model.settings.bits || !IsNearZero(model, item, bit)) {
         ThrowDataError(file, "bit ", bit, " of item ", item,
                        " is not that of its embedding and hyperplanes");
       }
+    }
+  }
+}
+
+void CheckItemWeights(const CtrExport& model, const fs::path& file) {
+  const size_t bits = model.settings.bits;
+  for (size_t item = 0; item < model.items(); ++item) {
+    const int8_t* weights = model.item_weights.row(item);
+    size_t sum = 0;
+    for (size_t bit = 0; bit < model.item_weights.cols; ++bit) {
+      const auto weight = static_cast<size_t>(std::abs(int{weights[bit]}));
+      sum += weight;
+      if (weight > (bit < bits ? simd::kMaxWeight : 0)) {
+        ThrowDataError(file, "weight ", bit, " of item ", item, " is ", int{weights[bit]},
+                       " (expected -15 to 15, and 0 beyond \"bits\")");
+      }
+    }
+    if (bits <= 8 * simd::kMaxBytePenaltyCodeBytes && sum > 254) {
+      ThrowDataError(file, "weights of item ", item, " add up to ", sum, " (expected at most 254)");
     }
   }
 }

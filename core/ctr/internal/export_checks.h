@@ -17,6 +17,10 @@ void CheckCtrBundle(const CtrExport& model, size_t items, size_t users,
 // No value is -128, which quantisation never gives and kernels do not take.
 void CheckInt8(const Matrix<int8_t>& values, const std::filesystem::path& file);
 
+// model.item_weights are what the kernels may be given: -15 to 15, 0 beyond settings.bits, and
+// magnitudes that add up to at most 254 where a penalty is a byte.
+void CheckItemWeights(const CtrExport& model, const std::filesystem::path& file);
+
 // model.item_codes are the codes of the item embeddings by model.hyperplanes, except where a
 // projection is 0 up to rounding: its sign depends on the order of the sum.
 void CheckItemCodes(const CtrExport& model, const std::filesystem::path& file);

@@ -10,7 +10,7 @@ import time
 
 from eta_simd.command import (BadInput, Count, Parser, add_counts, check_counts, check_range,
                               set_threads, summarize)
-from eta_simd.ctr import MODELS
+from eta_simd.ctr import MODELS, RETRIEVALS
 from eta_simd.files import staged
 
 COUNTS = (
@@ -43,6 +43,10 @@ def parse_options(arguments):
     parser.add_argument("--bundle", required=True, type=pathlib.Path, metavar="DIR")
     parser.add_argument("--model", required=True, choices=MODELS, metavar="NAME",
                         help=", ".join(MODELS))
+    parser.add_argument("--retrieval", metavar="NAME",
+                        help="what eta retrieves by, in training and in the export: eta:BITS, "
+                        "eta_norm:BITS, eta_asym:BITS or exact (default: eta with --bits); the "
+                        "exported model has its name")
     parser.add_argument("--out", required=True, type=pathlib.Path, metavar="DIR",
                         help="folder to make; must not exist")
     parser.add_argument("--rate", type=float, default=0.02,
@@ -57,6 +61,8 @@ def parse_options(arguments):
                         "(default: %(default)s)")
     add_counts(parser, COUNTS)
     options = parser.parse_args(arguments)
+    if options.retrieval is not None:
+        choose_retrieval(options)
     check_counts(options, COUNTS)
     check_range("--rate", options.rate, 1e-8, 1)
     check_range("--decay", options.decay, 0, 1e6)
@@ -68,6 +74,20 @@ def parse_options(arguments):
     if options.buckets % 2:
         raise BadInput(f"--buckets is {options.buckets} (expected an even number)")
     return options
+
+
+def choose_retrieval(options):
+    """Sets options.model and options.bits to what --retrieval asks for."""
+    if options.model != "eta":
+        raise BadInput(f"--retrieval {options.retrieval}: {options.model} has its own (expected "
+                       "--model eta)")
+    name, colon, bits = options.retrieval.partition(":")
+    is_known = name in RETRIEVALS and (not colon if name == "exact" else bits.isdecimal())
+    if not is_known or len(bits) > 9:
+        names = [known if known == "exact" else f"{known}:BITS" for known in RETRIEVALS]
+        raise BadInput(f"--retrieval {options.retrieval}: cannot be trained with (expected "
+                       f"{', '.join(names)})")
+    options.model, options.bits = name, int(bits) if colon else options.bits
 
 
 def train_and_export(options, folder):

@@ -9,9 +9,9 @@ import torch
 
 from eta_simd.command import BadInput
 from eta_simd.ctr import data, train
+from eta_simd.ctr.make_unit import make_unit
 from eta_simd.ctr.metrics import quality
 from eta_simd.ctr.model import CtrModel
-from eta_simd.ctr.units import make_unit
 from eta_simd.data.bundle import read_array
 from eta_simd.files import write_json
 from eta_simd.reading import read_json

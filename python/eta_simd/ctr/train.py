@@ -10,9 +10,9 @@ import torch
 
 from eta_simd import command
 from eta_simd.ctr import data
+from eta_simd.ctr.make_unit import make_unit
 from eta_simd.ctr.metrics import quality
 from eta_simd.ctr.model import CtrModel
-from eta_simd.ctr.units import make_unit
 
 PENALTY_WEIGHT = 0.1  # of MIMN's utilisation regularisation
 

@@ -8,7 +8,7 @@ before every training step and before use; what it sets has no gradient and is w
 that C++ finds the same positions.
 """
 import math
-from typing import Callable, List, Tuple
+from typing import List, Tuple
 
 import numpy as np
 import torch
@@ -80,8 +80,10 @@ class Retrieval(Unit):
         self.k = options.k
         self.attention = TargetAttention(options.dim, options.heads)
 
-    def scores(self, window: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
-        """Whole numbers [G, N, H], higher is better; -inf for what is never chosen."""
+    def scores(self, window: torch.Tensor, candidates: torch.Tensor,
+               valid: torch.Tensor) -> torch.Tensor:
+        """Whole numbers [G, N, H], higher is better; -inf for what is never chosen. What is not
+        valid may have any, and no bearing on others."""
         raise NotImplementedError
 
     def forward(self, rows: torch.Tensor, window: torch.Tensor, valid: torch.Tensor,
@@ -89,9 +91,9 @@ class Retrieval(Unit):
                 ) -> Tuple[torch.Tensor, torch.Tensor]:
         if self.warming_up:
             return self.attention.masked(targets, rows, valid), torch.zeros(())
-        scores = self.scores(window, candidates)
+        scores = self.scores(window, candidates, valid).to(torch.float64)
         valid = valid & (scores > -math.inf)
-        positions, found = top_k(scores.to(torch.float64), valid, self.k)
+        positions, found = top_k(scores, valid, self.k)
         if self.training:
             # A training group has a short window and many samples: a mask over the window costs
             # less than gathering rows, above all backward.
@@ -107,7 +109,8 @@ class SimHard(Retrieval):
         super().__init__(options)
         self.register_buffer("categories", torch.from_numpy(categories))
 
-    def scores(self, window: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
+    def scores(self, window: torch.Tensor, candidates: torch.Tensor,
+               valid: torch.Tensor) -> torch.Tensor:
         same = self.categories[candidates].unsqueeze(2) == self.categories[window].unsqueeze(1)
         return torch.zeros(same.shape).masked_fill(~same, -math.inf)
 
@@ -115,7 +118,8 @@ class SimHard(Retrieval):
 class Recent(Retrieval):
     """Retrieves the newest behaviours, whatever the candidate: a truncated history."""
 
-    def scores(self, window: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
+    def scores(self, window: torch.Tensor, candidates: torch.Tensor,
+               valid: torch.Tensor) -> torch.Tensor:
         return torch.zeros(candidates.size(0), candidates.size(1), window.size(1))
 
 
@@ -126,7 +130,8 @@ class SimSoft(Retrieval):
         super().__init__(options)
         self.register_buffer("index", to_int8(torch.from_numpy(index)))
 
-    def scores(self, window: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
+    def scores(self, window: torch.Tensor, candidates: torch.Tensor,
+               valid: torch.Tensor) -> torch.Tensor:
         return self.index[candidates] @ self.index[window].transpose(1, 2)
 
     def arrays(self):
@@ -136,16 +141,18 @@ class SimSoft(Retrieval):
 class Eta(Retrieval):
     """Retrieves by Hamming distance of SimHash codes of the current item table."""
 
-    def __init__(self, options, random):
+    def __init__(self, options, random, planes=None):
         super().__init__(options)
-        planes = random.standard_normal((options.dim, options.bits)).astype(np.float32)
+        if planes is None:
+            planes = random.standard_normal((options.dim, options.bits)).astype(np.float32)
         self.register_buffer("hyperplanes", torch.from_numpy(planes))
         self.register_buffer("signs", torch.zeros(1, 1))
 
     def refresh(self, table):
         self.signs = signs_of(table, self.hyperplanes)
 
-    def scores(self, window: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
+    def scores(self, window: torch.Tensor, candidates: torch.Tensor,
+               valid: torch.Tensor) -> torch.Tensor:
         # Equal bits less unequal ones: bits - 2 distance.
         return self.signs[candidates] @ self.signs[window].transpose(1, 2)
 
@@ -165,7 +172,8 @@ class Twin(Retrieval):
         self.queries = to_int8(table @ self.attention.query.detach())
         self.keys = to_int8(table @ self.attention.key.detach())
 
-    def scores(self, window: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
+    def scores(self, window: torch.Tensor, candidates: torch.Tensor,
+               valid: torch.Tensor) -> torch.Tensor:
         return self.queries[candidates] @ self.keys[window].transpose(1, 2)
 
     def arrays(self):
@@ -187,7 +195,8 @@ class ReformerLsh(Retrieval):
         turned = table @ self.rotations  # [rounds, items, buckets / 2]
         self.item_buckets = torch.cat([turned, -turned], dim=2).argmax(dim=2).t().contiguous()
 
-    def scores(self, window: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
+    def scores(self, window: torch.Tensor, candidates: torch.Tensor,
+               valid: torch.Tensor) -> torch.Tensor:
         wanted, given = self.item_buckets[candidates], self.item_buckets[window]
         shared = torch.zeros(candidates.size(0), candidates.size(1), window.size(1))
         for r in range(wanted.size(2)):
@@ -298,21 +307,3 @@ class Mimn(Unit):
         induced = torch.tanh(new + torch.cat([memory, reset * state], dim=2) @ self.induce)
         state = state + w * update * (induced - state)
         return memory, state, used + weights
-
-
-def make_unit(options, categories, index, random):
-    """The unit of options.model, or None for `none`; `index` is SIM soft's table."""
-    makers: dict[str, Callable[[], nn.Module | None]] = {
-        "none": lambda: None,
-        "avg_pool": AvgPool,
-        "full_attention": lambda: FullAttention(options),
-        "sim_hard": lambda: SimHard(options, categories),
-        "sim_soft": lambda: SimSoft(options, index),
-        "eta": lambda: Eta(options, random),
-        "mimn": lambda: Mimn(options),
-        "sdim": lambda: Sdim(options, random),
-        "reformer_lsh": lambda: ReformerLsh(options, random),
-        "twin": lambda: Twin(options),
-        "recent": lambda: Recent(options),
-    }
-    return makers[options.model]()

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes a long-term unit by its name."""
+from typing import Callable
+
+from torch import nn
+
+from eta_simd.ctr.eta_units import EtaAsym, EtaNorm, Exact
+from eta_simd.ctr.units import (AvgPool, Eta, FullAttention, Mimn, Recent, ReformerLsh, Sdim,
+                                SimHard, SimSoft, Twin)
+
+
+def make_unit(options, categories, index, random):
+    """The unit of options.model, or None for `none`; `index` is SIM soft's table."""
+    makers: dict[str, Callable[[], nn.Module | None]] = {
+        "none": lambda: None,
+        "avg_pool": AvgPool,
+        "full_attention": lambda: FullAttention(options),
+        "sim_hard": lambda: SimHard(options, categories),
+        "sim_soft": lambda: SimSoft(options, index),
+        "eta": lambda: Eta(options, random),
+        "mimn": lambda: Mimn(options),
+        "sdim": lambda: Sdim(options, random),
+        "reformer_lsh": lambda: ReformerLsh(options, random),
+        "twin": lambda: Twin(options),
+        "recent": lambda: Recent(options),
+        "eta_norm": lambda: EtaNorm(options, random),
+        "eta_asym": lambda: EtaAsym(options, random),
+        "exact": lambda: Exact(options),
+    }
+    return makers[options.model]()
