@@ -113,9 +113,10 @@ std::unique_ptr<RefillableRetriever> MakeUnitRetriever(const CtrExport& model) {
     case CtrUnit::kEta:
       return MakeEtaRetriever(name, model.settings.bits, model.item_codes);
     case CtrUnit::kEtaNorm:
-      return MakeEtaNormRetriever(name, model.settings.bits, model.item_codes);
+      return MakeEtaNormTableRetriever(name, model.settings.bits, model.item_codes);
     case CtrUnit::kEtaAsym:
-      return MakeEtaAsymRetriever(name, model.settings.bits, model.item_codes, model.item_weights);
+      return MakeEtaAsymTableRetriever(name, model.settings.bits, model.item_codes,
+                                       model.item_weights);
     case CtrUnit::kReformerLsh:
       return MakeReformerRetriever(name, model.item_buckets);
     case CtrUnit::kRecent:

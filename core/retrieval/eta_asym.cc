@@ -91,13 +91,13 @@ std::unique_ptr<RefillableRetriever> MakeEtaAsymRetriever(std::string name, cons
                                                           const Hyperplanes& hyperplanes,
                                                           int threads) {
   FactorCodes codes = MakeFactorCodes(items, hyperplanes, FactorKind::kAsym, threads);
-  return MakeEtaAsymRetriever(std::move(name), codes.bits, std::move(codes.rows),
-                              MakeWeights(items, hyperplanes, threads));
+  return MakeEtaAsymTableRetriever(std::move(name), codes.bits, std::move(codes.rows),
+                                   MakeWeights(items, hyperplanes, threads));
 }
 
-std::unique_ptr<RefillableRetriever> MakeEtaAsymRetriever(std::string name, size_t bits,
-                                                          Matrix<uint8_t> codes,
-                                                          Matrix<int8_t> weights) {
+std::unique_ptr<RefillableRetriever> MakeEtaAsymTableRetriever(std::string name, size_t bits,
+                                                               Matrix<uint8_t> codes,
+                                                               Matrix<int8_t> weights) {
   Require(codes.cols == simd::FactorCodeBytes(bits) && weights.rows == codes.rows &&
               weights.cols == simd::WeightBytes((bits + 7) / 8),
           name, ": codes [", codes.rows, ", ", codes.cols, "] and weights [", weights.rows, ", ",

@@ -25,9 +25,9 @@ std::unique_ptr<RefillableRetriever> MakeEtaAsymRetriever(std::string name, cons
 // The same over tables that exist already: rows of simd::FactorCodeBytes(bits) bytes, as
 // MakeFactorCodes writes them, and of simd::WeightBytes weights, as simd::QuantizeProjections does.
 // Throws std::invalid_argument when their shapes are others.
-std::unique_ptr<RefillableRetriever> MakeEtaAsymRetriever(std::string name, size_t bits,
-                                                          Matrix<uint8_t> codes,
-                                                          Matrix<int8_t> weights);
+std::unique_ptr<RefillableRetriever> MakeEtaAsymTableRetriever(std::string name, size_t bits,
+                                                               Matrix<uint8_t> codes,
+                                                               Matrix<int8_t> weights);
 
 // The same without factors, over histories prepared as for MakeEtaRetriever: the K behaviours of
 // smallest penalty (simd/asym.h). A bit that differs counts as much as the candidate is far from

@@ -37,11 +37,11 @@ std::unique_ptr<RefillableRetriever> MakeEtaNormRetriever(std::string name, cons
                                                           const Hyperplanes& hyperplanes,
                                                           int threads) {
   FactorCodes codes = MakeFactorCodes(items, hyperplanes, FactorKind::kNorm, threads);
-  return MakeEtaNormRetriever(std::move(name), codes.bits, std::move(codes.rows));
+  return MakeEtaNormTableRetriever(std::move(name), codes.bits, std::move(codes.rows));
 }
 
-std::unique_ptr<RefillableRetriever> MakeEtaNormRetriever(std::string name, size_t bits,
-                                                          Matrix<uint8_t> codes) {
+std::unique_ptr<RefillableRetriever> MakeEtaNormTableRetriever(std::string name, size_t bits,
+                                                               Matrix<uint8_t> codes) {
   Require(codes.cols == simd::FactorCodeBytes(bits), name, ": rows of ", codes.cols,
           " bytes (expected ", simd::FactorCodeBytes(bits), ", for ", bits, " bits and a factor)");
   return std::make_unique<EtaNormRetriever>(std::move(name), bits, std::move(codes));

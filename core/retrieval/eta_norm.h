@@ -23,7 +23,7 @@ std::unique_ptr<RefillableRetriever> MakeEtaNormRetriever(std::string name, cons
 
 // The same over codes and factors that exist already: rows of simd::FactorCodeBytes(bits) bytes, as
 // MakeFactorCodes writes them. Throws std::invalid_argument when their width is another.
-std::unique_ptr<RefillableRetriever> MakeEtaNormRetriever(std::string name, size_t bits,
-                                                          Matrix<uint8_t> codes);
+std::unique_ptr<RefillableRetriever> MakeEtaNormTableRetriever(std::string name, size_t bits,
+                                                               Matrix<uint8_t> codes);
 
 }  // namespace eta
