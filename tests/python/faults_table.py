@@ -81,6 +81,7 @@ THROUGH = {
     ("kernel_bench", "--benchmark_out"): "Google Benchmark writes this file",
     ("ab_test.py", "--json"): "eta_simd.files",
     ("equal_auc.py", "--results"): "eta_simd.files and ctr_bench",
+    ("recall_matters.py", "--results"): "eta_simd.files, and the rest to a temporary folder",
     ("equal_recall.py", "--output"): "eta_simd.files and retrieval_bench",
     ("quality.py", "--results"): "eta_simd.files and train_ctr.py",
     ("bench.sh", "--output"): "retrieval_bench, report.py and replace_file of thread_scaling.sh",
@@ -120,5 +121,7 @@ WRITING_MODULES = {
     "experiments/equal_recall/picture.py": "within files.replaced",
     "experiments/freshness.py": "within files.replaced",
     "experiments/quality/picture.py": "within files.replaced",
+    "experiments/recall_matters/cells.py": "to a temporary folder",
+    "experiments/recall_matters/picture.py": "within files.replaced",
     "report/page.py": "to memory",
 }

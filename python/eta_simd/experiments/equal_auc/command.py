@@ -11,11 +11,11 @@ equal_auc.json, equal_auc.md and equal_auc.png.
     --data movielens 256 models/movielens-eta-s* --data planted 512 models/planted-eta-s*
 """
 import pathlib
-import subprocess
 
 from eta_simd import files
 from eta_simd.command import BadInput, Parser, check_range, progress, summarize
 from eta_simd.experiments.equal_auc.choices import BASE, compare, runs_of
+from eta_simd.experiments.programs import run_program
 from eta_simd.reading import read_json
 
 COLUMNS = ("data", "k", "retrieval", "seeds", "auc", "auc_difference", "low", "high", "verdict",
@@ -64,14 +64,7 @@ def serve(options, name, length, models, k):
     command = [options.ctr_bench, *models, "--retrieval", options.retrieval, "--k", str(k),
                "--length", str(length), "--requests", str(options.requests), "--rounds", "10",
                "--json", str(path)]
-    try:
-        done = subprocess.run(command, text=True, capture_output=True, check=False,
-                              stdin=subprocess.DEVNULL)
-    except OSError as error:
-        raise BadInput(f"{options.ctr_bench}: {error.strerror}") from None
-    if done.returncode:
-        reason = ((done.stdout + done.stderr).strip().splitlines() or ["no message"])[-1]
-        raise BadInput(f"{options.ctr_bench}: {reason}")
+    run_program(command)
     return compare(runs_of(read_json(path, "rows"), path), name)
 
 

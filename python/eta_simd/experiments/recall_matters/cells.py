@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of the sweep, and its cells: data of one setting and seed, a model trained on them, and
+what each retrieval makes of its recall and AUC. A finished cell is kept and not run again."""
+import pathlib
+import tempfile
+from typing import NamedTuple
+
+import numpy as np
+
+from eta_simd import files
+from eta_simd.command import BadInput
+from eta_simd.experiments.equal_auc.choices import runs_of
+from eta_simd.experiments.programs import run_program, script
+from eta_simd.reading import number, read_json
+from eta_simd.text import reason
+
+LENGTH = 256
+# Half as long as make_planted.py makes them, and fewer topics, so that a cell takes half a minute.
+DATA = ("--users", "3000", "--topics", "40", "--categories", "12", "--length", str(LENGTH),
+        "--recent", "16", "--interests", "8", "--repeats", "12", "--dim", "32")
+TRAIN = ("--dim", "32", "--bits", "64", "--max-history", str(LENGTH), "--k", "32", "--cost",
+         "50000")  # small batches: with few steps nothing is learnt
+
+
+class Setting(NamedTuple):
+    """A point of the sweep: the knob that is turned, its value, arguments of make_planted.py."""
+    knob: str
+    value: str
+    arguments: tuple = ()
+
+    @property
+    def name(self):
+        return f"{self.knob}-{self.value}"
+
+
+def turned(knob, values, *more):
+    """Settings of one knob; `more` are arguments that all of them have."""
+    return [Setting(knob, str(value), (f"--{knob}", str(value), *more)) for value in values]
+
+
+SETTINGS = (Setting("none", "0"), *turned("repeats", (1, 3, 6, 24)), *turned("near", (4, 8, 11)),
+            *turned("weak", (2, 4, 8)), *turned("popularity", (0.5, 1, 1.5)))
+
+
+def arguments_of(options, setting, seed):
+    """All that decides the result of a cell."""
+    return {"data": [*DATA, *options.data.split(), *setting.arguments, "--seed", str(seed)],
+            "train": [*TRAIN, *options.train.split(), "--seed", str(seed)],
+            "retrieval": options.retrieval, "k": options.ks}
+
+
+def path_of(options, setting, seed):
+    return options.results / "cells" / f"{setting.name}-s{seed}.json"
+
+
+def run_cell(options, setting, seed):
+    """Makes the cell's file unless it is there. Raises BadInput if that has other arguments."""
+    path, arguments = path_of(options, setting, seed), arguments_of(options, setting, seed)
+    if path.exists():
+        if read_json(path, "arguments")["arguments"] != arguments:
+            raise BadInput(f"{path}: made with other arguments (remove it to make it anew)")
+        return
+    with tempfile.TemporaryDirectory(prefix=".cell-", dir=options.results) as name:
+        folder = pathlib.Path(name)
+        data, model = folder / "data", folder / "model"
+        run_program([*script("make_planted.py"), "--out", data, *arguments["data"]])
+        run_program([*script("train_ctr.py"), "--bundle", data, "--model", "eta", "--out", model,
+                     *arguments["train"]])
+        add_candidates(model)
+        rows = [row for k in options.ks for row in serve(options, model, k, folder / "run.json")]
+    files.write_json(path, {"arguments": arguments, "rows": rows})
+
+
+def add_candidates(model):
+    """Gives the model's bundle the test samples' items as candidates, so that recall is that of the
+    requests whose AUC is measured."""
+    bundle = model / "bundle"
+    samples = np.load(model / "test" / "samples.npy")
+    samples = samples[np.argsort(samples[:, 0], kind="stable")]
+    users = len(np.load(bundle / "history_offsets.npy")) - 1
+    offsets = np.searchsorted(samples[:, 0], np.arange(users + 1)).astype(np.int64)
+    np.save(bundle / "candidates_offsets.npy", offsets)
+    np.save(bundle / "candidates_items.npy", np.ascontiguousarray(samples[:, 3]))
+
+
+def serve(options, model, k, path):
+    """AUC and recall of one model with each retrieval: rows of retrieval, k, auc, recall."""
+    run_program([options.ctr_bench, model, "--retrieval", options.retrieval, "--k", k, "--length",
+                 "1", "--requests", "1", "--rounds", "1", "--json", path])
+    aucs = {name: rows[0]["auc"] for name, rows in
+            runs_of(read_json(path, "rows"), path).items()}
+    run_program([options.retrieval_bench, "--data", model / "bundle", "--methods",
+                 options.retrieval, "--k", k, "--repeats", "1", "--requests", "1000",
+                 "--min-history", "0", "--quiet", "--json", path])
+    try:
+        recalls = {row["method"]: number(row["recall_ties"])
+                   for row in read_json(path, "rows")["rows"]}
+        return [{"retrieval": name, "k": k, "auc": auc, "recall": recalls[name]}
+                for name, auc in aucs.items()]
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"{path}: no result of retrieval_bench: {reason(error)}") from None
+
+
+def read_cell(options, setting, seed):
+    """Rows of a finished cell by (retrieval, K)."""
+    path = path_of(options, setting, seed)
+    try:
+        rows = {(row["retrieval"], row["k"]): {name: number(row[name]) for name in
+                                               ("auc", "recall")}
+                for row in read_json(path, "rows")["rows"]}
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"{path}: not a cell of this program: {reason(error)}") from None
+    expected = {(name, k) for k in options.ks for name in options.retrieval.split(",")}
+    if set(rows) != expected:
+        raise BadInput(f"{path}: not a row for each retrieval and K")
+    return rows

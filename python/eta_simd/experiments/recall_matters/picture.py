@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Draws AUC lost against recall lost, a panel for each knob."""
+import math
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot  # noqa: E402
+
+from eta_simd import files  # noqa: E402
+from eta_simd.experiments.equal_auc.choices import BASE, MARGIN  # noqa: E402
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+SHAPES = "osD^v<>"
+
+
+def draw_panel(axis, rows):
+    """The rows of one knob: colours are its values, shapes K; codes of 64 bits by ETA are full."""
+    for colour, value in zip(COLOURS, dict.fromkeys(row["value"] for row in rows)):
+        for shape, k in zip(SHAPES, dict.fromkeys(row["k"] for row in rows)):
+            part = sorted((r for r in rows if r["value"] == value and r["k"] == k
+                           and r["retrieval"] != BASE), key=lambda r: r["recall"])
+            axis.plot([1 - r["recall"] for r in part], [r["auc_lost"] for r in part],
+                      color=colour, linewidth=0.6, alpha=0.5)
+            for row in part:
+                reach = [[0], [0]]
+                if not math.isnan(row["low"]):
+                    reach = [[row["auc_lost"] - row["low"]], [row["high"] - row["auc_lost"]]]
+                axis.errorbar([1 - row["recall"]], [row["auc_lost"]], yerr=reach, fmt=shape,
+                              color=colour, markersize=5, elinewidth=0.6,
+                              markerfacecolor=colour if row["retrieval"] == "eta:64" else "white")
+            axis.plot([], [], shape, color=colour, label=f"{value}, K = {k}")
+    axis.axhline(0, color="0.6", linewidth=0.8)
+    axis.axhline(MARGIN, color="0.6", linewidth=0.8, linestyle=":")
+    axis.legend(fontsize=7, frameon=False)
+    axis.set_title(rows[0]["knob"] if rows[0]["knob"] == "none" else f"--{rows[0]['knob']}",
+                   fontsize=10)
+
+
+def draw(path, rows):
+    """Writes the picture."""
+    knobs = list(dict.fromkeys(row["knob"] for row in rows))
+    columns = min(3, len(knobs))
+    lines = math.ceil(len(knobs) / columns)
+    figure, grid = pyplot.subplots(lines, columns, squeeze=False, sharex=True, sharey=True,
+                                   figsize=(4.2 * columns, 3.4 * lines))
+    for axis, knob in zip(grid.flat, knobs):
+        draw_panel(axis, [row for row in rows if row["knob"] == knob])
+    for axis in list(grid.flat)[len(knobs):]:
+        axis.set_axis_off()
+    for axis in grid[-1]:
+        axis.set_xlabel("recall lost (1 - recall, ties forgiven)")
+    for line in grid:
+        line[0].set_ylabel("AUC lost against exact")
+    figure.tight_layout()
+    with files.replaced(path) as part:
+        figure.savefig(part, format="png", dpi=110)
+    pyplot.close(figure)

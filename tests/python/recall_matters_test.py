@@ -1,0 +1,92 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of scripts/recall_matters.py. Exit code 77: a Python package is missing."""
+import csv
+import json
+import unittest
+
+import support
+
+support.need("matplotlib", "numpy", "scipy.stats", "torch", purpose="train")
+
+# Each stands for a program: it writes to --json what the test says, and counts its calls.
+PROGRAM = """#!/usr/bin/python3
+import json, pathlib, sys
+def value(name):
+    return sys.argv[sys.argv.index(name) + 1]
+here = pathlib.Path(sys.argv[0])
+calls = here.with_suffix(".calls")
+calls.write_text(calls.read_text() + "x" if calls.exists() else "x")
+model = pathlib.Path(value("--data")).parent if "--data" in sys.argv else pathlib.Path(sys.argv[1])
+seed, k = json.loads((model / "manifest.json").read_text())["seed"], int(value("--k"))
+rows = []
+for name in value("--retrieval" if "--retrieval" in sys.argv else "--methods").split(","):
+    loss = 0 if name == "exact" else 0.01 * seed
+    if "--data" in sys.argv:
+        assert (model / "bundle" / "candidates_items.npy").exists()
+        rows.append({"method": name, "recall_ties": 1 - 10 * loss})
+    else:
+        rows.append({"retrieval": name, "k": k, "auc": 0.8 + seed / 10 - loss, "gauc": 0.7,
+                     "log_loss": 0.6, "request_p50_us": 1})
+pathlib.Path(value("--json")).write_text(json.dumps({"rows": rows}))
+"""
+
+
+class RecallMatters(support.FolderTest):
+    def call(self, *arguments):
+        for name in ("ctr_bench", "retrieval_bench"):
+            (self.folder / name).write_text(PROGRAM)
+            (self.folder / name).chmod(0o755)
+        return support.call("recall_matters.py", "--results", self.folder / "out", "--ctr-bench",
+                            self.folder / "ctr_bench", "--retrieval-bench",
+                            self.folder / "retrieval_bench", *arguments)
+
+    def test_writes_a_table_and_a_picture_and_keeps_cells(self):
+        arguments = ["--seeds", 2, "--settings", "none-0,weak-2", "--retrieval", "eta:64,exact",
+                     "--k", "4,8", "--data", "--users 12 --topics 17", "--train",
+                     "--epochs 0 --dim 8"]
+        done = self.call(*arguments)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(self.folder / "out" / "recall_matters.csv", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual([(r["knob"], r["value"], r["k"], r["retrieval"], r["seeds"])
+                          for r in rows],
+                         [(knob, value, k, name, "2") for knob, value in (("none", "0"),
+                                                                          ("weak", "2"))
+                          for k in ("4", "8") for name in ("eta:64", "exact")])
+        self.assertAlmostEqual(float(rows[0]["auc_lost"]), 0.015)  # of 0.01 and 0.02
+        self.assertAlmostEqual(float(rows[0]["recall"]), 0.85)
+        self.assertAlmostEqual(float(rows[0]["high"]), 0.015 + 12.7062 * 0.005, places=5)
+        self.assertEqual(float(rows[1]["auc_lost"]), 0)
+        self.assertEqual((self.folder / "out" / "recall_matters.png").read_bytes()[:4], b"\x89PNG")
+        calls = (self.folder / "ctr_bench.calls").read_text()
+        self.assertEqual(len(calls), 8)
+        (self.folder / "out" / "cells" / "weak-2-s2.json").unlink()
+        self.assertEqual(self.call(*arguments).returncode, 0)
+        self.assertEqual(len((self.folder / "ctr_bench.calls").read_text()), 10)
+        other = self.call(*arguments[:-1], "--epochs 0 --dim 12")
+        self.assertEqual(other.returncode, 2)
+        self.assertIn("other arguments", other.stderr)
+        cell = self.folder / "out" / "cells" / "none-0-s1.json"
+        document = json.loads(cell.read_text())
+        for rows in ([], [1], [{"retrieval": "exact", "k": 4}], document["rows"][1:]):
+            cell.write_text(json.dumps({**document, "rows": rows}))
+            done = self.call(*arguments)
+            self.assertEqual((done.returncode, len(done.stderr.splitlines()[4:])), (2, 1),
+                             done.stderr)
+            self.assertIn("none-0-s1.json", done.stderr)
+
+    def test_refusals(self):
+        for arguments, word in ((("--seeds", 0), "--seeds is 0"),
+                                (("--settings", "none-0,best"), "unknown 'best'"),
+                                (("--retrieval", "eta:64"), "without exact"),
+                                (("--k", "8,0"), "'0'"), (("--k", "x"), "'x'")):
+            done = self.call(*arguments)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(word, done.stderr)
+            self.assertEqual(len(done.stderr.splitlines()), 1)
+            self.assertFalse((self.folder / "out").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
