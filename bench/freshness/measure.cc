@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <memory>
 #include <numeric>
+#include <span>
+#include <utility>
 
 #include "bench/common/machine.h"
 #include "core/base/check.h"
@@ -15,6 +18,8 @@
 #include "core/reference/ctr.h"
 #include "core/retrieval/hyperplanes.h"
 #include "core/retrieval/metrics.h"
+#include "core/retrieval/pq4.h"
+#include "core/retrieval/pq4_codebooks.h"
 #include "simd/dot.h"
 #include "simd/dot_i8.h"
 
@@ -93,6 +98,29 @@ Matrix<int8_t> QuantizedTable(const Matrix<float>& table) {
   return index;
 }
 
+// The positions that a retrieval finds for a candidate in a window of a history.
+using Positions =
+    std::function<std::vector<int32_t>(std::span<const int32_t> window, int32_t item)>;
+
+// What the unit of `retrieving`, which must outlive this, finds.
+Positions PositionsOf(const CtrExport& retrieving) {
+  return [&retrieving](std::span<const int32_t> window, int32_t item) {
+    const auto found = reference::RetrievedPositions(retrieving, window, item);
+    return std::vector<int32_t>(found.begin(), found.end());
+  };
+}
+
+// What a retriever, which must outlive this, finds.
+Positions PositionsOf(const Retriever& retriever, size_t k) {
+  const std::shared_ptr<Scratch> scratch = retriever.NewScratch();
+  return [&retriever, k, scratch](std::span<const int32_t> window, int32_t item) {
+    std::vector<int32_t> positions(k), counts(1);
+    retriever.Retrieve(*retriever.Prepare(window), {&item, 1}, k, *scratch, {positions, counts});
+    positions.resize(static_cast<size_t>(counts[0]));
+    return positions;
+  };
+}
+
 // Exact top-K of the current embeddings for a choice of test samples; what retrievals are judged
 // by.
 class Exact {
@@ -111,7 +139,7 @@ class Exact {
     }
   }
 
-  void Judge(const CtrExport& retrieving, FreshnessRow& row) const {
+  void Judge(const Positions& positions_of, FreshnessRow& row) const {
     const size_t dim = model_.settings.dim, k = model_.settings.k;
     eta::Judge judge(k, dim);
     std::vector<float> blocks, scores;
@@ -128,11 +156,7 @@ class Exact {
                       {table.row(static_cast<size_t>(sample.item)), 1, dim}, scores.data(),
                       scores.size());
       judge.SetScores({scores.data(), window.size()});
-      std::vector<int32_t> positions;
-      for (const size_t p : reference::RetrievedPositions(retrieving, window, sample.item)) {
-        positions.push_back(static_cast<int32_t>(p));
-      }
-      const auto quality = judge.Rate(positions);
+      const auto quality = judge.Rate(positions_of(window, sample.item));
       recall += quality->recall;
       ties += quality->recall_ties;
     }
@@ -146,23 +170,48 @@ class Exact {
   std::vector<size_t> samples_;
 };
 
-void Rate(const Exact& exact, const CtrExport& retrieving, FreshnessRow& row) {
-  exact.Judge(retrieving, row);
-  const CtrCheck check = CheckCtrModel(retrieving, CtrModel(retrieving));
+void Predict(const CtrExport& model, const CtrModel& served, FreshnessRow& row) {
+  const CtrCheck check = CheckCtrModel(model, served);
   row.auc = check.auc;
   row.gauc = check.gauc;
   row.log_loss = check.log_loss;
 }
 
-double MillisecondsPerMillion(size_t items, const std::function<void()>& work) {
+void RatePq4(const Exact& exact, const CtrExport& current, const Pq4Codebooks& codebooks,
+             FreshnessRow& row) {
+  auto retriever = MakePq4Retriever(row.method, current.bundle.items, codebooks);
+  exact.Judge(PositionsOf(*retriever, current.settings.k), row);
+  Predict(current, CtrModel(current, ItemTables::kAll, {std::move(retriever)}), row);
+}
+
+// The width of product codes that is that of the model's codes, or the next lower one that there
+// is; 0 where there is none.
+size_t Pq4Bits(const CtrSettings& settings) {
+  return std::min(settings.bits, settings.dim * 4) / 8 * 8;
+}
+
+double LeastMilliseconds(int repeats, const std::function<void()>& work) {
   work();
   double least = HUGE_VAL;
-  for (int i = 0; i < 7; ++i) {
+  for (int i = 0; i < repeats; ++i) {
     const double start = ThreadCpuSeconds();
     work();
     least = std::min(least, ThreadCpuSeconds() - start);
   }
-  return least * 1e3 * 1e6 / static_cast<double>(items);
+  return least * 1e3;
+}
+
+double MillisecondsPerMillion(size_t items, const std::function<void()>& work) {
+  return LeastMilliseconds(7, work) * 1e6 / static_cast<double>(items);
+}
+
+void MeasurePq4Costs(const ItemTable& items, FreshnessCosts& costs) {
+  std::optional<Pq4Codebooks> codebooks;
+  costs.pq4_train_ms =
+      LeastMilliseconds(2, [&] { codebooks = Pq4Codebooks::Train(items, costs.pq4_bits); });
+  std::vector<uint8_t> codes(items.size() * codebooks->code_bytes());
+  costs.pq4_encode_ms = MillisecondsPerMillion(
+      items.size(), [&] { codebooks->Encode(items.embeddings.values, codes); });
 }
 
 }  // namespace
@@ -183,6 +232,7 @@ std::vector<FreshnessRow> MeasureFreshness(
   }
   std::vector<FreshnessRow> rows;
   std::optional<CtrExport> first;
+  std::optional<Pq4Codebooks> first_codebooks;
   for (const Snapshot& snapshot : snapshots) {
     progress(snapshot.folder.string());
     CtrExport current = ReadEtaSnapshot(snapshot.folder, first ? &*first : nullptr);
@@ -191,12 +241,22 @@ std::vector<FreshnessRow> MeasureFreshness(
     const Exact exact(current, options.samples);
     const auto add = [&](const std::string& method, size_t index_step, const CtrExport& model) {
       rows.push_back({.method = method, .step = snapshot.step, .index_step = index_step});
-      Rate(exact, model, rows.back());
+      exact.Judge(PositionsOf(model), rows.back());
+      Predict(model, CtrModel(model), rows.back());
     };
     add("eta", snapshot.step, current);
     CtrExport other = current;
     other.item_codes = first->item_codes;
     add("eta:stale", first_step, other);
+    if (const size_t bits = Pq4Bits(current.settings); bits > 0) {
+      const auto codebooks = Pq4Codebooks::Train(current.bundle.items, bits);
+      if (!first_codebooks) first_codebooks = codebooks;
+      rows.push_back({.method = "pq4:kept", .step = snapshot.step, .index_step = first_step});
+      RatePq4(exact, current, *first_codebooks, rows.back());
+      rows.push_back(
+          {.method = "pq4:retrained", .step = snapshot.step, .index_step = snapshot.step});
+      RatePq4(exact, current, codebooks, rows.back());
+    }
     other.unit = CtrUnit::kSimSoft;
     for (Index& index : indexes) {
       // Due once R steps have passed since the last, at the first snapshot after that.
@@ -234,6 +294,8 @@ FreshnessCosts MeasureCosts(const FreshnessOptions& options) {
     simd::QuantizeI8(simd::DenseRows(items.embeddings.values.data(), kItems, costs.dim),
                      index.data(), costs.dim, scales.data());
   });
+  costs.pq4_bits = Pq4Bits(model.settings);
+  if (costs.pq4_bits > 0) MeasurePq4Costs(items, costs);
   return costs;
 }
 

@@ -14,9 +14,10 @@ namespace eta::bench {
 
 // One method at one snapshot.
 struct FreshnessRow {
-  std::string method;     // eta, eta:stale, sim_soft:stale, sim_soft:R, sim_soft:fresh
+  // eta, eta:stale, pq4:kept, pq4:retrained, sim_soft:stale, sim_soft:R, sim_soft:fresh
+  std::string method;
   size_t step = 0;        // of the snapshot
-  size_t index_step = 0;  // whose embeddings the codes or the index are of
+  size_t index_step = 0;  // whose embeddings the codes, codebooks (pq4) or index are of
   // Means over the test samples; nothing where there are none.
   std::optional<double> recall{};       // recall@K by position
   std::optional<double> recall_ties{};  // the same with ties forgiven
@@ -34,7 +35,12 @@ std::vector<FreshnessRow> MeasureFreshness(const FreshnessOptions& options,
 struct FreshnessCosts {
   size_t dim = 0;
   size_t bits = 0;
-  double rehash_ms = 0;   // SimHash codes of all items
+  double rehash_ms = 0;  // SimHash codes of all items
+  // Product codes, encoded by codebooks that are there; nothing where pq4_bits is 0, because dim
+  // and bits allow none.
+  size_t pq4_bits = 0;
+  double pq4_encode_ms = 0;
+  double pq4_train_ms = 0;  // codebooks once, for a table of any size, because of its sample
   double rebuild_ms = 0;  // SIM soft's index: the table quantised to int8, the least an index takes
 };
 // Throws DataError as MeasureFreshness does.

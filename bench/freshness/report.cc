@@ -31,12 +31,18 @@ std::string FreshnessText(const FreshnessReport& report) {
                   Number(row.gauc).c_str(), Number(row.log_loss).c_str());
     text += line;
   }
+  const FreshnessCosts& c = report.costs;
   char line[200];
   std::snprintf(line, sizeof(line),
                 "\nper million items, dim %zu, one thread: re-hash to %zu bits %.1f ms; int8 index "
                 "rebuilt %.1f ms\n",
-                report.costs.dim, report.costs.bits, report.costs.rehash_ms,
-                report.costs.rebuild_ms);
+                c.dim, c.bits, c.rehash_ms, c.rebuild_ms);
+  text += line;
+  if (c.pq4_bits == 0) return text;
+  std::snprintf(line, sizeof(line),
+                "pq4 with %zu bits: encoded again %.1f ms per million items; codebooks trained "
+                "%.1f ms, for any number of items\n",
+                c.pq4_bits, c.pq4_encode_ms, c.pq4_train_ms);
   return text + line;
 }
 
@@ -81,7 +87,10 @@ std::string FreshnessJson(const FreshnessReport& report) {
                        {"bits", c.bits},
                        {"threads", 1},
                        {"rehash_ms_per_million", c.rehash_ms},
-                       {"rebuild_ms_per_million", c.rebuild_ms}}},
+                       {"rebuild_ms_per_million", c.rebuild_ms},
+                       {"pq4_bits", c.pq4_bits},
+                       {"pq4_encode_ms_per_million", c.pq4_encode_ms},
+                       {"pq4_train_ms", c.pq4_train_ms}}},
                      {"rows", std::move(rows)}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

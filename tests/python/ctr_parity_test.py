@@ -179,6 +179,20 @@ class Parity(unittest.TestCase):
             self.assertEqual((done.returncode, len(done.stderr.splitlines())), (2, 1), done.stderr)
             self.assertFalse(picture.exists())
 
+    def test_freshness_knows_reports_with_and_without_product_codes(self):
+        row = {"method": "pq4:kept", "step": 7, "recall_ties": 0.5, "auc": None}
+        costs: dict = {"rehash_ms_per_million": 1.5, "rebuild_ms_per_million": 2}
+        pq4: dict = {"pq4_bits": 8, "pq4_encode_ms_per_million": 3.5, "pq4_train_ms": 4}
+        cases: list[tuple] = [("old", {}, 0), ("new", pq4, 0),
+                              ("bad", {**pq4, "pq4_train_ms": "x"}, 2), ("few", {"pq4_bits": 8}, 2),
+                              ("nan", {**pq4, "pq4_train_ms": float("nan")}, 2)]
+        for name, value, code in cases:
+            report = self.folder / f"{name}.json"
+            report.write_text(json.dumps({"rows": [row], "costs": {**costs, **value}}))
+            done = support.call("freshness.py", "--json", report, "--out",
+                                self.folder / f"{name}.png")
+            self.assertEqual(done.returncode, code, done.stderr)
+
     def freshness(self, *arguments):
         return subprocess.run([FRESHNESS, *map(str, arguments)], text=True, capture_output=True,
                               check=False)
@@ -195,8 +209,9 @@ class Parity(unittest.TestCase):
         rows = {(row["method"], row["step"]): row for row in json.loads(report.read_text())["rows"]}
         index = {key: row["index_step"] for key, row in rows.items()}
         self.assertEqual({method: index[method, 10] for method, step in index if step == 10},
-                         {"eta": 10, "eta:stale": 0, "sim_soft:stale": 0, "sim_soft:fresh": 10,
-                          "sim_soft:10": 10, "sim_soft:11": 0})
+                         {"eta": 10, "eta:stale": 0, "pq4:kept": 0, "pq4:retrained": 10,
+                          "sim_soft:stale": 0, "sim_soft:fresh": 10, "sim_soft:10": 10,
+                          "sim_soft:11": 0})
         self.assertEqual(rows["eta", 0]["recall"], rows["eta:stale", 0]["recall"])
         # Before any training embeddings know nothing: about K of the window by chance.
         self.assertGreater(rows["sim_soft:fresh", 10]["recall_ties"], 0.9)
@@ -205,6 +220,16 @@ class Parity(unittest.TestCase):
                            rows["eta:stale", 10]["recall_ties"] + 0.1)
         for row in rows.values():
             self.assertTrue(0 <= row["auc"] <= 1)
+        # Codes of the current embeddings by codebooks of noise are still far better than old codes.
+        self.assertEqual(rows["pq4:kept", 0]["recall"], rows["pq4:retrained", 0]["recall"])
+        kept, retrained = (rows[f"pq4:{name}", 10]["recall_ties"] for name in ("kept", "retrained"))
+        self.assertGreater(kept, rows["eta:stale", 10]["recall_ties"] + 0.1)
+        self.assertGreater(retrained, kept)
+        costs = json.loads(report.read_text())["costs"]
+        self.assertEqual(costs["pq4_bits"], 16)  # ETA has 21
+        self.assertGreater(costs["pq4_encode_ms_per_million"], 0)
+        self.assertGreater(costs["pq4_train_ms"], 0)
+        self.assertIn("pq4 with 16 bits: encoded again", done.stdout)
         later = self.folder / "later.json"
         self.assertEqual(self.freshness(series, "--from", 5, "--json", later).returncode, 0)
         self.assertEqual({(row["step"], row["index_step"])

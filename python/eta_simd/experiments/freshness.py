@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws what freshness_bench measured: recall and AUC against the training steps since the index
-was built, for ETA re-hashed and for SIM soft with that index and with rebuilt ones.
+was built, for ETA re-hashed, for product codes with kept and with new codebooks, and for SIM soft
+with that index and with rebuilt ones.
 
   build/release/bench/freshness_bench RUN/snapshots --rebuild 200,500 --json freshness.json
   scripts/freshness.py --json freshness.json --out freshness.png
@@ -15,9 +16,13 @@ from eta_simd.files import check_not_read, replaced
 from eta_simd.reading import read_json
 from eta_simd.text import reason
 
-NAMES = {"eta": "ETA, re-hashed", "eta:stale": "ETA, old codes", "sim_soft:stale":
-         "SIM soft, old index", "sim_soft:fresh": "SIM soft, index always rebuilt"}
-STYLES = (("o", "-"), ("v", "-."), ("s", "-"), ("^", "--"), ("D", ":"), ("x", ":"), ("+", "-."))
+NAMES = {"eta": "ETA, re-hashed", "eta:stale": "ETA, old codes",
+         "pq4:kept": "PQ, codes renewed, codebooks kept", "pq4:retrained": "PQ, all renewed",
+         "sim_soft:stale": "SIM soft, old index",
+         "sim_soft:fresh": "SIM soft, index always rebuilt"}
+METHOD = re.compile(r"[a-z0-9_]+(:\w+)?")
+STYLES = (("o", "-"), ("v", "-."), ("P", "-"), ("p", "--"), ("s", "-"), ("^", "--"), ("D", ":"),
+          ("x", ":"), ("+", "-."))
 PANELS = (("recall_ties", "recall@K against the current embeddings"), ("auc", "AUC, test samples"))
 
 
@@ -47,12 +52,14 @@ def read(path):
     rows, costs = report["rows"], report["costs"]
     try:
         for row in rows:
-            check(isinstance(row["method"], str) and re.fullmatch(r"[a-z_]+(:\w+)?", row["method"]),
-                  "method")
+            check(isinstance(row["method"], str) and METHOD.fullmatch(row["method"]), "method")
             check(type(row["step"]) is int and 0 <= row["step"] < 10**9, "step")
             for key, _ in PANELS:
                 check(row[key] is None or is_number(row[key]), key)
-        for key in ("rehash_ms_per_million", "rebuild_ms_per_million"):
+        keys = ["rehash_ms_per_million", "rebuild_ms_per_million"]
+        if costs.get("pq4_bits"):  # not in reports of before
+            keys += ["pq4_encode_ms_per_million", "pq4_train_ms"]
+        for key in keys:
             check(is_number(costs[key]), key)
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{path}: not a report of freshness_bench: {reason(error)}") from error
@@ -82,10 +89,13 @@ def draw_line(axes, rows, costs):
         axis.set_xlabel(f"training steps since codes and index were built, at step {first}")
         axis.grid(alpha=0.3)
     axes[0].set_ylim(0, 1.02)
-    axes[0].legend(fontsize=8)
-    axes[1].annotate(f"per million items: re-hash {costs['rehash_ms_per_million']:.0f} ms,\n"
-                     f"index rebuilt {costs['rebuild_ms_per_million']:.0f} ms", (0.97, 0.05),
-                     xycoords="axes fraction", ha="right", fontsize=8)
+    axes[0].legend(fontsize=7)
+    text = (f"per million items: re-hash {costs['rehash_ms_per_million']:.0f} ms,\n"
+            f"index rebuilt {costs['rebuild_ms_per_million']:.0f} ms")
+    if costs.get("pq4_bits"):
+        text += (f",\nPQ encoded {costs['pq4_encode_ms_per_million']:.0f} ms"
+                 f" (codebooks {costs['pq4_train_ms']:.0f} ms once)")
+    axes[1].annotate(text, (0.97, 0.05), xycoords="axes fraction", ha="right", fontsize=8)
 
 
 def draw(reports, path):
