@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include "baselines/methods.h"
 #include "bench/common/main.h"
@@ -13,8 +14,10 @@
 #include "core/reference/factors.h"
 #include "core/reference/hadamard.h"
 #include "core/reference/hamming.h"
+#include "core/reference/pq4.h"
 #include "core/reference/simhash.h"
 #include "core/retrieval/factor_codes.h"
+#include "core/retrieval/pq4_codebooks.h"
 #include "simd/dot.h"
 
 namespace eta::bench {
@@ -120,10 +123,11 @@ void VerifyExact(const Retriever& retriever, const ItemTable& items, const Sampl
   });
 }
 
-Hyperplanes PlanesOf(const Retriever& eta, const DataSet& data, const Options& options) {
-  return MethodHyperplanes(
-      eta.name(), eta.bits(), data.bundle.items,
-      {options.seed, options.hyperplanes, data.hyperplanes ? &*data.hyperplanes : nullptr});
+MethodOptions OptionsOf(const DataSet& data, const Options& options) {
+  return {.seed = options.seed,
+          .hyperplanes = options.hyperplanes,
+          .loaded = data.hyperplanes ? &*data.hyperplanes : nullptr,
+          .loaded_pq4 = data.codebooks ? &*data.codebooks : nullptr};
 }
 
 std::vector<uint8_t> ReferenceCodes(const Hyperplanes& planes, std::span<const float> rows) {
@@ -201,6 +205,34 @@ void VerifyEtaAsymPlain(const Retriever& retriever, const ItemTable& items,
   });
 }
 
+// An embedding times the codebooks' rotation, fused multiply-adds in the order of its rows.
+std::vector<float> Rotated(std::span<const float> row, const std::optional<Matrix<float>>& by) {
+  if (!by) return {row.begin(), row.end()};
+  std::vector<float> rotated;
+  for (size_t j = 0; j < by->cols; ++j) {
+    rotated.push_back(reference::Projection(row, by->values, by->cols, j));
+  }
+  return rotated;
+}
+
+void VerifyPq4(const Retriever& retriever, const ItemTable& items, const Pq4Codebooks& codebooks,
+               const Sample& sample, size_t k) {
+  const auto twin =
+      reference::MakePq4Codebooks(codebooks.centroids().values, codebooks.centroids().cols,
+                                  codebooks.dim(), codebooks.subspaces());
+  const auto rotation = codebooks.rotation();
+  std::vector<uint8_t> codes;
+  for (const int32_t item : sample.history) {
+    const auto code = reference::Pq4Encode(Rotated(Embedding(items, item), rotation), twin);
+    codes.insert(codes.end(), code.begin(), code.end());
+  }
+  VerifyPositions(retriever, sample, k, [&](size_t c) {
+    const auto tables =
+        reference::Pq4Tables(Rotated(Embedding(items, sample.candidates[c]), rotation), twin);
+    return SortedPositions(reference::Pq4TopK(codes, tables, k, simd::TieOrder::kNewestFirst));
+  });
+}
+
 using VerifyOnPlanes = void (*)(const Retriever&, const ItemTable&, const Hyperplanes&,
                                 const Sample&, size_t k);
 
@@ -212,6 +244,11 @@ VerifyOnPlanes VerifierOf(const std::string& name) {
   if (name.starts_with("eta_asym:")) return VerifyEtaAsym;
   if (name.starts_with("eta_asym_plain:")) return VerifyEtaAsymPlain;
   return nullptr;
+}
+
+// Whether a method is exact on the codes of some codebooks.
+bool IsPq4(const std::string& name) {
+  return name.starts_with("pq4:") && name.find('+') == std::string::npos;
 }
 
 }  // namespace
@@ -226,8 +263,14 @@ void Verify(std::span<const Contender> contenders, const DataSet& data,
     if (retriever.name() == "exact") {
       for (const Sample& sample : samples) VerifyExact(retriever, items, sample, options.k);
     } else if (const VerifyOnPlanes verify = VerifierOf(retriever.name()); verify != nullptr) {
-      const Hyperplanes planes = PlanesOf(retriever, data, options);
+      const Hyperplanes planes =
+          MethodHyperplanes(retriever.name(), retriever.bits(), items, OptionsOf(data, options));
       for (const Sample& sample : samples) verify(retriever, items, planes, sample, options.k);
+    } else if (IsPq4(retriever.name())) {
+      const Pq4Codebooks codebooks =
+          MethodCodebooks(retriever.name(), retriever.bits(), items, OptionsOf(data, options));
+      for (const Sample& sample : samples)
+        VerifyPq4(retriever, items, codebooks, sample, options.k);
     }
   }
 }
