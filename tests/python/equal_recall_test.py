@@ -51,7 +51,11 @@ sim_soft:hnsw[:EFSEARCH] index
 """
 LATER = LISTING + """eta:BITS+rerank:C  more
 eta:BITS+rerank_i8:C  more
+eta_norm:BITS n
 eta_asym:BITS x
+eta_asym:BITS+rerank_i8:C m
+pq4:BITS p
+pq4:BITS+rerank_i8:C q
 scan_f32 y
 scan_i8 z
 eta_gather:BITS w
@@ -120,6 +124,16 @@ class EqualRecall(support.FolderTest):
         self.assertIn("faiss_pq4:64", methods)
         self.assertIn("faiss_pq4:64+refine:8", methods)
         self.assertNotIn("faiss_pq4:128", methods)
+        for method in ("eta_norm:64", "eta_asym:64+rerank_i8:2", "pq4:64", "pq4:64+rerank_i8:4"):
+            self.assertIn(method, methods)
+        self.assertNotIn("pq4:128", methods)
+
+    def test_every_method_of_the_grid_has_a_family_and_every_family_a_style(self):
+        methods, _ = families.choose_methods(LATER, [64, 1024], True)
+        self.assertEqual({families.family_of(m) for m in methods} | {"scan_f32"},
+                         set(families.FAMILIES))
+        if has_pictures:
+            self.assertEqual(list(picture.STYLES), list(families.FAMILIES))
 
     def test_asks_faiss_for_widths_that_divide_dimensions(self):
         methods, _ = families.choose_methods(LATER, [32, 64, 128, 256], False)
@@ -129,7 +143,7 @@ class EqualRecall(support.FolderTest):
         self.assertEqual(families.family_of("faiss_pq4:64+refine:2"), "faiss_pq4+refine")
 
     def test_does_not_take_one_step_of_reranking_for_the_other(self):
-        without = LATER.replace("eta:BITS+rerank_i8:C  more\n", "")
+        without = LATER.replace("\neta:BITS+rerank_i8:C  more\n", "\n")
         methods, unknown = families.choose_methods(without, [64], False)
         self.assertIn("eta:64+rerank:2", methods)
         self.assertIn("eta:64+rerank_i8:2", unknown)

@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 
 # Methods that are drawn where not all have room, the best known first.
-PREFERRED = ("exact", "scan_i8", "eta:64", "eta:256", "eta:64+rerank:4", "eta_asym:64",
-             "eta:64+rerank_i8:4", "faiss_exact", "eta_gather:64", "faiss_binary:64")
+PREFERRED = ("exact", "scan_i8", "eta:64", "eta:256", "eta:64+rerank:4", "eta_asym:64", "pq4:64",
+             "eta_norm:64", "pq4:64+rerank_i8:4", "eta:64+rerank_i8:4", "faiss_exact",
+             "eta_gather:64", "faiss_binary:64")
 MOST_LINES = 6
 
 

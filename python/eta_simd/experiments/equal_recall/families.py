@@ -3,7 +3,7 @@
 import re
 
 RERANK = [2, 4, 8]  # oversampling of the rescoring
-FAISS_PQ_BITS = [64, 128]  # the widths tried of which 4 bits a subspace fit 32 dimensions
+PQ_BITS = [64, 128]  # the widths tried of which 4 bits a subspace fit 32 dimensions
 BASE = "faiss_exact"  # speed-ups are over this one
 
 # Families in the order of the table. A method is of the first family whose pattern it matches.
@@ -12,7 +12,11 @@ FAMILIES = {
     "eta_gather": r"eta_gather:\d+",
     "eta+rerank": r"eta:\d+\+rerank:\d+",
     "eta+rerank_i8": r"eta:\d+\+rerank_i8:\d+",
+    "eta_norm": r"eta_norm:\d+",
     "eta_asym": r"eta_asym:\d+",
+    "eta_asym+rerank_i8": r"eta_asym:\d+\+rerank_i8:\d+",
+    "pq4": r"pq4:\d+",
+    "pq4+rerank_i8": r"pq4:\d+\+rerank_i8:\d+",
     "scan_f32": r"scan_f32|exact",
     "scan_i8": r"scan_i8",
     "faiss_exact": r"faiss_exact",
@@ -33,23 +37,29 @@ def family_of(method):
 def choose_methods(listing, bits, with_hnsw):
     """Methods of the grid that the binary has by its --list-methods, and those that it lacks."""
     names = [line.split()[0] for line in listing.splitlines() if line.strip()]
-    wanted = [(f"eta:{b}", "eta:") for b in bits]
-    wanted += [(f"eta_gather:{b}", "eta_gather:") for b in bits]
-    for step in ("+rerank:", "+rerank_i8:"):
-        wanted += [(f"eta:{b}{step}{c}", step) for b in bits for c in RERANK]
-    wanted += [(f"eta_asym:{b}", "eta_asym:") for b in bits]
+    pq_bits = [b for b in PQ_BITS if b in bits]
+    wanted: list[tuple] = []  # methods, each with the form that the binary must have
+
+    def add(name, widths, step=""):
+        form = f"{name}:BITS{step}:C" if step else f"{name}:BITS"
+        wanted.extend((f"{name}:{b}{step}:{c}" if step else f"{name}:{b}", form)
+                      for b in widths for c in (RERANK if step else [0]))
+
+    add("eta", bits)
+    add("eta_gather", bits)
+    add("eta", bits, "+rerank")
+    add("eta", bits, "+rerank_i8")
+    add("eta_norm", bits)
+    add("eta_asym", bits)
+    add("eta_asym", bits, "+rerank_i8")
+    add("pq4", pq_bits)
+    add("pq4", pq_bits, "+rerank_i8")
     exact = "scan_f32" if "scan_f32" in names else "exact"
     wanted += [(name, name) for name in (exact, "scan_i8", "faiss_exact")]
-    pq_bits = [b for b in FAISS_PQ_BITS if b in bits]
-    wanted += [(f"faiss_pq4:{b}", "faiss_pq4:") for b in pq_bits]
-    wanted += [(f"faiss_pq4:{b}+refine:{c}", "+refine:") for b in pq_bits for c in RERANK]
+    add("faiss_pq4", pq_bits)
+    add("faiss_pq4", pq_bits, "+refine")
     if with_hnsw:
-        wanted += [(f"sim_soft:hnsw:{effort}", "sim_soft:hnsw") for effort in (64, 256, 1024)]
-
-    def has(key):
-        if key.startswith("+"):
-            base = "faiss_pq4:" if key == "+refine:" else "eta:"
-            return any(name.startswith(base) and key in name for name in names)
-        return any(name == key or (name.startswith(key) and key[-1] in ":w") for name in names)
-
-    return [m for m, key in wanted if has(key)], [m for m, key in wanted if not has(key)]
+        wanted += [(f"sim_soft:hnsw:{effort}", "sim_soft:hnsw[:EFSEARCH]")
+                   for effort in (64, 256, 1024)]
+    return ([method for method, form in wanted if form in names],
+            [method for method, form in wanted if form not in names])
