@@ -23,9 +23,6 @@ std::unique_ptr<Retriever> MakeFaissExactRetriever(std::string name, const ItemT
   kind.make = [dim = items.dim()] {
     return std::make_unique<faiss::IndexFlatIP>(static_cast<FaissId>(dim));
   };
-  kind.bytes = [](const faiss::Index& index) {
-    return static_cast<size_t>(index.ntotal) * static_cast<size_t>(index.d) * sizeof(float);
-  };
   return MakeFaissIndexRetriever(std::move(name), items, std::move(kind), threads);
 }
 

@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "baselines/faiss_index.h"
 
+#include <faiss/IndexFlatCodes.h>
+#include <faiss/IndexPQFastScan.h>
+#include <faiss/IndexPreTransform.h>
+#include <faiss/IndexRefine.h>
+#include <faiss/IndexScalarQuantizer.h>
+
+#if __has_include(<faiss/IndexRaBitQ.h>)
+#include <faiss/IndexRaBitQ.h>
+#endif
+
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -36,7 +47,7 @@ class FaissIndexRetriever final : public Retriever {
     const FaissThreadGuard guard({.openmp = 1, .blas = 1});
     std::unique_ptr<faiss::Index> index = kind_.make();
     index->add(static_cast<FaissId>(history.size()), rows.data());
-    const size_t bytes = kind_.bytes(*index);
+    const size_t bytes = FaissIndexBytes(*index);
     return std::make_unique<FaissHistory>(history.size(), std::move(index), bytes);
   }
 
@@ -52,6 +63,30 @@ class FaissIndexRetriever final : public Retriever {
 };
 
 }  // namespace
+
+size_t FaissIndexBytes(const faiss::Index& index) {
+  if (const auto* refined = dynamic_cast<const faiss::IndexRefine*>(&index)) {
+    return FaissIndexBytes(*refined->base_index) + FaissIndexBytes(*refined->refine_index);
+  }
+  if (const auto* rotated = dynamic_cast<const faiss::IndexPreTransform*>(&index)) {
+    return FaissIndexBytes(*rotated->index);
+  }
+  if (const auto* fast_scan = dynamic_cast<const faiss::IndexPQFastScan*>(&index)) {
+    return fast_scan->codes.size() + fast_scan->pq.centroids.size() * sizeof(float);
+  }
+  if (const auto* scalar = dynamic_cast<const faiss::IndexScalarQuantizer*>(&index)) {
+    return scalar->codes.size() + scalar->sq.trained.size() * sizeof(float);
+  }
+#if __has_include(<faiss/IndexRaBitQ.h>)
+  if (const auto* rabitq = dynamic_cast<const faiss::IndexRaBitQ*>(&index)) {
+    return rabitq->codes.size() + rabitq->center.size() * sizeof(float);
+  }
+#endif
+  if (const auto* flat = dynamic_cast<const faiss::IndexFlatCodes*>(&index)) {
+    return flat->codes.size();
+  }
+  throw std::logic_error("FaissIndexBytes: unknown kind of index");
+}
 
 std::unique_ptr<Retriever> MakeFaissIndexRetriever(std::string name, const ItemTable& items,
                                                    FaissIndexKind kind, int threads) {

@@ -116,9 +116,11 @@ std::unique_ptr<Retriever> MakeFaissBinary(const Spec& spec) {
 }
 
 // BITS is the first value, C the second where there is one.
+template <bool kIsRotated>
 std::unique_ptr<Retriever> MakeFaissPq4(const Spec& spec) {
   FaissPq4Options pq4{.bits = ParseNumber(spec, 0, "BITS", kMaxFaissPq4Bits),
                       .refine = 0,
+                      .is_rotated = kIsRotated,
                       .seed = spec.options.seed,
                       .threads = spec.options.threads};
   if (spec.values.size() == 2) pq4.refine = ParseNumber(spec, 1, "C", kMaxRerankFactor);
@@ -182,9 +184,24 @@ constexpr Method kMethods[] = {
      "ETA's codes in FAISS IndexBinaryFlat; MODE is heap, counting or single, else the fastest",
      MakeFaissBinary},
     {"faiss_pq4:BITS", "product quantisation with FAISS IndexPQFastScan, 4 bits a subspace",
-     MakeFaissPq4},
+     MakeFaissPq4<false>},
     {"faiss_pq4:BITS+refine:C", "the C*K best of it, cut to K with FAISS IndexRefineFlat",
-     MakeFaissPq4},
+     MakeFaissPq4<false>},
+    {"faiss_opq4:BITS", "faiss_pq4 behind the rotation that FAISS OPQMatrix learns",
+     MakeFaissPq4<true>},
+    {"faiss_opq4:BITS+refine:C", "the C*K best of it, cut to K with FAISS IndexRefineFlat",
+     MakeFaissPq4<true>},
+    {"faiss_sq8", "8 bits a dimension with FAISS IndexScalarQuantizer",
+     [](const Spec& spec) {
+       return MakeFaissSq8Retriever(spec.text, spec.items, spec.options.threads);
+     }},
+#ifdef ETA_FAISS_HAS_RABITQ
+    {"faiss_rabitq", "a bit a dimension and two floats with FAISS IndexRaBitQ",
+     [](const Spec& spec) {
+       return MakeFaissRaBitQRetriever(spec.text, spec.items, spec.options.seed,
+                                       spec.options.threads);
+     }},
+#endif
     {"sim_hard", "SIM hard search: newest behaviours of the same category",
      [](const Spec& spec) { return MakeSimHardRetriever(spec.text, spec.items); }},
     {"sim_soft:ivf[:NPROBE]", "SIM soft search: a FAISS IVF index for each user",
@@ -196,6 +213,9 @@ constexpr Method kMethods[] = {
        return MakeRecentRetriever(spec.text, spec.items.size());
      }},
 };
+
+// Said of faiss_rabitq where it is not among the methods, before the version of FAISS.
+constexpr std::string_view kNoRaBitQ = "FAISS has RaBitQ from 1.11 on, this is ";
 
 constexpr size_t kHelpColumn = 27;  // where the help begins: after the longest form and a blank
 
@@ -252,6 +272,7 @@ std::optional<std::vector<std::string>> MatchForm(std::string_view form, std::st
     if (name != last_name) names += Cat(names.empty() ? "" : ", ", name);
     last_name = name;
   }
+  RequireSpec(!forms.empty() || NameOf(spec) != "faiss_rabitq", spec, kNoRaBitQ, FaissBuild());
   RequireSpec(!forms.empty(), spec, "unknown; there are ", names);
   throw std::invalid_argument(Cat("method '", spec, "': should have the form ", forms));
 }
@@ -322,6 +343,9 @@ std::string MethodsHelp() {
     form.resize(kHelpColumn, ' ');
     help += Cat(form, method.help, '\n');
   }
+#ifndef ETA_FAISS_HAS_RABITQ
+  help += Cat("(no faiss_rabitq: ", kNoRaBitQ, FaissBuild(), ")\n");
+#endif
   return help;
 }
 

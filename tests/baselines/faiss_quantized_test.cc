@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// FAISS's quantised searches: product quantisation.
+// FAISS's quantised searches.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -16,7 +16,15 @@
 namespace eta::test {
 namespace {
 
-const char* const kSpecs[] = {"faiss_pq4:32", "faiss_pq4:32+refine:2"};
+// Those that this FAISS can make.
+std::vector<std::string> Specs() {
+  std::vector<std::string> specs;
+  for (const std::string& spec : SpecsOfAllForms()) {
+    const bool is_of_codes = spec.starts_with("faiss_binary");
+    if (spec.starts_with("faiss_") && !is_of_codes && spec != "faiss_exact") specs.push_back(spec);
+  }
+  return specs;
+}
 
 std::string ErrorOf(const std::string& spec, const ItemTable& items) {
   try {
@@ -40,18 +48,50 @@ TEST(FaissPq4, HasRecallThatGrowsWithBitsAndRefining) {
   EXPECT_GT(recall("faiss_pq4:128+refine:2"), 0.99);
 }
 
+// Coordinates that matter in pairs far apart, which subspaces of neighbours cannot use.
+TEST(FaissOpq4, HasABetterRecallWhereARotationHelps) {
+  ItemTable items = NormalItems(5000, 32, 8);
+  for (size_t i = 0; i < items.size(); ++i) {
+    float* row = items.embeddings.row(i);
+    for (size_t d = 16; d < 32; ++d) row[d] = row[d - 16] + 0.1f * row[d];
+  }
+  const Problem problem(std::move(items), 1000, 60, 7);
+  const Lists exact = problem.Run("exact", 64);
+  EXPECT_GT(MeanRecall(problem.Run("faiss_opq4:32", 64), exact),
+            MeanRecall(problem.Run("faiss_pq4:32", 64), exact) + 0.1);
+}
+
+TEST(FaissSq8, FindsNearlyAll) {
+  const Problem problem(NormalItems(20000, 32, 8), 1000, 60, 7);
+  EXPECT_GT(MeanRecall(problem.Run("faiss_sq8", 64), problem.Run("exact", 64)), 0.97);
+}
+
+TEST(FaissRaBitQ, HasTheRecallOfABitADimension) {
+  const std::vector<std::string> specs = Specs();
+  if (std::ranges::find(specs, "faiss_rabitq") == specs.end()) GTEST_SKIP() << "FAISS is too old";
+  const Problem problem(NormalItems(20000, 64, 8), 1000, 60, 7);
+  const double recall = MeanRecall(problem.Run("faiss_rabitq", 64), problem.Run("exact", 64));
+  EXPECT_GT(recall, 0.5);
+  EXPECT_LT(recall, 0.9);
+  EXPECT_TRUE(problem.Run("faiss_rabitq", 64, {.seed = 2}) != problem.Run("faiss_rabitq", 64));
+}
+
 TEST(FaissPq4, IsExactWhereAllIsRefined) {
   const Problem problem = ProblemWithoutTies();  // 1,500 behaviours
   ExpectSame(Sorted(problem.Run("faiss_pq4:8+refine:50", 32)), Sorted(problem.Run("exact", 32)));
+  ExpectSame(Sorted(problem.Run("faiss_opq4:8+refine:50", 32)), Sorted(problem.Run("exact", 32)));
   EXPECT_TRUE(Sorted(problem.Run("faiss_pq4:8", 32)) != Sorted(problem.Run("exact", 32)));
 }
 
 TEST(FaissQuantized, ReturnsAllOfATinyHistory) {
-  for (const char* spec : kSpecs) {
+  const ItemTable items = NormalItems(kItems, 16, 3);
+  for (const std::string& spec : Specs()) {
+    const auto method = MakeMethod(spec, items, {});
     for (const size_t n : {1, 2, 15, 16, 17, 31, 32, 33, 65}) {
-      const Problem problem(NormalItems(kItems, 16, 3), n, 40, 7);
+      const Problem problem(items, n, 40, 7);
+      const auto history = method->Prepare(problem.history);
       for (const size_t k : {n, n + 1, 2 * n + 40}) {
-        for (const auto& list : problem.Run(spec, k)) {
+        for (const auto& list : Retrieve(*method, *history, problem.candidates, k)) {
           EXPECT_EQ(std::set(list.begin(), list.end()).size(), n) << spec << " k=" << k;
         }
       }
@@ -60,11 +100,13 @@ TEST(FaissQuantized, ReturnsAllOfATinyHistory) {
 }
 
 TEST(FaissQuantized, ReturnsKOfEqualBehaviours) {
-  for (const char* spec : kSpecs) {
-    Problem problem(NormalItems(kItems, 16, 3), 1000, 30, 7);
-    std::ranges::fill(problem.history, 5);
+  Problem problem(NormalItems(kItems, 16, 3), 1000, 30, 7);
+  std::ranges::fill(problem.history, 5);
+  for (const std::string& spec : Specs()) {
+    const auto method = MakeMethod(spec, problem.items, {});
+    const auto history = method->Prepare(problem.history);
     for (const size_t k : {1, 20, 21, 64, 999}) {
-      for (const auto& list : problem.Run(spec, k)) {
+      for (const auto& list : Retrieve(*method, *history, problem.candidates, k)) {
         EXPECT_EQ(std::set(list.begin(), list.end()).size(), k) << spec;
       }
     }
@@ -73,7 +115,7 @@ TEST(FaissQuantized, ReturnsKOfEqualBehaviours) {
 
 // FAISS finds nothing or anything where all scores are equal; what it finds are positions.
 TEST(FaissQuantized, SurvivesCandidatesWithoutLength) {
-  for (const char* spec : kSpecs) {
+  for (const std::string& spec : Specs()) {
     Problem problem(NormalItems(kItems, 16, 3), 100, 30, 7);
     std::fill_n(problem.items.embeddings.row(3), 16, 0.0f);
     std::ranges::fill(problem.candidates, 3);
@@ -82,7 +124,7 @@ TEST(FaissQuantized, SurvivesCandidatesWithoutLength) {
 }
 
 TEST(FaissQuantized, TrainsOnFewItemsInSilence) {
-  for (const char* spec : kSpecs) {
+  for (const std::string& spec : Specs()) {
     for (const size_t num_items : {1, 2, 15, 16, 17}) {
       const Problem problem(NormalItems(num_items, 16, 3), 50, 5, 7);
       testing::internal::CaptureStderr();
@@ -139,7 +181,7 @@ TEST(FaissQuantized, RefusesEmbeddingsItCannotTrainOn) {
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), 3e19f}) {
     ItemTable items = NormalItems(kItems, 16, 8);
     items.embeddings.row(kItems - 1)[15] = bad;
-    for (const char* spec : kSpecs) {
+    for (const std::string& spec : Specs()) {
       EXPECT_NE(ErrorOf(spec, items).find("not finite or too long"), std::string::npos) << spec;
     }
   }

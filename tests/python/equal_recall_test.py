@@ -3,6 +3,7 @@
 """Tests of scripts/equal_recall.py on results made up here. Exit code 77: NumPy is missing."""
 import contextlib
 import io
+import re
 import unittest
 
 import support
@@ -61,6 +62,10 @@ scan_i8 z
 eta_gather:BITS w
 faiss_pq4:BITS v
 faiss_pq4:BITS+refine:C u
+faiss_opq4:BITS v
+faiss_opq4:BITS+refine:C u
+faiss_sq8 t
+faiss_rabitq r
 """
 
 
@@ -121,26 +126,31 @@ class EqualRecall(support.FolderTest):
         self.assertIn("scan_f32", methods)
         self.assertNotIn("exact", methods)
         self.assertIn("sim_soft:hnsw:64", methods)
-        self.assertIn("faiss_pq4:64", methods)
-        self.assertIn("faiss_pq4:64+refine:8", methods)
-        self.assertNotIn("faiss_pq4:128", methods)
+        self.assertFalse([m for m in methods if m.startswith("faiss_pq4")])
         for method in ("eta_norm:64", "eta_asym:64+rerank_i8:2", "pq4:64", "pq4:64+rerank_i8:4"):
             self.assertIn(method, methods)
         self.assertNotIn("pq4:128", methods)
 
     def test_every_method_of_the_grid_has_a_family_and_every_family_a_style(self):
-        methods, _ = families.choose_methods(LATER, [64, 1024], True)
+        methods, _ = families.choose_methods(LATER, [64, 1024], True, True)
         self.assertEqual({families.family_of(m) for m in methods} | {"scan_f32"},
                          set(families.FAMILIES))
         if has_pictures:
             self.assertEqual(list(picture.STYLES), list(families.FAMILIES))
 
-    def test_asks_faiss_for_widths_that_divide_dimensions(self):
-        methods, _ = families.choose_methods(LATER, [32, 64, 128, 256], False)
-        chosen = [m for m in methods if m.startswith("faiss_pq4") and "+" not in m]
-        self.assertEqual(chosen, ["faiss_pq4:64", "faiss_pq4:128"])
-        self.assertEqual({families.family_of(m) for m in chosen}, {"faiss_pq4"})
-        self.assertEqual(families.family_of("faiss_pq4:64+refine:2"), "faiss_pq4+refine")
+    def test_asks_for_faiss_codes_of_widths_that_divide_dimensions(self):
+        old = LATER.replace("faiss_rabitq r", "(no faiss_rabitq: too old)")
+        methods, unknown = families.choose_methods(old, [32, 64, 128, 256], False, True)
+        self.assertEqual(unknown, ["faiss_rabitq"])
+        codes = [m for m in methods if re.fullmatch(r"faiss_o?pq4:\d+", m)]
+        self.assertEqual(codes, ["faiss_pq4:64", "faiss_pq4:128", "faiss_opq4:64",
+                                 "faiss_opq4:128"])
+        for method, family in (("faiss_opq4:64", "faiss_pq4"), ("faiss_sq8", "faiss_sq8"),
+                               ("faiss_opq4:128+refine:8", "faiss_pq4+refine"),
+                               ("faiss_pq4:64+refine:2", "faiss_pq4+refine")):
+            self.assertIn(method, methods)
+            self.assertEqual(families.family_of(method), family)
+        self.assertIn("faiss_rabitq", families.choose_methods(LATER, [64], False, True)[0])
 
     def test_does_not_take_one_step_of_reranking_for_the_other(self):
         without = LATER.replace("\neta:BITS+rerank_i8:C  more\n", "\n")

@@ -97,7 +97,8 @@ inline double MeanRecall(const Lists& returned, const Lists& exact) {
 // Values for a word in capitals in a form of MethodForms. FAISS's sub-quantisers must divide the
 // dimension, which is 8 or 16 where all forms are tried.
 inline std::vector<std::string> ValuesOf(const std::string& form, const std::string& word) {
-  if (word == "BITS") return {form.starts_with("faiss_pq4") ? "32" : "24"};
+  if (word == "BITS")
+    return {form.starts_with("faiss_pq4") || form.starts_with("faiss_opq4") ? "32" : "24"};
   if (word == "C" || word == "NPROBE") return {"3"};
   if (word == "EFSEARCH") return {"20"};
   if (word == "MODE") return {"heap", "counting", "single"};

@@ -84,6 +84,8 @@ def parse_options(arguments):
     add("--repeats", type=whole(1, 10**6), help="per request, instead of a number by requests")
     add("--llc-mb", type=whole(1, 10**8), help="given to retrieval_bench for cold runs")
     add("--with-hnsw", action="store_true", help="sim_soft:hnsw too; slow to build")
+    add("--with-faiss-codes", action="store_true",
+        help="FAISS's quantised searches too; slow with a FAISS built without AVX2")
     add("--budget", type=whole(1, 10**8), help="seconds after which runs are left for another time")
     options = parser.parse_args(arguments)
     names = [name for name, _ in options.data] + ["generated"]
@@ -104,7 +106,8 @@ def list_methods(bench):
 def main(arguments):
     options = parse_options(arguments)
     notes = []
-    methods, unknown = choose_methods(list_methods(options.bench), options.bits, options.with_hnsw)
+    methods, unknown = choose_methods(list_methods(options.bench), options.bits, options.with_hnsw,
+                                      options.with_faiss_codes)
     if unknown:
         notes.append("left out, this retrieval_bench does not know them: " + ", ".join(unknown))
     data_sets = [] if options.no_generator else [DataSet("generated")]

@@ -20,8 +20,10 @@ FAMILIES = {
     "scan_f32": r"scan_f32|exact",
     "scan_i8": r"scan_i8",
     "faiss_exact": r"faiss_exact",
-    "faiss_pq4": r"faiss_pq4:\d+",
-    "faiss_pq4+refine": r"faiss_pq4:\d+\+refine:\d+",
+    "faiss_pq4": r"faiss_o?pq4:\d+",
+    "faiss_pq4+refine": r"faiss_o?pq4:\d+\+refine:\d+",
+    "faiss_sq8": r"faiss_sq8",
+    "faiss_rabitq": r"faiss_rabitq",
     "sim_soft": r"sim_soft:.*",
 }
 
@@ -34,7 +36,7 @@ def family_of(method):
     return None
 
 
-def choose_methods(listing, bits, with_hnsw):
+def choose_methods(listing, bits, with_hnsw, with_faiss_codes=False):
     """Methods of the grid that the binary has by its --list-methods, and those that it lacks."""
     names = [line.split()[0] for line in listing.splitlines() if line.strip()]
     pq_bits = [b for b in PQ_BITS if b in bits]
@@ -56,8 +58,11 @@ def choose_methods(listing, bits, with_hnsw):
     add("pq4", pq_bits, "+rerank_i8")
     exact = "scan_f32" if "scan_f32" in names else "exact"
     wanted += [(name, name) for name in (exact, "scan_i8", "faiss_exact")]
-    add("faiss_pq4", pq_bits)
-    add("faiss_pq4", pq_bits, "+refine")
+    if with_faiss_codes:
+        for name in ("faiss_pq4", "faiss_opq4"):
+            add(name, pq_bits)
+            add(name, pq_bits, "+refine")
+        wanted += [(name, name) for name in ("faiss_sq8", "faiss_rabitq")]
     if with_hnsw:
         wanted += [(f"sim_soft:hnsw:{effort}", "sim_soft:hnsw[:EFSEARCH]")
                    for effort in (64, 256, 1024)]

@@ -25,6 +25,8 @@ STYLES = {
     "faiss_exact": ("#7F7F7F", "X", ":"),
     "faiss_pq4": ("#882255", "p", ":"),
     "faiss_pq4+refine": ("#882255", "h", "-"),
+    "faiss_sq8": ("#999933", "<", ":"),
+    "faiss_rabitq": ("#DDCC77", "8", "-."),
     "sim_soft": ("#B8860B", "*", "-."),
 }
 
