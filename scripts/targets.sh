@@ -47,6 +47,8 @@ rows+="|hamming_topk_batch/.*|simhash_encode/rows:1024/.*"
 rows+="|hadamard_encode/rows:1024/dim:128/bits:256|gather_code_blocks/table:4194304/.*"
 rows+="|dot(_i8)?_scores/L:(1024|16384)/dim:64/B:(256|64)"
 rows+="|dot_i8_topk_(any|sorted)/L:1024/dim:64/B:256/K:64"
+rows+="|(pq4|asym_factor)_topk_any/bits:64/L:(1024|16384)/K:64"
+rows+="|pq4_encode/rows:1024/dim:64/bits:128"
 sorted_rows="hamming_topk_sorted/bits:(64|256)/L:1024/K:64/AVX2"
 say "Kernels ($target) ..."
 "$bench/kernel_bench" --benchmark_min_time="$min_time" --benchmark_format=json \
@@ -58,6 +60,10 @@ for kind in gaussian hadamard; do
   "$bench/retrieval_bench" --quiet --dim 128 --length 1032 --users 60 --requests 60 --repeats 1 \
     --methods eta:256 --hyperplanes "$kind" --csv "$results/$kind.csv" >/dev/null
 done
+say "Recall of codes ..."
+"$bench/retrieval_bench" --quiet --length 1032 --users 60 --requests 60 --repeats 1 \
+  --methods eta_norm:128,eta_asym:64,eta_asym:128,pq4:64,pq4:128 --csv "$results/codes.csv" \
+  >/dev/null
 say "Equal recall ..."
 "$bench/retrieval_bench" --quiet --length 1032 --users 60 --requests 60 --repeats "$repeats" \
   --methods exact,scan_f32,scan_i8,eta:256+rerank_i8:8,faiss_exact --csv "$results/recall.csv" \
@@ -80,5 +86,5 @@ if [[ -n $keep ]]; then
 fi
 "$PYTHON" "$ROOT/scripts/targets.py" --kernels "$results/kernels.json" \
   --threads "$results/threads.txt" --recall "$results/recall.csv" \
-  --scans "1024=$results/scans1024.csv" "16384=$results/scans16384.csv" \
+  --codes "$results/codes.csv" --scans "1024=$results/scans1024.csv" "16384=$results/scans16384.csv" \
   --hyperplanes "gaussian=$results/gaussian.csv" "hadamard=$results/hadamard.csv"

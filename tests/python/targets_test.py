@@ -11,6 +11,9 @@ SHAPES = [(64, 1024, 64), (64, 16384, 64), (256, 1024, 64), (256, 16384, 64), (1
           (1024, 100000, 100)]
 
 
+# Recalls by method, with __ for the colon.
+GOOD_CODES = {"eta_norm__128": "0.51", "eta_asym__64": "0.53", "eta_asym__128": "0.62",
+              "pq4__64": "0.58", "pq4__128": "0.71"}
 BEST = "fma avx2 avx512 byte_popcount vbmi2 vnni"
 
 
@@ -37,6 +40,11 @@ def good_kernels(target):
         rows.setdefault(f"dot_{name}", {})["s_per_query"] = 200e-9
     for order, seconds in (("any", 150e-9), ("sorted", 180e-9)):
         rows[f"dot_i8_topk_{order}/L:1024/dim:64/B:256/K:64/{target}"] = {"s_per_query": seconds}
+    for length in (1024, 16384):
+        shape = f"bits:64/L:{length}/K:64/{target}"
+        rows[f"pq4_topk_any/{shape}"] = {"x_asym": 1.05}
+        rows[f"asym_factor_topk_any/{shape}"] = {"x_plain": 1.2}
+    rows[f"pq4_encode/rows:1024/dim:64/bits:128/{target}"] = {"x_simhash": 0.6}
     return rows
 
 
@@ -47,7 +55,7 @@ class TargetsTest(support.FolderTest):
         return path
 
     def run_script(self, rows, target="AVX3_DL", capabilities=BEST, faiss_us="26.0",
-                   recall="0.96", threads="1.95", scan_ns="130.0"):
+                   recall="0.96", threads="1.95", scan_ns="130.0", **codes):
         kernels = self.write("kernels.json", json.dumps({
             "context": {"simd_target": target, "simd_capabilities": capabilities,
                         "faiss": "1.7.3"},
@@ -59,16 +67,20 @@ class TargetsTest(support.FolderTest):
         planes = self.write("planes.csv", "method,recall\neta:256,0.5\n")
         scans = self.write("scans.csv", "method,b,p50_us\n"
                            f"exact,1000,{scan_ns}\nscan_i8,1000,{scan_ns}\n")
+        found = {**GOOD_CODES, **codes}
+        code_rows = self.write("codes.csv", "method,recall\n" + "".join(
+            f"{method.replace('__', ':')},{value}\n" for method, value in found.items()))
         return support.call("targets.py", "--kernels", kernels, "--threads", times, "--recall",
-                            recalls, "--scans", f"1024={scans}", f"16384={scans}",
-                            "--hyperplanes", f"gaussian={planes}", f"hadamard={planes}")
+                            recalls, "--codes", code_rows, "--scans", f"1024={scans}",
+                            f"16384={scans}", "--hyperplanes", f"gaussian={planes}",
+                            f"hadamard={planes}")
 
     def test_all_reached(self):
         result = self.run_script(good_kernels("AVX3_DL"))
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         self.assertIn("0 not reached, 0 undecided", result.stdout)
         self.assertEqual(len(re.findall(r"(?m)  reached\b", result.stdout)),
-                         18 + 2 + 2 + 5 + 1 + 2 + 1 + 4)
+                         18 + 2 + 2 + 5 + 1 + 2 + 1 + 4 + 5 + 5)
 
     def test_each_shortfall_is_told(self):
         for name, counter, bad in (
@@ -76,7 +88,10 @@ class TargetsTest(support.FolderTest):
                 ("hamming_topk_sorted/bits:128/L:2048/K:48/AVX3_DL", "x_faiss", 39.9),
                 ("hamming_topk_any/bits:256/L:1024/K:64/AVX3_DL", "x_distances", 1.61),
                 ("hamming_topk_sorted/bits:64/L:1024/K:64/AVX2", "x_faiss", 13.9),
-                ("simhash_encode/rows:1024/dim:64/bits:64/AVX3_DL", "of_limit", 0.84)):
+                ("simhash_encode/rows:1024/dim:64/bits:64/AVX3_DL", "of_limit", 0.84),
+                ("pq4_topk_any/bits:64/L:16384/K:64/AVX3_DL", "x_asym", 1.11),
+                ("asym_factor_topk_any/bits:64/L:1024/K:64/AVX3_DL", "x_plain", 1.26),
+                ("pq4_encode/rows:1024/dim:64/bits:128/AVX3_DL", "x_simhash", 1.01)):
             rows = good_kernels("AVX3_DL")
             rows[name][counter] = bad
             result = self.run_script(rows)
@@ -87,6 +102,11 @@ class TargetsTest(support.FolderTest):
         for scan_ns, missed in (("135.0", 0), ("136.0", 1), ("171.0", 2), ("251.0", 3)):
             result = self.run_script(good_kernels("AVX3_DL"), scan_ns=scan_ns)
             self.assertEqual(result.stdout.count("NOT reached"), missed, scan_ns)
+        for method, recall in (("eta_norm__128", "0.49"), ("eta_asym__64", "0.51"),
+                               ("eta_asym__128", "0.60"), ("pq4__64", "0.56"),
+                               ("pq4__128", "0.69")):
+            result = self.run_script(good_kernels("AVX3_DL"), **{method: recall})
+            self.assertEqual(result.stdout.count("NOT reached"), 1, method)
         rows = good_kernels("AVX3_DL")
         rows["dot_i8_topk_sorted/L:1024/dim:64/B:256/K:64/AVX3_DL"]["s_per_query"] = 203e-9
         self.assertEqual(self.run_script(rows).returncode, 1)
@@ -152,8 +172,8 @@ class TargetsTest(support.FolderTest):
 
     def test_unreadable_input(self):
         done = support.call("targets.py", "--kernels", "/nowhere", "--threads", "x", "--recall",
-                            "x", "--scans", "1024=x", "16384=x", "--hyperplanes", "gaussian=x",
-                            "hadamard=x")
+                            "x", "--codes", "x", "--scans", "1024=x", "16384=x",
+                            "--hyperplanes", "gaussian=x", "hadamard=x")
         self.refused(done, "nowhere")
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks measured speeds against their targets; scripts/targets.sh measures and calls it.
 
-  targets.py --kernels JSON --threads TEXT --recall CSV --scans LENGTH=CSV...
+  targets.py --kernels JSON --threads TEXT --recall CSV --codes CSV --scans LENGTH=CSV...
              --hyperplanes KIND=CSV...
 
 Prints a line for each target: name, target, measured, and whether it is reached. A target of an
@@ -29,6 +29,9 @@ SHAPES = [
     ("S6", 1024, 100000, 100, 0.85, 10, 1.1),
 ]
 AVX2_SORTED = [("S1", 64, 1024, 64, 14), ("S3", 256, 1024, 64, 12)]
+# Recall by position of codes that estimate inner products: generated histories of 1,024, dim 64.
+CODES = {"eta_norm:128": 0.50, "eta_asym:64": 0.52, "eta_asym:128": 0.61, "pq4:64": 0.57,
+         "pq4:128": 0.70}
 BATCHES = [("S4", 256, 16384, 64), ("S6", 1024, 100000, 100)]
 
 
@@ -158,6 +161,24 @@ def scans(report, kernels, paths):
                       nanoseconds(f"dot_i8_topk_any/{shape}")), "x", note, counts)
 
 
+def codes(report, path, kernels):
+    """Codes that estimate inner products: their recall, and their kernels against those of codes
+    that do not."""
+    recall = {row["method"]: number_of(row, "recall") for row in rows_of(path)}
+    for method, limit in CODES.items():
+        report.line(f"recall of {method}, L 1,024", ">=", limit, recall[method])
+    for length in (1024, 16384):
+        shape = f"bits:64/L:{length}/K:64"
+        report.line(f"pq4 top-K against asymmetric, 64 bits, L {length:,}", "<=", 1.1,
+                    kernels.counter(f"pq4_topk_any/{shape}", kernels.target, "x_asym"), "x")
+        report.line(f"asymmetric top-K with factor, 64 bits, L {length:,}", "<=", 1.25,
+                    kernels.counter(f"asym_factor_topk_any/{shape}", kernels.target, "x_plain"),
+                    "x")
+    report.line("pq4 encode against SimHash, dim 64, 128 bits", "<=", 1,
+                kernels.counter("pq4_encode/rows:1024/dim:64/bits:128", kernels.target,
+                                "x_simhash"), "x")
+
+
 def rows_of(path):
     return list(read_csv(path)[1])
 
@@ -215,6 +236,7 @@ def parse_options(arguments):
     parser.add_argument("--kernels", required=True)
     parser.add_argument("--threads", required=True)
     parser.add_argument("--recall", required=True)
+    parser.add_argument("--codes", required=True)
     parser.add_argument("--scans", required=True, nargs=2, metavar="LENGTH=CSV")
     parser.add_argument("--hyperplanes", required=True, nargs=2, metavar="KIND=CSV")
     return parser.parse_args(arguments)
@@ -231,6 +253,7 @@ def main(arguments):
         hyperplanes(report, dict(item.split("=", 1) for item in options.hyperplanes))
         threads(report, options.threads)
         equal_recall(report, options.recall, kernels)
+        codes(report, options.codes, kernels)
         scans(report, kernels, dict(item.split("=", 1) for item in options.scans))
     except StopIteration:
         raise BadInput("malformed measurements: there is no row of faiss_exact") from None
