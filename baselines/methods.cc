@@ -206,6 +206,8 @@ constexpr Method kMethods[] = {
      [](const Spec& spec) { return MakeSimHardRetriever(spec.text, spec.items); }},
     {"sim_soft:ivf[:NPROBE]", "SIM soft search: a FAISS IVF index for each user",
      [](const Spec& spec) { return MakeSimSoft(spec, SimSoftOptions::Index::kIvf, "NPROBE"); }},
+    {"sim_soft:ivfpq[:NPROBE]", "SIM soft search: a FAISS IVF index with fast scan for each user",
+     [](const Spec& spec) { return MakeSimSoft(spec, SimSoftOptions::Index::kIvfPq, "NPROBE"); }},
     {"sim_soft:hnsw[:EFSEARCH]", "SIM soft search: a FAISS HNSW index for each user",
      [](const Spec& spec) { return MakeSimSoft(spec, SimSoftOptions::Index::kHnsw, "EFSEARCH"); }},
     {"recent", "the newest K behaviours",

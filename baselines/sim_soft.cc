@@ -4,6 +4,7 @@
 #include <faiss/IndexFlat.h>
 #include <faiss/IndexHNSW.h>
 #include <faiss/IndexIVFFlat.h>
+#include <faiss/IndexIVFPQFastScan.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "baselines/faiss_common.h"
+#include "baselines/faiss_pq.h"
 #include "baselines/methods.h"
 #include "core/base/check.h"
 
@@ -40,24 +42,51 @@ BuiltIndex BuildFlat(std::span<const float> rows, size_t n, size_t dim) {
   return {std::move(index), rows.size_bytes()};
 }
 
-// About sqrt(n) lists, so that choosing lists and scanning them cost alike.
+// Two dimensions for each sub-quantiser, one where the dimension is odd.
+size_t SubquantizersOf(size_t dim) { return dim % 2 == 0 ? dim / 2 : dim; }
+
+// Block lists are filled up to whole blocks.
+size_t FastScanBytes(const faiss::IndexIVFPQFastScan& index) {
+  const auto block = static_cast<size_t>(index.bbs);
+  size_t codes = 0;
+  for (size_t list = 0; list < index.nlist; ++list) {
+    codes += (index.invlists->list_size(list) + block - 1) / block * block;
+  }
+  return codes * index.M2 / 2 + index.pq.centroids.size() * sizeof(float);
+}
+
+// About sqrt(n) lists, so that choosing lists and scanning them cost alike. The codes of lists are
+// made by `codebooks`, which all users share, or are the rows where there are none.
 BuiltIndex BuildIvf(std::span<const float> rows, size_t n, size_t dim,
-                    const SimSoftOptions& options) {
+                    const SimSoftOptions& options, const faiss::ProductQuantizer* codebooks) {
   const auto lists = static_cast<size_t>(std::lround(std::sqrt(static_cast<double>(n))));
   auto quantizer = std::make_unique<faiss::IndexFlatIP>(static_cast<FaissId>(dim));
-  auto index = std::make_unique<faiss::IndexIVFFlat>(quantizer.get(), dim, lists,
-                                                     faiss::METRIC_INNER_PRODUCT);
+  std::unique_ptr<faiss::IndexIVF> index;
+  faiss::IndexIVFPQFastScan* fast_scan = nullptr;
+  if (codebooks == nullptr) {
+    index = std::make_unique<faiss::IndexIVFFlat>(quantizer.get(), dim, lists,
+                                                  faiss::METRIC_INNER_PRODUCT);
+  } else {
+    index = std::make_unique<faiss::IndexIVFPQFastScan>(quantizer.get(), dim, lists, codebooks->M,
+                                                        kFaissPqBits, faiss::METRIC_INNER_PRODUCT);
+    fast_scan = dynamic_cast<faiss::IndexIVFPQFastScan*>(index.get());
+    fast_scan->pq = *codebooks;
+  }
   index->quantizer = quantizer.release();
   index->own_fields = true;
-  index->nprobe =
-      options.effort > 0 ? options.effort : std::max(kLeastProbes, lists / kProbedShare);
+  // Not more than there are: the fast scan of 1.7.3 makes room for as many as it is told.
+  index->nprobe = std::min(
+      lists, options.effort > 0 ? options.effort : std::max(kLeastProbes, lists / kProbedShare));
   index->cp.seed = FaissSeed(options.seed);
   // Centroids of inner-product lists differ by direction only; long ones would attract every query.
   index->cp.spherical = true;
   index->cp.min_points_per_centroid = 1;  // else FAISS warns on stderr
-  index->train(static_cast<FaissId>(n), rows.data());
+  // The lists alone; train() would make codebooks for this history.
+  index->train_q1(n, rows.data(), false, faiss::METRIC_INNER_PRODUCT);
+  index->is_trained = true;
   index->add(static_cast<FaissId>(n), rows.data());
-  const size_t bytes = rows.size_bytes() + n * sizeof(FaissId) + lists * dim * sizeof(float);
+  const size_t codes = fast_scan == nullptr ? rows.size_bytes() : FastScanBytes(*fast_scan);
+  const size_t bytes = codes + n * sizeof(FaissId) + lists * dim * sizeof(float);
   return {std::move(index), bytes};
 }
 
@@ -75,16 +104,31 @@ BuiltIndex BuildHnsw(std::span<const float> rows, size_t n, size_t dim,
   return {std::move(index), bytes};
 }
 
+const char* IndexName(SimSoftOptions::Index index) {
+  switch (index) {
+    case SimSoftOptions::Index::kIvf:
+      return ", IVF";
+    case SimSoftOptions::Index::kIvfPq:
+      return ", IVF with PQ fast scan";
+    case SimSoftOptions::Index::kHnsw:
+      return ", HNSW";
+  }
+  return "";
+}
+
 class SimSoft final : public Retriever {
  public:
   SimSoft(std::string name, const ItemTable& items, const SimSoftOptions& options)
       : Retriever(std::move(name), items.size()), embeddings_(items.embeddings), options_(options) {
     RequireFiniteProducts(embeddings_, this->name());
+    if (options.index != SimSoftOptions::Index::kIvfPq) return;
+    codebooks_ = std::make_unique<faiss::ProductQuantizer>(
+        TrainFaissPq(FaissTrainingRows(embeddings_), embeddings_.cols,
+                     SubquantizersOf(embeddings_.cols), options.seed));
   }
 
   std::string target() const override {
-    const bool is_ivf = options_.index == SimSoftOptions::Index::kIvf;
-    return Cat("FAISS ", FaissBuild(), is_ivf ? ", IVF" : ", HNSW");
+    return Cat("FAISS ", FaissBuild(), IndexName(options_.index));
   }
   size_t table_bytes() const override { return embeddings_.values.size() * sizeof(float); }
   bool threads_itself() const override { return true; }
@@ -96,6 +140,7 @@ class SimSoft final : public Retriever {
                   Scratch& scratch, RetrievedView out) const override;
 
   Matrix<float> embeddings_;
+  std::unique_ptr<const faiss::ProductQuantizer> codebooks_;  // of kIvfPq
   SimSoftOptions options_;
 };
 
@@ -106,9 +151,9 @@ std::unique_ptr<PreparedHistory> SimSoft::DoPrepare(std::span<const int32_t> his
   // One thread: FAISS's parallel HNSW construction gives another graph each time.
   const FaissThreadGuard guard({.openmp = 1, .blas = 1});
   BuiltIndex built = n < kFlatBelow ? BuildFlat(rows, n, embeddings_.cols)
-                     : options_.index == SimSoftOptions::Index::kIvf
-                         ? BuildIvf(rows, n, embeddings_.cols, options_)
-                         : BuildHnsw(rows, n, embeddings_.cols, options_);
+                     : options_.index == SimSoftOptions::Index::kHnsw
+                         ? BuildHnsw(rows, n, embeddings_.cols, options_)
+                         : BuildIvf(rows, n, embeddings_.cols, options_, codebooks_.get());
   return std::make_unique<FaissHistory>(n, std::move(built.index), built.bytes);
 }
 

@@ -14,10 +14,10 @@ namespace eta {
 
 // How the index of a user is built and searched.
 struct SimSoftOptions {
-  enum class Index { kIvf, kHnsw };
+  enum class Index { kIvf, kIvfPq, kHnsw };
   Index index = Index::kIvf;
-  size_t effort = 0;  // lists probed (IVF) or efSearch (HNSW); 0 takes the default
-  uint64_t seed = 1;  // of k-means (IVF) and of the levels (HNSW)
+  size_t effort = 0;  // lists probed (both IVF) or efSearch (HNSW); 0 takes the default
+  uint64_t seed = 1;  // of k-means (both IVF) and of the levels (HNSW)
   int threads = 1;    // of a search; an index is built with one
 };
 

@@ -90,6 +90,8 @@ TEST(MakeMethod, RefusesMalformedSpecs) {
                                  "sim_soft:hnsw:",
                                  "sim_soft:hnsw:4294967296",
                                  "sim_soft:ivf:1:1",
+                                 "sim_soft:ivfpq:0",
+                                 "sim_soft:ivfpq:1:1",
                                  "recent:5"}) {
     const std::string error = ErrorOf(spec);
     EXPECT_EQ(error.find(Cat("method '", spec, "': ")), 0u) << error;

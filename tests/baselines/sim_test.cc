@@ -71,6 +71,9 @@ TEST(SimSoft, HasRecallThatGrowsWithEffort) {
     EXPECT_GE(recall("sim_soft:hnsw"), 0.5) << n;
     EXPECT_LT(recall("sim_soft:ivf:1"), recall("sim_soft:ivf")) << n;
     EXPECT_GE(recall("sim_soft:ivf:1000000"), 0.999) << n;  // all lists
+    EXPECT_GE(recall("sim_soft:ivfpq"), 0.45) << n;
+    EXPECT_LT(recall("sim_soft:ivfpq:1"), recall("sim_soft:ivfpq")) << n;
+    EXPECT_GE(recall("sim_soft:ivfpq:1000000"), 0.6) << n;  // what the codes lose
     EXPECT_GE(recall("sim_soft:hnsw:2000"), recall("sim_soft:hnsw")) << n;
   }
 }
@@ -84,7 +87,7 @@ TEST(SimSoft, HnswReturnsKWhenKExceedsEfSearch) {
 }
 
 TEST(SimSoft, KeepsTheEmbeddingsOfItsConstruction) {
-  for (const char* spec : {"sim_soft:ivf", "sim_soft:hnsw"}) {
+  for (const char* spec : {"sim_soft:ivf", "sim_soft:ivfpq", "sim_soft:hnsw"}) {
     Problem problem(NormalItems(kItems, 16, 8), 1000, 30, 7);
     const auto soft = MakeMethod(spec, problem.items, {});
     const auto exact = MakeMethod("exact", problem.items, {});
@@ -104,7 +107,7 @@ TEST(SimSoft, KeepsTheEmbeddingsOfItsConstruction) {
 
 TEST(SimSoft, DependsOnTheSeed) {
   const Problem problem(NormalItems(20000, 16, 8), 3000, 30, 7);
-  for (const char* spec : {"sim_soft:ivf:2", "sim_soft:hnsw:1"}) {
+  for (const char* spec : {"sim_soft:ivf:2", "sim_soft:ivfpq:2", "sim_soft:hnsw:1"}) {
     EXPECT_TRUE(problem.Run(spec, 20, {.seed = 1}) != problem.Run(spec, 20, {.seed = 2})) << spec;
   }
 }
@@ -114,7 +117,7 @@ TEST(SimSoft, SurvivesDegenerateEmbeddingsInSilence) {
   for (const float value : {0.0f, 1.0f, -1e18f}) {
     Problem problem(IntegerItems(kItems, 16, 8), 1000, 30, 7);
     std::ranges::fill(problem.items.embeddings.values, value);
-    for (const char* spec : {"sim_soft:ivf", "sim_soft:hnsw"}) {
+    for (const char* spec : {"sim_soft:ivf", "sim_soft:ivfpq", "sim_soft:hnsw"}) {
       testing::internal::CaptureStderr();
       const Lists lists = problem.Run(spec, 20);
       EXPECT_EQ(testing::internal::GetCapturedStderr(), "") << spec;
@@ -129,6 +132,7 @@ TEST(SimSoft, RefusesEmbeddingsItCannotMultiply) {
     ItemTable items = IntegerItems(kItems, 16, 8);
     items.embeddings.row(kItems - 1)[15] = bad;
     EXPECT_THROW(MakeMethod("sim_soft:ivf", items, {}), std::invalid_argument) << bad;
+    EXPECT_THROW(MakeMethod("sim_soft:ivfpq", items, {}), std::invalid_argument) << bad;
     EXPECT_THROW(MakeMethod("sim_soft:hnsw", items, {}), std::invalid_argument) << bad;
   }
 }

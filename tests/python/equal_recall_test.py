@@ -66,6 +66,7 @@ faiss_opq4:BITS v
 faiss_opq4:BITS+refine:C u
 faiss_sq8 t
 faiss_rabitq r
+sim_soft:ivfpq[:NPROBE] s
 """
 
 
@@ -147,7 +148,8 @@ class EqualRecall(support.FolderTest):
                                  "faiss_opq4:128"])
         for method, family in (("faiss_opq4:64", "faiss_pq4"), ("faiss_sq8", "faiss_sq8"),
                                ("faiss_opq4:128+refine:8", "faiss_pq4+refine"),
-                               ("faiss_pq4:64+refine:2", "faiss_pq4+refine")):
+                               ("faiss_pq4:64+refine:2", "faiss_pq4+refine"),
+                               ("sim_soft:ivfpq:8", "sim_soft")):
             self.assertIn(method, methods)
             self.assertEqual(families.family_of(method), family)
         self.assertIn("faiss_rabitq", families.choose_methods(LATER, [64], False, True)[0])

@@ -63,6 +63,7 @@ def choose_methods(listing, bits, with_hnsw, with_faiss_codes=False):
             add(name, pq_bits)
             add(name, pq_bits, "+refine")
         wanted += [(name, name) for name in ("faiss_sq8", "faiss_rabitq")]
+        wanted += [(f"sim_soft:ivfpq:{lists}", "sim_soft:ivfpq[:NPROBE]") for lists in (8, 32, 128)]
     if with_hnsw:
         wanted += [(f"sim_soft:hnsw:{effort}", "sim_soft:hnsw[:EFSEARCH]")
                    for effort in (64, 256, 1024)]
