@@ -9,6 +9,7 @@
 #include "core/data/limits.h"
 #include "simd/asym.h"
 #include "simd/factors.h"
+#include "simd/pq4.h"
 
 namespace eta {
 namespace {
@@ -125,6 +126,8 @@ class ExportReader {
       case CtrUnit::kEtaNorm:
       case CtrUnit::kEtaAsym:
         return ReadEta();
+      case CtrUnit::kPq4:
+        return ReadPq4();
       case CtrUnit::kExact:
         model_.scan_queries = model_.scan_keys = ReadInt8("exact_index");
         return;
@@ -181,6 +184,18 @@ class ExportReader {
     m.write_bias = ReadVector("mimn_write_bias", 6 * dim);
     m.gates = ReadWeight("mimn_gates", 2 * dim, 2 * dim);
     m.induce = ReadWeight("mimn_induce", 2 * dim, dim);
+  }
+
+  void ReadPq4() {
+    const size_t bits = model_.settings.bits = manifest_.ReadSetting("bits", kMaxBits);
+    if (bits % 8 != 0) {
+      ThrowDataError(manifest_.file(), "\"bits\" is ", bits, " (expected a multiple of 8)");
+    }
+    model_.item_codes =
+        manifest_.ReadMatrix<uint8_t>("weights", "item_codes", model_.items(), bits / 8);
+    model_.item_tables = manifest_.ReadMatrix<uint8_t>("weights", "item_tables", model_.items(),
+                                                       simd::Pq4TableBytes(bits / 8));
+    CheckItemTables(model_, manifest_.array_file("weights", "item_tables"));
   }
 
   // Hyperplanes, and rows of `row_bytes` that begin with the codes.
@@ -260,6 +275,8 @@ const char* CtrUnitName(CtrUnit unit) {
       return "eta_asym";
     case CtrUnit::kExact:
       return "exact";
+    case CtrUnit::kPq4:
+      return "pq4";
   }
   return "unknown";
 }

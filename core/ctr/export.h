@@ -30,16 +30,18 @@ enum class CtrUnit {
   kReformerLsh,
   kTwin,
   kRecent,
-  kEtaNorm,  // ETA trained with another retrieval: this and the next two
+  kEtaNorm,  // ETA trained with another retrieval: this and the next three
   kEtaAsym,
   kExact,
+  kPq4,
 };
 
 inline constexpr CtrUnit kCtrUnits[] = {
-    CtrUnit::kNone,        CtrUnit::kAvgPool, CtrUnit::kFullAttention, CtrUnit::kSimHard,
-    CtrUnit::kSimSoft,     CtrUnit::kEta,     CtrUnit::kMimn,          CtrUnit::kSdim,
-    CtrUnit::kReformerLsh, CtrUnit::kTwin,    CtrUnit::kRecent,        CtrUnit::kEtaNorm,
-    CtrUnit::kEtaAsym,     CtrUnit::kExact};
+    CtrUnit::kNone,    CtrUnit::kAvgPool, CtrUnit::kFullAttention,
+    CtrUnit::kSimHard, CtrUnit::kSimSoft, CtrUnit::kEta,
+    CtrUnit::kMimn,    CtrUnit::kSdim,    CtrUnit::kReformerLsh,
+    CtrUnit::kTwin,    CtrUnit::kRecent,  CtrUnit::kEtaNorm,
+    CtrUnit::kEtaAsym, CtrUnit::kExact,   CtrUnit::kPq4};
 
 const char* CtrUnitName(CtrUnit unit);  // as in manifest.json: "none", "avg_pool", ...
 
@@ -50,7 +52,7 @@ struct CtrSettings {
   size_t short_length = 0;  // behaviours of the short-term attention
   size_t max_history = 0;   // behaviours of the longest window
   size_t k = 0;             // behaviours that a unit retrieves
-  size_t bits = 0;          // of a code: eta, eta_norm, eta_asym, sdim
+  size_t bits = 0;          // of a code: eta, eta_norm, eta_asym, pq4, sdim
   size_t hashes = 0;        // that the bits of sdim make
   size_t hash_width = 0;    // bits of a hash
   size_t rounds = 0;        // of reformer_lsh
@@ -98,9 +100,10 @@ struct CtrExport {
   std::array<Matrix<float>, 3> mlp_weight;     // 6 dim x 200 (4 dim without a unit), 200 x 80,
                                                // 80 x 1
   std::array<std::vector<float>, 3> mlp_bias;  // 200, 80, 1
-  Matrix<float> hyperplanes;                   // dim x bits, where there are item_codes
-  Matrix<uint8_t> item_codes;                  // items x ceil(bits / 8): eta, sdim; with a byte
+  Matrix<float> hyperplanes;                   // dim x bits, of all codes but those of pq4
+  Matrix<uint8_t> item_codes;                  // items x ceil(bits / 8): eta, pq4, sdim; a byte
                                                // more, the factor: eta_norm, eta_asym
+  Matrix<uint8_t> item_tables;                 // items x 4 bits: pq4
   Matrix<int8_t> item_weights;                 // items x 8 ceil(bits / 8): eta_asym
   Matrix<int8_t> scan_queries, scan_keys;      // items x dim: sim_soft and exact (equal), twin
   Matrix<int32_t> item_buckets;                // items x rounds: reformer_lsh

@@ -11,6 +11,7 @@
 #include "core/retrieval/eta.h"
 #include "core/retrieval/eta_asym.h"
 #include "core/retrieval/eta_norm.h"
+#include "core/retrieval/pq4.h"
 #include "core/retrieval/recent.h"
 #include "core/retrieval/refillable.h"
 #include "core/retrieval/reformer.h"
@@ -104,7 +105,7 @@ class RetrievingUnit final : public LongTermUnit {
   std::optional<ChosenAttention> from_rows_;
 };
 
-// Those without factors read the tables of `model` in place.
+// All but those with factors and pq4 read the tables of `model` in place.
 std::unique_ptr<RefillableRetriever> MakeUnitRetriever(const CtrExport& model) {
   const std::string name = CtrUnitName(model.unit);
   switch (model.unit) {
@@ -117,6 +118,8 @@ std::unique_ptr<RefillableRetriever> MakeUnitRetriever(const CtrExport& model) {
     case CtrUnit::kEtaAsym:
       return MakeEtaAsymTableRetriever(name, model.settings.bits, model.item_codes,
                                        model.item_weights);
+    case CtrUnit::kPq4:
+      return MakePq4TableRetriever(name, model.settings.bits, model.item_codes, model.item_tables);
     case CtrUnit::kReformerLsh:
       return MakeReformerRetriever(name, model.item_buckets);
     case CtrUnit::kRecent:

@@ -7,6 +7,7 @@
 
 #include "core/reference/ctr.h"
 #include "core/reference/factors.h"
+#include "core/reference/pq4.h"
 
 namespace eta::reference {
 namespace {
@@ -53,6 +54,9 @@ std::optional<int> Likeness(const CtrExport& model, int32_t item, int32_t candid
     case CtrUnit::kEta:
       return -HammingDistance(model.item_codes.row(i), model.item_codes.row(c),
                               model.item_codes.cols);
+    case CtrUnit::kPq4:
+      return -static_cast<int>(Pq4Penalty({model.item_codes.row(i), model.item_codes.cols},
+                                          {model.item_tables.row(c), model.item_tables.cols}));
     case CtrUnit::kReformerLsh:
       for (size_t r = 0; r < model.settings.rounds; ++r) {
         score += model.item_buckets.row(i)[r] == model.item_buckets.row(c)[r];

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/check.h"
 #include "core/retrieval/internal/code_retriever.h"
 #include "simd/pq4.h"
 
@@ -29,6 +30,9 @@ class Pq4Retriever final : public CodeRetriever {
   Pq4Retriever(std::string name, const ItemTable& items, const Pq4Codebooks& codebooks, int threads)
       : CodeRetriever(std::move(name), CodeTable(items, codebooks, threads)),
         tables_(MakeTables(items, codebooks, threads)) {}
+
+  Pq4Retriever(std::string name, size_t bits, Matrix<uint8_t> codes, Matrix<uint8_t> tables)
+      : CodeRetriever(std::move(name), bits, std::move(codes)), tables_(std::move(tables)) {}
 
   size_t table_bytes() const override {
     return CodeRetriever::table_bytes() + tables_.values.size();
@@ -56,6 +60,16 @@ class Pq4Retriever final : public CodeRetriever {
 std::unique_ptr<RefillableRetriever> MakePq4Retriever(std::string name, const ItemTable& items,
                                                       const Pq4Codebooks& codebooks, int threads) {
   return std::make_unique<Pq4Retriever>(std::move(name), items, codebooks, threads);
+}
+
+std::unique_ptr<RefillableRetriever> MakePq4TableRetriever(std::string name, size_t bits,
+                                                           Matrix<uint8_t> codes,
+                                                           Matrix<uint8_t> tables) {
+  Require(bits % 8 == 0 && codes.cols == bits / 8 && tables.rows == codes.rows &&
+              tables.cols == simd::Pq4TableBytes(codes.cols),
+          name, ": codes [", codes.rows, ", ", codes.cols, "] and tables [", tables.rows, ", ",
+          tables.cols, "] are not of ", bits, " bits");
+  return std::make_unique<Pq4Retriever>(std::move(name), bits, std::move(codes), std::move(tables));
 }
 
 }  // namespace eta

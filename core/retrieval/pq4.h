@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "core/base/matrix.h"
 #include "core/data/items.h"
 #include "core/retrieval/pq4_codebooks.h"
 #include "core/retrieval/refillable.h"
@@ -20,5 +21,12 @@ namespace eta {
 std::unique_ptr<RefillableRetriever> MakePq4Retriever(std::string name, const ItemTable& items,
                                                       const Pq4Codebooks& codebooks,
                                                       int threads = 1);
+
+// The same over tables that exist already: codes of bits / 8 bytes, and simd::Pq4TableBytes bytes
+// of tables for each item, as Pq4Codebooks makes both. Throws std::invalid_argument when their
+// shapes are others.
+std::unique_ptr<RefillableRetriever> MakePq4TableRetriever(std::string name, size_t bits,
+                                                           Matrix<uint8_t> codes,
+                                                           Matrix<uint8_t> tables);
 
 }  // namespace eta

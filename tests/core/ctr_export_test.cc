@@ -179,6 +179,10 @@ TEST(CtrExport, RefusesCodesAndBucketsThatDoNotFollow) {
   Exported(CtrUnit::kEtaAsym, weigh(21, 1)).ExpectRefused("weight 21 of item 2 is 1");
   const auto heavy = [](CtrExport& m) { std::fill_n(m.item_weights.row(2), 21, int8_t{15}); };
   Exported(CtrUnit::kEtaAsym, heavy).ExpectRefused("item 2 add up to 315");
+  const auto entry = [](CtrExport& m) { m.item_tables.values[9] = 64; };
+  Exported(CtrUnit::kPq4, entry).ExpectRefused("value 9 is 64");
+  const auto odd = [](nlohmann::json& m) { m["settings"]["bits"] = 20; };
+  Exported(CtrUnit::kPq4).ExpectRefused(odd, "\"bits\" is 20");
   const auto tail = [](CtrExport& m) { m.item_codes.row(3)[2] |= 0x80; };
   Exported(CtrUnit::kEta, tail).ExpectRefused("bit 23 of item 3");
   const auto bucket = [](CtrExport& m) {

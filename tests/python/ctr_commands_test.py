@@ -32,12 +32,15 @@ class Refusals(TrainedTest):
         self.refused("--heads", *good, "--model", "eta", "--dim", 16, "--heads", 3)
         self.refused("--buckets", *good, "--model", "eta", "--buckets", 7)
         self.refused("--bits is 0", *good, "--model", "eta", "--bits", 0)
-        for retrieval in ("pq4:64", "eta", "eta:", "eta:x", "eta:-8", "exact:8", "recent", "",
-                          "eta:99999999999999999999"):
-            self.refused("expected eta:BITS, eta_norm:BITS, eta_asym:BITS, exact", *good,
-                         "--model", "eta", "--retrieval", retrieval)
+        for retrieval in ("pq4", "itq:64", "eta", "eta:", "eta:x", "eta:-8", "exact:8", "recent",
+                          "", "eta:99999999999999999999"):
+            self.refused("expected eta:BITS, eta_norm:BITS, eta_asym:BITS, pq4:BITS, exact",
+                         *good, "--model", "eta", "--retrieval", retrieval)
         self.refused("--bits is 0", *good, "--model", "eta", "--retrieval", "eta_asym:0")
         self.refused("--bits is 4097", *good, "--model", "eta", "--retrieval", "eta_norm:4097")
+        for bits in (20, 72):  # of 16 dimensions
+            self.refused(f"BITS is {bits}", *good, "--model", "eta", "--dim", 16, "--retrieval",
+                         f"pq4:{bits}")
         self.refused("expected --model eta", *good, "--model", "twin", "--retrieval", "exact")
         self.refused("not a folder", "--bundle", self.folder / "no", "--out", self.folder / "new",
                      "--model", "eta")

@@ -17,7 +17,7 @@ from eta_simd.ctr import MODELS, RETRIEVALS, data, export, latency, train
 
 class Export(TrainedTest):
     def test_every_model_matches_the_numpy_forward_pass(self):
-        by_retrieval = {name: ("eta", "--retrieval", name if name == "exact" else f"{name}:20")
+        by_retrieval = {name: ("eta", "--retrieval", name if name == "exact" else f"{name}:24")
                         for name in RETRIEVALS[1:]}
         for name in (*MODELS, *by_retrieval):
             with self.subTest(name):

@@ -29,7 +29,8 @@ TINY = ("--epochs", "2", "--dim", "20", "--heads", "5", "--max-history", "40", "
         "--k", "6", "--bits", "21", "--hashes", "5", "--rounds", "3", "--buckets", "6", "--slots",
         "3", "--group", "4", "--cost", "4000", "--rate", "0.05")
 # Widths around those at which penalties are doubled, of a byte and of two.
-RETRIEVALS = ("eta:8", "eta_norm:256", "eta_norm:264", "eta_asym:21", "eta_asym:129", "exact")
+RETRIEVALS = ("eta:8", "eta_norm:256", "eta_norm:264", "eta_asym:21", "eta_asym:129", "pq4:24",
+              "exact")
 BENCH = FRESHNESS = ""  # from the command line
 
 

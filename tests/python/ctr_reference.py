@@ -79,6 +79,10 @@ def retrieve(model, categories, weights, settings, history, candidate):
     elif model == "exact":
         index = weights["exact_index"].astype(int)
         scores = [int(index[candidate] @ index[item]) for item in history]
+    elif model == "pq4":
+        codes, tables = weights["item_codes"], weights["item_tables"].astype(int)[candidate]
+        scores = [-sum(tables[32 * p + byte % 16] + tables[32 * p + 16 + byte // 16]
+                       for p, byte in enumerate(codes[item].tolist())) for item in history]
     elif model in ("eta_norm", "eta_asym"):
         scores = factor_scores(model, weights, settings, history, candidate)
     elif model == "twin":

@@ -17,6 +17,7 @@
 #include "core/retrieval/factor_codes.h"
 #include "core/retrieval/hyperplanes.h"
 #include "simd/asym.h"
+#include "simd/pq4.h"
 #include "tests/support/target_test_util.h"
 
 namespace eta::test {
@@ -102,6 +103,7 @@ class ModelMaker {
       std::copy_n(codes.data(), codes.bytes(), model_.item_codes.values.begin());
     }
     if (unit == CtrUnit::kEtaNorm || unit == CtrUnit::kEtaAsym) MakeFactors();
+    if (unit == CtrUnit::kPq4) MakeProductCodes();
     if (unit == CtrUnit::kExact) model_.scan_queries = model_.scan_keys = Int8();
     if (unit == CtrUnit::kSdim) model_.sdim_value = Bells(s.dim, s.dim, 0.5f);
     if (unit == CtrUnit::kSimSoft) model_.scan_queries = model_.scan_keys = Int8();
@@ -129,6 +131,18 @@ class ModelMaker {
     for (size_t i = 0; i < items_; ++i) {
       simd::QuantizeProjections(projections.data() + i * stride, s.bits,
                                 model_.item_weights.row(i));
+    }
+  }
+
+  // Any codes and tables will do. The width is that of the settings, in whole bytes.
+  void MakeProductCodes() {
+    const size_t code_bytes = (model_.settings.bits + 7) / 8;
+    model_.settings.bits = code_bytes * 8;
+    model_.item_codes = Matrix<uint8_t>(items_, code_bytes);
+    model_.item_tables = Matrix<uint8_t>(items_, simd::Pq4TableBytes(code_bytes));
+    for (uint8_t& code : model_.item_codes.values) code = static_cast<uint8_t>(Below(rng_, 256));
+    for (uint8_t& entry : model_.item_tables.values) {
+      entry = static_cast<uint8_t>(Below(rng_, simd::kPq4MaxEntry + 1));
     }
   }
 
@@ -275,6 +289,9 @@ class ExportWriter {
           Array("weights", "item_weights", "int8", model_.item_weights);
         }
         return;
+      case CtrUnit::kPq4:
+        Array("weights", "item_codes", "uint8", model_.item_codes);
+        return Array("weights", "item_tables", "uint8", model_.item_tables);
       case CtrUnit::kExact:
         return Array("weights", "exact_index", "int8", model_.scan_keys);
       case CtrUnit::kSimSoft:

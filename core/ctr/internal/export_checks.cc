@@ -8,6 +8,7 @@
 #include "core/ctr/internal/manifest.h"
 #include "core/retrieval/hyperplanes.h"
 #include "simd/asym.h"
+#include "simd/pq4.h"
 
 namespace eta {
 namespace {
@@ -121,6 +122,15 @@ void CheckItemWeights(const CtrExport& model, const fs::path& file) {
       ThrowDataError(file, "weights of item ", item, " add up to ", sum, " (expected at most 254)");
     }
   }
+}
+
+void CheckItemTables(const CtrExport& model, const fs::path& file) {
+  const auto& values = model.item_tables.values;
+  const auto large =
+      std::ranges::find_if(values, [](uint8_t entry) { return entry > simd::kPq4MaxEntry; });
+  if (large == values.end()) return;
+  ThrowDataError(file, "value ", large - values.begin(), " is ", int{*large}, " (expected 0 to ",
+                 simd::kPq4MaxEntry, ")");
 }
 
 void CheckItemBuckets(const CtrExport& model, const Matrix<float>& rotations,

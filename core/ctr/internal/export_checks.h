@@ -21,6 +21,9 @@ void CheckInt8(const Matrix<int8_t>& values, const std::filesystem::path& file);
 // magnitudes that add up to at most 254 where a penalty is a byte.
 void CheckItemWeights(const CtrExport& model, const std::filesystem::path& file);
 
+// model.item_tables are what the kernels may be given: at most simd::kPq4MaxEntry.
+void CheckItemTables(const CtrExport& model, const std::filesystem::path& file);
+
 // model.item_codes are the codes of the item embeddings by model.hyperplanes, except where a
 // projection is 0 up to rounding: its sign depends on the order of the sum.
 void CheckItemCodes(const CtrExport& model, const std::filesystem::path& file);

@@ -4,4 +4,4 @@
 MODELS = ("none", "avg_pool", "full_attention", "sim_hard", "sim_soft", "eta", "mimn", "sdim",
           "reformer_lsh", "twin", "recent")
 # How ETA may retrieve. Trained with another than eta, its unit has the name of the retrieval.
-RETRIEVALS = ("eta", "eta_norm", "eta_asym", "exact")
+RETRIEVALS = ("eta", "eta_norm", "eta_asym", "pq4", "exact")

@@ -45,8 +45,8 @@ def parse_options(arguments):
                         help=", ".join(MODELS))
     parser.add_argument("--retrieval", metavar="NAME",
                         help="what eta retrieves by, in training and in the export: eta:BITS, "
-                        "eta_norm:BITS, eta_asym:BITS or exact (default: eta with --bits); the "
-                        "exported model has its name")
+                        "eta_norm:BITS, eta_asym:BITS, pq4:BITS or exact (default: eta with "
+                        "--bits); the exported model has its name")
     parser.add_argument("--out", required=True, type=pathlib.Path, metavar="DIR",
                         help="folder to make; must not exist")
     parser.add_argument("--rate", type=float, default=0.02,
@@ -88,6 +88,9 @@ def choose_retrieval(options):
         raise BadInput(f"--retrieval {options.retrieval}: cannot be trained with (expected "
                        f"{', '.join(names)})")
     options.model, options.bits = name, int(bits) if colon else options.bits
+    if name == "pq4" and (options.bits % 8 or options.bits // 4 > options.dim):
+        raise BadInput(f"--retrieval {options.retrieval}: BITS is {options.bits} (expected a "
+                       "multiple of 8, of 4 bits a dimension at most)")
 
 
 def train_and_export(options, folder):

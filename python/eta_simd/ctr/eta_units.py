@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ETA trained with another retrieval than Hamming distance, as simd/factors.h and simd/asym.h serve
-it. All scores are the whole numbers of these kernels; docs/models.md has the formulas."""
+"""ETA trained with another retrieval than Hamming distance, as simd/factors.h, simd/asym.h and
+simd/pq4.h serve it. All scores are the whole numbers of these kernels; docs/models.md has the
+formulas."""
 import numpy as np
 import torch
+from torch import nn
 
 from eta_simd.ctr.units import Eta, Retrieval, pack, to_int8
 
@@ -23,6 +25,12 @@ def to_bytes(factors: torch.Tensor) -> torch.Tensor:
         return torch.zeros(len(factors), dtype=torch.int64)
     middle = torch.sort(positive).values[len(positive) // 2]
     return torch.floor(factors / middle * UNITS_OF_MEDIAN + 0.5).clamp(max=255).to(torch.int64)
+
+
+def nearest(rows: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:
+    """For rows [parts, items, width] the number of the nearest of centroids [parts, 16, width]."""
+    squares = centroids.square().sum(dim=2).unsqueeze(1)
+    return (rows @ centroids.transpose(1, 2) - squares / 2).argmax(dim=2)
 
 
 def floor_divide(x: torch.Tensor, y: int) -> torch.Tensor:
@@ -121,6 +129,54 @@ class EtaAsym(EtaNorm):
         unused = -self.bits % 8
         weights = np.pad(self.weights.numpy().astype(np.int8), ((0, 0), (0, unused)))
         return {**super().arrays(), "item_weights": weights}
+
+
+class Pq4(Retrieval):
+    """Retrieves by product codes of 4 bits a part (simd/pq4.h), without a rotation. Codebooks are
+    made anew from the item table before every step, by a few rounds of k-means that begin with
+    items spread over the table, so that they follow from the table alone."""
+
+    ROUNDS = 6
+
+    def __init__(self, options):
+        super().__init__(options)
+        self.bits = options.bits
+        first = [options.dim * s // (self.bits // 4) for s in range(self.bits // 4 + 1)]
+        self.parts = [range(begin, end) for begin, end in zip(first, first[1:])]
+        self.register_buffer("codes", torch.zeros(1, 1, dtype=torch.int64))
+        self.register_buffer("chosen", torch.zeros(1, 1))
+        self.register_buffer("tables", torch.zeros(1, 1))
+
+    def refresh(self, table):
+        width = max(len(part) for part in self.parts)
+        rows = torch.zeros(len(self.parts), len(table), width)  # parts, padded by zeros
+        for s, part in enumerate(self.parts):
+            rows[s, :, :len(part)] = table[:, part.start:part.stop]
+        centroids = rows[:, torch.arange(16) * len(table) // 16]
+        for _ in range(self.ROUNDS):
+            members = nn.functional.one_hot(nearest(rows, centroids), 16).to(rows.dtype)
+            counts = members.sum(dim=1).unsqueeze(2)
+            means = members.transpose(1, 2) @ rows / counts.clamp(min=1)
+            centroids = torch.where(counts > 0, means, centroids)
+        self.codes = nearest(rows, centroids).t().contiguous()
+        self.chosen = nn.functional.one_hot(self.codes, 16).to(rows.dtype).flatten(1)
+        products = (rows @ centroids.transpose(1, 2)).transpose(0, 1).to(torch.float64)
+        best = products.amax(dim=2, keepdim=True)
+        ranges = (best - products.amin(dim=2, keepdim=True)).squeeze(2)
+        scale = 63 / ranges.amax(dim=1).clamp(min=1e-30)
+        if len(self.parts) <= 32:  # as simd/pq4_encode.h has it
+            scale = torch.minimum(scale, 406 / ranges.sum(dim=1).clamp(min=1e-30))
+        entries = torch.floor((best - products) * scale.view(-1, 1, 1) + 0.5).clamp(max=63)
+        self.tables = entries.flatten(1).to(torch.float32)
+
+    def scores(self, window: torch.Tensor, candidates: torch.Tensor,
+               valid: torch.Tensor) -> torch.Tensor:
+        return -(self.tables[candidates] @ self.chosen[window].transpose(1, 2))
+
+    def arrays(self):
+        codes = self.codes.numpy().astype(np.uint8)
+        return {"item_codes": codes[:, ::2] | codes[:, 1::2] << 4,
+                "item_tables": self.tables.numpy().astype(np.uint8)}
 
 
 class Exact(Retrieval):

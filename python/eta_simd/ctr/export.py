@@ -82,7 +82,7 @@ def settings_of(model, options):
     """Numbers that serving needs beside the shapes of arrays."""
     settings = {"dim": options.dim, "heads": options.heads, "short_length": options.short,
                 "max_history": options.max_history}
-    for attribute in ("k", "hashes", "width"):
+    for attribute in ("k", "bits", "hashes", "width"):
         if hasattr(model.long, attribute):
             settings[{"width": "hash_width"}.get(attribute, attribute)] = getattr(
                 model.long, attribute)

@@ -4,7 +4,7 @@ from typing import Callable
 
 from torch import nn
 
-from eta_simd.ctr.eta_units import EtaAsym, EtaNorm, Exact
+from eta_simd.ctr.eta_units import EtaAsym, EtaNorm, Exact, Pq4
 from eta_simd.ctr.units import (AvgPool, Eta, FullAttention, Mimn, Recent, ReformerLsh, Sdim,
                                 SimHard, SimSoft, Twin)
 
@@ -25,6 +25,7 @@ def make_unit(options, categories, index, random):
         "recent": lambda: Recent(options),
         "eta_norm": lambda: EtaNorm(options, random),
         "eta_asym": lambda: EtaAsym(options, random),
+        "pq4": lambda: Pq4(options),
         "exact": lambda: Exact(options),
     }
     return makers[options.model]()
