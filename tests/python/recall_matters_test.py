@@ -17,13 +17,14 @@ def value(name):
 here = pathlib.Path(sys.argv[0])
 calls = here.with_suffix(".calls")
 calls.write_text(calls.read_text() + "x" if calls.exists() else "x")
-model = pathlib.Path(value("--data")).parent if "--data" in sys.argv else pathlib.Path(sys.argv[1])
-seed, k = json.loads((model / "manifest.json").read_text())["seed"], int(value("--k"))
+bundle = pathlib.Path(value("--data") if "--data" in sys.argv else sys.argv[1] + "/bundle")
+seed = int(json.loads((bundle / "bundle.json").read_text())["made_by"][-1])
+k = int(value("--k"))
 rows = []
 for name in value("--retrieval" if "--retrieval" in sys.argv else "--methods").split(","):
     loss = 0 if name == "exact" else 0.01 * seed
     if "--data" in sys.argv:
-        assert (model / "bundle" / "candidates_items.npy").exists()
+        assert (bundle / "candidates_items.npy").exists() and value("--max-history") == "256"
         rows.append({"method": name, "recall_ties": 1 - 10 * loss})
     else:
         rows.append({"retrieval": name, "k": k, "auc": 0.8 + seed / 10 - loss, "gauc": 0.7,
@@ -76,10 +77,29 @@ class RecallMatters(support.FolderTest):
                              done.stderr)
             self.assertIn("none-0-s1.json", done.stderr)
 
+    def test_measures_given_models_alike(self):
+        data, models = self.folder / "data", [self.folder / "m1", self.folder / "m2"]
+        support.call("make_planted.py", "--out", data, "--users", 12)
+        for seed, model in enumerate(models, start=1):
+            done = support.call("train_ctr.py", "--bundle", data, "--model", "eta", "--out", model,
+                                "--epochs", 0, "--dim", 8, "--max-history", 256, "--seed", seed)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        done = self.call("--settings", "none-0", "--seeds", 1, "--data", "--users 12 --topics 17",
+                         "--train", "--epochs 0 --dim 8", "--retrieval", "eta:64,exact", "--k", 4,
+                         "--models", "mine", *models)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(self.folder / "out" / "recall_matters.csv", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row["knob"] == "mine"]
+        self.assertEqual([(row["retrieval"], row["seeds"]) for row in rows],
+                         [("eta:64", "2"), ("exact", "2")])
+        self.assertAlmostEqual(float(rows[0]["auc_lost"]), 0.015)
+        self.assertFalse((models[0] / "bundle" / "candidates_items.npy").exists())
+
     def test_refusals(self):
         for arguments, word in ((("--seeds", 0), "--seeds is 0"),
                                 (("--settings", "none-0,best"), "unknown 'best'"),
                                 (("--retrieval", "eta:64"), "without exact"),
+                                (("--models", "mine"), "NAME MODEL"),
                                 (("--k", "8,0"), "'0'"), (("--k", "x"), "'x'")):
             done = self.call(*arguments)
             self.assertEqual(done.returncode, 2)

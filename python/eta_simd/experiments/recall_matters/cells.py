@@ -2,6 +2,7 @@
 """Settings of the sweep, and its cells: data of one setting and seed, a model trained on them, and
 what each retrieval makes of its recall and AUC. A finished cell is kept and not run again."""
 import pathlib
+import shutil
 import tempfile
 from typing import NamedTuple
 
@@ -18,8 +19,8 @@ LENGTH = 256
 # Half as long as make_planted.py makes them, and fewer topics, so that a cell takes half a minute.
 DATA = ("--users", "3000", "--topics", "40", "--categories", "12", "--length", str(LENGTH),
         "--recent", "16", "--interests", "8", "--repeats", "12", "--dim", "32")
-TRAIN = ("--dim", "32", "--bits", "64", "--max-history", str(LENGTH), "--k", "32", "--cost",
-         "50000")  # small batches: with few steps nothing is learnt
+TRAIN = ("--dim", "32", "--bits", "64", "--max-history", str(LENGTH), "--k", "32", "--epochs",
+         "6", "--cost", "50000")  # small batches: with few steps nothing is learnt
 
 
 class Setting(NamedTuple):
@@ -38,8 +39,9 @@ def turned(knob, values, *more):
     return [Setting(knob, str(value), (f"--{knob}", str(value), *more)) for value in values]
 
 
-SETTINGS = (Setting("none", "0"), *turned("repeats", (1, 3, 6, 24)), *turned("near", (4, 8, 11)),
-            *turned("weak", (2, 4, 8)), *turned("popularity", (0.5, 1, 1.5)))
+# Models do not learn from fewer repeats or more near behaviours in so few steps.
+SETTINGS = (Setting("none", "0"), *turned("repeats", (8, 24)), *turned("near", (2, 3)),
+            *turned("weak", (2, 4, 8)), *turned("popularity", (1, 2)))
 
 
 def arguments_of(options, setting, seed):
@@ -66,15 +68,33 @@ def run_cell(options, setting, seed):
         run_program([*script("make_planted.py"), "--out", data, *arguments["data"]])
         run_program([*script("train_ctr.py"), "--bundle", data, "--model", "eta", "--out", model,
                      *arguments["train"]])
-        add_candidates(model)
-        rows = [row for k in options.ks for row in serve(options, model, k, folder / "run.json")]
+        rows = measure(options, model, folder)
     files.write_json(path, {"arguments": arguments, "rows": rows})
 
 
-def add_candidates(model):
-    """Gives the model's bundle the test samples' items as candidates, so that recall is that of the
-    requests whose AUC is measured."""
-    bundle = model / "bundle"
+def measure(options, model, folder):
+    """Rows of retrieval, k, auc, recall of an exported model; `folder` is for what is made."""
+    bundle = folder / "bundle"
+    shutil.copytree(model / "bundle", bundle)
+    add_candidates(model, bundle)
+    longest = read_json(model / "manifest.json", "settings")["settings"]["max_history"]
+    return [row for k in options.ks
+            for row in serve(options, model, bundle, longest, k, folder / "run.json")]
+
+
+def measure_models(options, models):
+    """Rows by (retrieval, K), for each of some exported models."""
+    found = []
+    for model in models:
+        with tempfile.TemporaryDirectory(prefix=".cell-", dir=options.results) as name:
+            rows = measure(options, pathlib.Path(model), pathlib.Path(name))
+        found.append({(row["retrieval"], row["k"]): row for row in rows})
+    return found
+
+
+def add_candidates(model, bundle):
+    """Gives a copy of the model's bundle the test samples' items as candidates, so that recall is
+    that of the requests whose AUC is measured."""
     samples = np.load(model / "test" / "samples.npy")
     samples = samples[np.argsort(samples[:, 0], kind="stable")]
     users = len(np.load(bundle / "history_offsets.npy")) - 1
@@ -83,13 +103,13 @@ def add_candidates(model):
     np.save(bundle / "candidates_items.npy", np.ascontiguousarray(samples[:, 3]))
 
 
-def serve(options, model, k, path):
-    """AUC and recall of one model with each retrieval: rows of retrieval, k, auc, recall."""
+def serve(options, model, bundle, longest, k, path):
+    """The rows of one K. Recall is over the newest `longest` behaviours of each user."""
     run_program([options.ctr_bench, model, "--retrieval", options.retrieval, "--k", k, "--length",
                  "1", "--requests", "1", "--rounds", "1", "--json", path])
     aucs = {name: rows[0]["auc"] for name, rows in
             runs_of(read_json(path, "rows"), path).items()}
-    run_program([options.retrieval_bench, "--data", model / "bundle", "--methods",
+    run_program([options.retrieval_bench, "--data", bundle, "--max-history", longest, "--methods",
                  options.retrieval, "--k", k, "--repeats", "1", "--requests", "1000",
                  "--min-history", "0", "--quiet", "--json", path])
     try:

@@ -5,7 +5,8 @@ For each setting of make_planted.py's knobs and each seed it makes data, trains 
 model with each retrieval. AUC is that of the test samples; recall, ties forgiven, is of the same
 users and candidates against exact retrieval. What is lost is the difference to exact retrieval of
 the same model and K, with a 95 % interval over the seeds (paired t). It writes recall_matters.csv
-and recall_matters.png; finished cells are kept in cells/ and not run again.
+and recall_matters.png; finished cells are kept in cells/ and not run again. --models adds exported
+models of other data, one for each seed, to the table and the picture.
 
   scripts/recall_matters.py --results results/recall-matters --ctr-bench CTR_BENCH \\
     --retrieval-bench RETRIEVAL_BENCH
@@ -17,7 +18,8 @@ import numpy as np
 from eta_simd import files
 from eta_simd.command import BadInput, Parser, check_range, progress, summarize
 from eta_simd.experiments.equal_auc.choices import BASE, interval
-from eta_simd.experiments.recall_matters.cells import SETTINGS, read_cell, run_cell
+from eta_simd.experiments.recall_matters.cells import (
+    SETTINGS, measure_models, read_cell, run_cell)
 
 COLUMNS = ("knob", "value", "k", "retrieval", "seeds", "auc", "recall", "auc_lost", "low", "high")
 
@@ -31,10 +33,13 @@ def parse_options(arguments):
     parser.add_argument("--seeds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--settings", default=",".join(s.name for s in SETTINGS), metavar="LIST",
                         help="default: %(default)s")
+    parser.add_argument("--models", action="append", default=[], nargs="+",
+                        metavar=("NAME", "MODEL"),
+                        help="exported models of other data to measure alike; may be given again")
     parser.add_argument("--retrieval", default="eta:16,eta:32,eta:64,eta:128,eta_norm:64,"
                         "eta_asym:64,pq4:64,scan_i8,exact", metavar="LIST",
                         help="methods of retrieval_bench, exact among them (default: %(default)s)")
-    parser.add_argument("--k", default="8,32", metavar="LIST",
+    parser.add_argument("--k", default="4,16,64", metavar="LIST",
                         help="behaviours attended to in serving (default: %(default)s)")
     parser.add_argument("--data", default="", metavar="ARGUMENTS",
                         help="more arguments of make_planted.py, for other sizes")
@@ -45,6 +50,9 @@ def parse_options(arguments):
     if BASE not in options.retrieval.split(","):
         raise BadInput(f"--retrieval {options.retrieval}: without {BASE}, the method of comparison")
     known = {setting.name: setting for setting in SETTINGS}
+    for name, *models in options.models:
+        if not models:
+            raise BadInput(f"--models {name}: expected NAME MODEL...")
     unknown = [name for name in options.settings.split(",") if name not in known]
     if unknown:
         raise BadInput(f"--settings: unknown '{unknown[0]}' (expected {', '.join(known)})")
@@ -57,15 +65,15 @@ def parse_options(arguments):
     return options
 
 
-def table_rows(options, setting):
-    """Rows of the table of one setting: means over its seeds."""
-    found = [read_cell(options, setting, seed) for seed in range(1, options.seeds + 1)]
+def table_rows(knob, value, found):
+    """Rows of the table of one setting: means over its seeds, whose rows by (retrieval, K) are
+    given."""
     rows = []
     for name, k in found[0]:
         lost = [cell[BASE, k]["auc"] - cell[name, k]["auc"] for cell in found]
         low, high = interval(lost)
         rows.append({
-            "knob": setting.knob, "value": setting.value, "k": k, "retrieval": name,
+            "knob": knob, "value": value, "k": k, "retrieval": name,
             "seeds": len(found), "auc": float(np.mean([cell[name, k]["auc"] for cell in found])),
             "recall": float(np.mean([cell[name, k]["recall"] for cell in found])),
             "auc_lost": float(np.mean(lost)), "low": low, "high": high})
@@ -80,7 +88,12 @@ def main(arguments):
         progress(f"[{done}/{len(pairs)}] {setting.name}, seed {seed}", is_logged=True)
         run_cell(options, setting, seed)
     progress("")
-    rows = [row for setting in options.chosen for row in table_rows(options, setting)]
+    rows = []
+    for setting in options.chosen:
+        found = [read_cell(options, setting, seed) for seed in range(1, options.seeds + 1)]
+        rows += table_rows(setting.knob, setting.value, found)
+    for name, *models in options.models:
+        rows += table_rows(name, "", measure_models(options, models))
     files.write_csv(options.results / "recall_matters.csv", rows, COLUMNS)
     from eta_simd.experiments.recall_matters.picture import draw
 

@@ -12,6 +12,8 @@ from eta_simd.experiments.equal_auc.choices import BASE, MARGIN  # noqa: E402
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SHAPES = "osD^v<>"
+TITLES = {"none": "planted, no knob", **{knob: f"planted, --{knob}" for knob in
+                                         ("repeats", "near", "weak", "popularity")}}
 
 
 def draw_panel(axis, rows):
@@ -29,12 +31,19 @@ def draw_panel(axis, rows):
                 axis.errorbar([1 - row["recall"]], [row["auc_lost"]], yerr=reach, fmt=shape,
                               color=colour, markersize=5, elinewidth=0.6,
                               markerfacecolor=colour if row["retrieval"] == "eta:64" else "white")
-            axis.plot([], [], shape, color=colour, label=f"{value}, K = {k}")
+    values = list(dict.fromkeys(row["value"] for row in rows))
+    for colour, value in zip(COLOURS, values if len(values) > 1 else ()):
+        axis.plot([], [], color=colour, label=value)
+    for shape, k in zip(SHAPES, dict.fromkeys(row["k"] for row in rows)):
+        axis.plot([], [], shape, color="0.3", markerfacecolor="white", label=f"K = {k}")
     axis.axhline(0, color="0.6", linewidth=0.8)
     axis.axhline(MARGIN, color="0.6", linewidth=0.8, linestyle=":")
     axis.legend(fontsize=7, frameon=False)
-    axis.set_title(rows[0]["knob"] if rows[0]["knob"] == "none" else f"--{rows[0]['knob']}",
-                   fontsize=10)
+    knob = rows[0]["knob"]
+    title = TITLES.get(knob, knob)
+    if len(values) == 1 and knob in TITLES and knob != "none":
+        title += f" {values[0]}"
+    axis.set_title(title, fontsize=10)
 
 
 def draw(path, rows):
@@ -42,7 +51,7 @@ def draw(path, rows):
     knobs = list(dict.fromkeys(row["knob"] for row in rows))
     columns = min(3, len(knobs))
     lines = math.ceil(len(knobs) / columns)
-    figure, grid = pyplot.subplots(lines, columns, squeeze=False, sharex=True, sharey=True,
+    figure, grid = pyplot.subplots(lines, columns, squeeze=False, sharex=True,
                                    figsize=(4.2 * columns, 3.4 * lines))
     for axis, knob in zip(grid.flat, knobs):
         draw_panel(axis, [row for row in rows if row["knob"] == knob])
