@@ -12,6 +12,7 @@
 #include "bench/common/main.h"
 #include "bench/common/notes.h"
 #include "bench/common/options.h"
+#include "bench/common/output.h"
 #include "bench/common/text.h"
 #include "core/base/check.h"
 #include "core/base/random.h"
@@ -228,12 +229,13 @@ struct TrainOptions {
 };
 
 void TrainHyperplanes(const TrainOptions& options) {
-  Require(!std::filesystem::exists(std::filesystem::symlink_status(options.output)), options.output,
+  Require(!fs::exists(fs::symlink_status(options.output)), options.output,
           ": exists already (expected a new file)");
+  CheckOutputs({options.output});
   const Bundle bundle = ReadBundle(options.input);
   const Hyperplanes planes = TrainItq(bundle.items, options.bits, options.seed);
-  WriteNpyMatrix(options.output, planes.matrix());
-  std::cout << options.output << ": " << planes.dim() << " x " << planes.bits() << '\n';
+  WriteWholeFile(options.output, NpyMatrixBytes(planes.matrix()));
+  std::cout << Printable(options.output) << ": " << planes.dim() << " x " << planes.bits() << '\n';
 }
 
 bool IsOfCodebooks(const fs::path& file) {
@@ -334,8 +336,7 @@ void AddTrainPq4(CLI::App& app, TrainOptions& o) {
   CLI::App* command = app.add_subcommand(
       "train-pq4",
       "Train codebooks of pq4:BITS on a bundle's items and write a copy of the bundle that has "
-      "them "
-      "as pq_codebooks.npy, and as pq_rotation.npy the rotation that comes first, if any");
+      "them as pq_codebooks.npy, and as pq_rotation.npy the rotation that comes first, if any");
   OptionGroup group(*command, "Options");
   group.Text("--input", o.input, "DIR", "Bundle folder")->required();
   group.Text("--output", o.output, "DIR", kNewBundle)->required();

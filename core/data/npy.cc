@@ -86,6 +86,13 @@ void WriteFile(const std::filesystem::path& file, std::string_view header, Bytes
   if (!out) throw DataError(Cat(file.string(), ": cannot be written: ", std::strerror(errno)));
 }
 
+template <class T>
+std::string HeaderOf(const Matrix<T>& matrix) {
+  Require(matrix.values.size() == matrix.rows * matrix.cols, "matrix of ", matrix.rows, " x ",
+          matrix.cols, " holds ", matrix.values.size(), " values");
+  return MakeNpyHeader(kDescr<T>, Cat("(", matrix.rows, ", ", matrix.cols, ")"));
+}
+
 }  // namespace
 
 template <class T>
@@ -140,10 +147,15 @@ void WriteNpyVector(const std::filesystem::path& file, std::span<const T> values
 
 template <class T>
 void WriteNpyMatrix(const std::filesystem::path& file, const Matrix<T>& matrix) {
-  Require(matrix.values.size() == matrix.rows * matrix.cols, "matrix of ", matrix.rows, " x ",
-          matrix.cols, " holds ", matrix.values.size(), " values");
-  WriteFile(file, MakeNpyHeader(kDescr<T>, Cat("(", matrix.rows, ", ", matrix.cols, ")")),
-            std::as_bytes(std::span(matrix.values)));
+  WriteFile(file, HeaderOf(matrix), std::as_bytes(std::span(matrix.values)));
+}
+
+template <class T>
+std::string NpyMatrixBytes(const Matrix<T>& matrix) {
+  std::string bytes = HeaderOf(matrix);
+  bytes.append(reinterpret_cast<const char*>(matrix.values.data()),
+               matrix.values.size() * sizeof(T));
+  return bytes;
 }
 
 #define ETA_INSTANTIATE_NPY(T)                                                                    \
@@ -153,7 +165,8 @@ void WriteNpyMatrix(const std::filesystem::path& file, const Matrix<T>& matrix) 
   template std::vector<T> ParseNpyVector<T>(std::span<const std::byte>, std::string_view);        \
   template Matrix<T> ParseNpyMatrix<T>(std::span<const std::byte>, std::string_view);             \
   template void WriteNpyVector<T>(const std::filesystem::path&, std::span<const T>);              \
-  template void WriteNpyMatrix<T>(const std::filesystem::path&, const Matrix<T>&)
+  template void WriteNpyMatrix<T>(const std::filesystem::path&, const Matrix<T>&);                \
+  template std::string NpyMatrixBytes<T>(const Matrix<T>&)
 
 ETA_INSTANTIATE_NPY(float);
 ETA_INSTANTIATE_NPY(int8_t);

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -41,5 +42,9 @@ template <class T>
 void WriteNpyVector(const std::filesystem::path& file, std::span<const T> values);
 template <class T>
 void WriteNpyMatrix(const std::filesystem::path& file, const Matrix<T>& matrix);
+
+// These bytes, for who writes files in another way.
+template <class T>
+std::string NpyMatrixBytes(const Matrix<T>& matrix);
 
 }  // namespace eta

@@ -217,6 +217,7 @@ Matrix<float> OddMatrix() {
 TEST(NpyTest, WritesWhatItReads) {
   TempFolder folder;
   WriteNpyMatrix(folder / "m.npy", OddMatrix());
+  EXPECT_EQ(NpyMatrixBytes(OddMatrix()), ReadText(folder / "m.npy"));
   const auto matrix = ReadNpyMatrix<float>(folder / "m.npy");
   EXPECT_EQ(matrix.rows, 3u);
   EXPECT_EQ(matrix.cols, 2u);

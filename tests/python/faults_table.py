@@ -47,6 +47,8 @@ WRITERS = (
            reads="movielens/ratings.csv"),
     Writer("bundle_tool export-interactions", "--output", ("--input", "{movielens}"), is_new=True,
            reads="movielens/ratings.csv"),
+    Writer("bundle_tool train-itq", "--output", ("--input", "{bundle}", "--bits", "8"), "out.npy",
+           is_new=True, reads="bundle/item_embeddings.npy"),
     Writer("bundle_tool train-pq4", "--output", ("--input", "{bundle}", "--bits", "8"), is_new=True,
            reads="bundle/item_embeddings.npy"),
     Writer("import_amazon.py", "--output", ("--input", "{amazon.csv}", "--dim", "2"), is_new=True,

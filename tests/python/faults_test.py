@@ -267,7 +267,7 @@ class Table(unittest.TestCase):
             calls: list = [()]
             if path.name == "bundle_tool":
                 calls += [("generate",), ("import-movielens",), ("export-interactions",),
-                          ("train-pq4",)]
+                          ("train-itq",), ("train-pq4",)]
             for more in calls:
                 text = subprocess.run([*start, str(path), *more, "--help"], capture_output=True,
                                       text=True, check=False).stdout
