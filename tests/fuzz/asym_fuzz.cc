@@ -2,30 +2,14 @@
 // simd/asym.h against core/reference/asym.h.
 #include "simd/asym.h"
 
-#include <cstdlib>
-
 #include "core/reference/asym.h"
-#include "core/reference/code_blocks.h"
-#include "tests/fuzz/input.h"
+#include "tests/fuzz/code_inputs.h"
 #include "tests/support/topk_calls.h"
 
 namespace eta::fuzz {
 namespace {
 
 using test::Buffer;
-
-// Weights that meet the preconditions of AsymPenalties, not all of which projections can give.
-std::vector<int8_t> AnyWeights(Input& in, size_t code_bytes) {
-  std::vector<int8_t> weights = in.Any<int8_t>(code_bytes * 8);
-  size_t sum = 0;
-  for (int8_t& weight : weights) {
-    weight = static_cast<int8_t>(weight % 16);
-    const auto magnitude = static_cast<size_t>(std::abs(weight));
-    if (code_bytes <= simd::kMaxBytePenaltyCodeBytes && sum + magnitude > 254) weight = 0;
-    sum += static_cast<size_t>(std::abs(weight));
-  }
-  return weights;
-}
 
 struct Case {
   explicit Case(Input& in)
@@ -37,18 +21,12 @@ struct Case {
         stride(code_bytes * 8 + in.Between(0, 3)),
         codes(in.Any<uint8_t>(n * code_bytes)),
         projections(in.Floats(bits)),
-        garbage(in.Any<uint8_t>((simd::PaddedRows(n) - n) * code_bytes)),
+        blocks(BlocksWithGarbage(in, codes, code_bytes)),
         call{in.TopK(n), in.Flag()} {
     for (size_t q = 0; q < count; ++q) {
       const auto added =
           q == 0 ? reference::QuantizeProjections(projections) : AnyWeights(in, code_bytes);
       weights.insert(weights.end(), added.begin(), added.end());
-    }
-    blocks = reference::PackCodeBlocks(codes, code_bytes);
-    for (size_t i = n; i < simd::PaddedRows(n); ++i) {
-      for (size_t p = 0; p < code_bytes; ++p) {
-        blocks[reference::BlockIndex(i, p, code_bytes)] = garbage[(i - n) * code_bytes + p];
-      }
     }
   }
 
@@ -59,7 +37,7 @@ struct Case {
   size_t bits, code_bytes, n, count, offset, stride;
   std::vector<uint8_t> codes;
   std::vector<float> projections;
-  std::vector<uint8_t> garbage, blocks;
+  std::vector<uint8_t> blocks;
   std::vector<int8_t> weights;
   test::TopKCall call;
 };

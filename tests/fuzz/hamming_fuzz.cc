@@ -2,9 +2,8 @@
 // simd/hamming.h against core/reference/hamming.h.
 #include "simd/hamming.h"
 
-#include "core/reference/code_blocks.h"
 #include "core/reference/hamming.h"
-#include "tests/fuzz/input.h"
+#include "tests/fuzz/code_inputs.h"
 #include "tests/support/topk_calls.h"
 
 namespace eta::fuzz {
@@ -25,14 +24,7 @@ struct Case {
     if (n > 0 && !queries.empty() && in.Flag()) {
       std::copy_n(codes.begin(), code_bytes, queries.begin());
     }
-    std::vector<uint8_t> packed = reference::PackCodeBlocks(codes, code_bytes);
-    const auto garbage = in.Any<uint8_t>((simd::PaddedRows(n) - n) * code_bytes);
-    for (size_t i = n; i < simd::PaddedRows(n); ++i) {
-      for (size_t p = 0; p < code_bytes; ++p) {
-        packed[reference::BlockIndex(i, p, code_bytes)] = garbage[(i - n) * code_bytes + p];
-      }
-    }
-    blocks = std::move(packed);
+    blocks = BlocksWithGarbage(in, codes, code_bytes);
   }
 
   size_t query_count() const { return queries.size() / code_bytes; }
