@@ -50,6 +50,11 @@ print(json.dumps({"context": {}, "benchmarks": [row(n, i) for n in names for i i
 RETRIEVAL_BENCH = """#!/usr/bin/python3
 import json, os, pathlib, sys
 side = pathlib.Path(__file__).with_name("side").read_text().strip()
+if "--list-methods" in sys.argv:
+    newer = "" if side == "base" else "pq4:BITS  product codes\\n"
+    sys.exit(print("eta:BITS  ETA\\neta_norm:BITS  norm\\n" + newer))
+with open(os.environ["CALLS"] + ".methods", "a") as calls:
+    print(side, sys.argv[sys.argv.index("--methods") + 1], file=calls)
 digest = "other" if side == "new" and "returned" in os.environ["MODE"].split("+") else "same"
 row = {"method": "eta:64", "l_mean": 9, "b": 1, "k": 1, "threads": 1, "cache": "warm", "p50_us": 1,
        "positions_digest": digest}
@@ -113,8 +118,13 @@ class RegressTest(unittest.TestCase):
         return done.stdout, series
 
     def test_the_same_passes(self):
+        methods = self.calls.with_name("calls.methods")
+        methods.unlink(missing_ok=True)
         _, series = self.expect(0, "")
         self.assertEqual(series, 1)
+        # Of the newer methods those that the base has as well.
+        wanted = "exact,eta:64,eta:100,eta:256,eta:64+rerank:4,scan_i8,eta_norm:64"
+        self.assertEqual(methods.read_text(), f"base {wanted}\nnew {wanted}\n")
 
     def test_a_slowdown_fails_once_it_is_confirmed_twice(self):
         text, series = self.expect(1, "slow")
