@@ -51,14 +51,14 @@ def draw(path, rows):
     knobs = list(dict.fromkeys(row["knob"] for row in rows))
     columns = min(3, len(knobs))
     lines = math.ceil(len(knobs) / columns)
-    figure, grid = pyplot.subplots(lines, columns, squeeze=False, sharex=True,
+    figure, grid = pyplot.subplots(lines, columns, squeeze=False,
                                    figsize=(4.2 * columns, 3.4 * lines))
     for axis, knob in zip(grid.flat, knobs):
         draw_panel(axis, [row for row in rows if row["knob"] == knob])
+        axis.set_xlim(-0.05, 1)
+        axis.set_xlabel("recall lost (1 - recall, ties forgiven)")
     for axis in list(grid.flat)[len(knobs):]:
         axis.set_axis_off()
-    for axis in grid[-1]:
-        axis.set_xlabel("recall lost (1 - recall, ties forgiven)")
     for line in grid:
         line[0].set_ylabel("AUC lost against exact")
     figure.tight_layout()
