@@ -174,7 +174,7 @@ def codes(report, path, kernels):
         report.line(f"asymmetric top-K with factor, 64 bits, L {length:,}", "<=", 1.25,
                     kernels.counter(f"asym_factor_topk_any/{shape}", kernels.target, "x_plain"),
                     "x")
-    report.line("pq4 encode against SimHash, dim 64, 128 bits", "<=", 1,
+    report.line("pq4 encode, not rotated, against SimHash, 128 bits", "<=", 1,
                 kernels.counter("pq4_encode/rows:1024/dim:64/bits:128", kernels.target,
                                 "x_simhash"), "x")
 
