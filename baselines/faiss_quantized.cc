@@ -72,12 +72,15 @@ NewIndex Refined(NewIndex make, size_t factor) {
 
 // The default block of 32 codes is the only one that lets FAISS scan a block for many queries at a
 // time.
-NewIndex FastScanOf(const faiss::ProductQuantizer& quantizer) {
-  faiss::IndexPQFastScan index(static_cast<int>(quantizer.d), quantizer.M, kFaissPqBits,
-                               faiss::METRIC_INNER_PRODUCT);
-  index.pq = quantizer;
-  index.is_trained = true;
-  return CopiesOf(std::move(index));
+NewIndex FastScanOf(faiss::ProductQuantizer quantizer) {
+  // Not a copy of an index: FAISS copies its empty table of codes from a null pointer.
+  return [quantizer = std::move(quantizer)] {
+    auto index = std::make_unique<faiss::IndexPQFastScan>(
+        static_cast<int>(quantizer.d), quantizer.M, kFaissPqBits, faiss::METRIC_INNER_PRODUCT);
+    index->pq = quantizer;
+    index->is_trained = true;
+    return index;
+  };
 }
 
 // FAISS's rotation for `subquantizers`, trained by one thread. Its own starting point is fixed.
