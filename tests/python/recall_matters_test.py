@@ -83,7 +83,7 @@ class RecallMatters(support.FolderTest):
         done = support.call("train_ctr.py", "--bundle", data, "--model", "eta", "--out", models[0],
                             "--epochs", 0, "--dim", 8, "--max-history", 256)
         self.assertEqual(done.returncode, 0, done.stderr)
-        shutil.copytree(*models)
+        shutil.copytree(models[0], models[1])
         info = models[1] / "bundle" / "bundle.json"
         info.write_text(info.read_text().replace("seed=1", "seed=2"))
         done = self.call("--settings", "none-0", "--seeds", 1, "--data", "--users 12 --topics 17",
