@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 
 #include "hwy/highway.h"
@@ -234,6 +235,16 @@ HWY_INLINE void CoarseRanks(const ScoreList& list, float high_score, T* ranks) {
   }
 }
 
+// a where all bits of the mask are set, b where none is.
+HWY_INLINE float Choose(size_t mask, float a, float b) {
+  uint32_t a_bits, b_bits;
+  std::memcpy(&a_bits, &a, sizeof(a));
+  std::memcpy(&b_bits, &b, sizeof(b));
+  b_bits ^= (a_bits ^ b_bits) & static_cast<uint32_t>(mask);
+  std::memcpy(&b, &b_bits, sizeof(b));
+  return b;
+}
+
 // Sets the limits of empty lists for n scores each, several of them in step: to a value that at
 // least `rank` of the scores reach, and few more; to -infinity where there is no other. The scores
 // are cut into 2 * rank or more groups, and about `rank` of the groups' maxima reach the limit.
@@ -281,10 +292,10 @@ HWY_INLINE void SetLimits(const float* const (&scores)[kSets], size_t n, size_t 
       for (size_t i = 0; i < groups; i += N) {
         reached += hn::CountTrue(d, hn::Ge(hn::LoadU(d, lists[s]->scores + i), t));
       }
-      const bool enough = reached >= rank;
-      low[s] = enough ? middle : low[s];
-      reach_low[s] = enough ? reached : reach_low[s];
-      high[s] = enough ? high[s] : middle;
+      const size_t enough = MaskIf(reached >= rank);
+      low[s] = Choose(enough, middle, low[s]);
+      high[s] = Choose(enough, high[s], middle);
+      reach_low[s] = (reached & enough) | (reach_low[s] & ~enough);
       done = done && reach_low[s] <= rank + rank / kSlack;
     }
     if (done) break;

@@ -4,9 +4,9 @@
 //
 // Coarse ranks are compared first: bytes, or 16 bits, that grow as scores fall, in even steps over
 // the range of a list. So a vector holds four times as many of them, and the search for the K-th
-// takes 8 steps for any scores. Only the scores that share the K-th coarse rank, two or three, are
-// compared as floats. Equal scores, infinities and outliers make this group large; then it is
-// searched by keys of scores and positions. They cost time, never exactness.
+// takes 8 steps for any scores. Among the scores that share the K-th coarse rank, two or three, the
+// K-th is found by comparing floats. Equal scores, infinities and outliers make this group larger;
+// they cost time, never exactness.
 
 // clang-format off
 #if defined(ETA_SIMD_FLOAT_SELECT_INL_H_) == defined(HWY_TARGET_TOGGLE)  // NOLINT
@@ -78,106 +78,92 @@ namespace eta::simd::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 namespace {
 
-// Calls f(i) for each of `count` coarse ranks (whole blocks can be read) that equals `rank`.
-template <class F>
-HWY_INLINE void ForEachOfRank(const uint8_t* ranks, size_t count, size_t rank, F f) {
-  const DistanceTag<uint8_t> d;
-  const auto t = hn::Set(d, static_cast<uint8_t>(rank));
-  for (size_t i = 0; i < count; i += kBlockRows) {
-    uint64_t less, equal;
-    CompareBlock(ranks + i, t, less, equal);
-    for (; equal != 0; equal &= equal - 1) f(i + hwy::Num0BitsBelowLS1Bit_Nonzero64(equal));
-  }
-}
+// The K-th best score of a list, and how many equal ones there are and belong to the K best.
+struct KthScore {
+  float score;
+  size_t equal, wanted;
+};
 
-// The coarse rank of entries that a cut drops.
-inline constexpr uint8_t kDropped = std::numeric_limits<uint8_t>::max();
-
-// Of `equal` entries at coarse rank `rank`, at most a vector's lanes, drops all but the `take`
-// best: all pairs are compared.
-HWY_INLINE void DropByPairs(const ScoreList& list, size_t rank, size_t take, TieOrder ties,
-                            uint8_t* ranks) {
+// The score at rank `wanted` of `count` scores, from 1 to count. The scores and a vector behind
+// them are overwritten.
+HWY_INLINE KthScore FindKthScore(float* scores, size_t count, size_t wanted) {
   const ScoreTag d;
-  const hn::RebindToSigned<ScoreTag> di;
-  HWY_ALIGN float scores[kFloatLanes] = {0.0f};
-  uint32_t entries[kFloatLanes];
-  size_t count = 0;
-  ForEachOfRank(ranks, list.count, rank, [&](size_t i) {
-    scores[count] = list.scores[i];
-    entries[count++] = static_cast<uint32_t>(i);
-  });
-  const auto v = hn::Load(d, scores);
-  auto better = hn::Zero(di);  // how many are
-  for (size_t j = 0; j < count; ++j) {
-    const auto other = hn::Set(d, scores[j]);
-    const auto older = hn::FirstN(d, ties == TieOrder::kNewestFirst ? j : j + 1);
-    const auto equal = hn::Eq(other, v);
-    const auto tie =
-        ties == TieOrder::kNewestFirst ? hn::And(equal, older) : hn::AndNot(older, equal);
-    const auto is_better = hn::RebindMask(di, hn::Or(hn::Gt(other, v), tie));
-    better = hn::Sub(better, hn::VecFromMask(di, is_better));
+  const size_t N = hn::Lanes(d);
+  const auto none = hn::Set(d, kLowestScore);
+  hn::StoreU(none, d, scores + count);
+  // The best score is taken away with all equal ones, until it is the one. That is mostly the first
+  // to third; where it is not, scores are many and different.
+  constexpr int kMaxSteps = 8;
+  size_t left = count;
+  for (int step = 0; step < kMaxSteps; ++step) {
+    auto best = none;
+    for (size_t i = 0; i < count; i += N) best = hn::Max(best, hn::LoadU(d, scores + i));
+    best = hn::MaxOfLanes(d, best);
+    size_t equal = 0;
+    for (size_t i = 0; i < count; i += N) {
+      const auto v = hn::LoadU(d, scores + i);
+      const auto is_best = hn::Eq(v, best);
+      equal += hn::CountTrue(d, is_best);
+      hn::StoreU(hn::IfThenElse(is_best, none, v), d, scores + i);
+    }
+    equal = HWY_MIN(equal, left);  // those taken away are no scores of -infinity
+    if (wanted <= equal) return {hn::GetLane(best), equal, wanted};
+    wanted -= equal;
+    left -= equal;
   }
-  HWY_ALIGN int32_t places[kFloatLanes] = {0};
-  hn::Store(better, di, places);
-  for (size_t j = 0; j < count; ++j) {
-    ranks[entries[j]] =
-        static_cast<size_t>(places[j]) < take ? static_cast<uint8_t>(rank) : kDropped;
-  }
+  std::sort(scores, scores + count, std::greater<float>());
+  const float score = scores[wanted - 1];
+  const auto first = std::lower_bound(scores, scores + left, score, std::greater<float>());
+  const auto last = std::upper_bound(first, scores + left, score, std::greater<float>());
+  return {score, static_cast<size_t>(last - first), wanted - static_cast<size_t>(first - scores)};
 }
 
-// The same for any number of them.
-HWY_NOINLINE void DropByKeys(const ScoreList& list, size_t rank, size_t take, TieOrder ties,
-                             uint8_t* ranks, uint64_t* keys) {
-  size_t count = 0;
-  ForEachOfRank(ranks, list.count, rank, [&](size_t i) {
-    keys[count++] = ScoreKey(list.scores[i], static_cast<uint32_t>(i), ties);
-  });
-  std::nth_element(keys, keys + take, keys + count, std::greater<uint64_t>());
-  for (size_t j = take; j < count; ++j) ranks[PositionOfKey(keys[j], ties)] = kDropped;
-}
-
-// Whether all scores at a coarse rank are equal, of which there is one or more. `scratch` has room
-// for them and a block. A history with an item 70 times has so many equal scores: on generated
-// histories this is so for half of the cuts.
-HWY_INLINE bool AllEqual(const ScoreList& list, size_t rank, const uint8_t* ranks, float* scratch) {
-  const ScoreTag d;
+// Copies the scores at a coarse rank to `to`, in order; returns how many there are. Writes up to a
+// vector more.
+HWY_INLINE size_t CopyScoresAtRank(const ScoreList& list, const uint8_t* ranks, size_t rank,
+                                   float* to) {
   const auto t = hn::Set(DistanceTag<uint8_t>(), static_cast<uint8_t>(rank));
   size_t count = 0;
   for (size_t i = 0; i < list.count; i += kBlockRows) {
     uint64_t less, equal;
     CompareBlock(ranks + i, t, less, equal);
-    CompressBlock(equal, list.scores + i, scratch + count);
+    CompressBlock(equal, list.scores + i, to + count);
     count += hwy::PopCount(equal);
   }
-  const auto first = hn::Set(d, scratch[0]);
-  hn::StoreU(first, d, scratch + count);
-  for (size_t i = 0; i < count; i += hn::Lanes(d)) {
-    if (!hn::AllTrue(d, hn::Eq(hn::LoadU(d, scratch + i), first))) return false;
+  return count;
+}
+
+// Compares 64 scores with t: bit i of `larger` and `equal` is entry i.
+HWY_INLINE void CompareScores(const float* scores, ScoreVector t, uint64_t& larger,
+                              uint64_t& equal) {
+  const ScoreTag d;
+  larger = equal = 0;
+  for (size_t lane = 0; lane < kBlockRows; lane += hn::Lanes(d)) {
+    const auto v = hn::LoadU(d, scores + lane);
+    larger |= MaskBits(d, hn::Gt(v, t)) << lane;
+    equal |= MaskBits(d, hn::Eq(v, t)) << lane;
   }
-  return true;
 }
 
 // Cuts a list to its k best, given its padded coarse ranks and the k-th of these. Scores are cut
 // only where they are wanted.
-HWY_INLINE void CutAtRank(ScoreList& list, uint8_t* ranks, size_t kth, size_t k, TieOrder ties,
-                          bool keep_scores, const ScoreListWork& work) {
-  const size_t padded = PaddedRows(list.count);
-  const size_t better = CountBelow(ranks, padded, kth);
-  const size_t equal = CountBelow(ranks, padded, kth + 1) - better;
-  const size_t take = k - better;
-  if (take != equal && !AllEqual(list, kth, ranks, work.scores)) {
-    if (equal <= hn::Lanes(ScoreTag())) {
-      DropByPairs(list, kth, take, ties, ranks);
-    } else {
-      DropByKeys(list, kth, take, ties, ranks, work.keys);
-    }
-  }
+HWY_INLINE void CutAtRank(ScoreList& list, const uint8_t* ranks, size_t kth, size_t k,
+                          TieOrder ties, bool keep_scores, const ScoreListWork& work) {
+  const size_t better = CountBelow(ranks, PaddedRows(list.count), kth);
+  const size_t group = CopyScoresAtRank(list, ranks, kth, work.scores);
+  const KthScore kth_score = FindKthScore(work.scores, group, k - better);
+  const auto t = hn::Set(ScoreTag(), kth_score.score);
+  TiesAtKth ties_at_kth(kth_score.equal, kth_score.wanted, ties);
   size_t count = 0;
-  VisitNearest(ranks, list.count, k, kth, ties, [&](uint64_t best, size_t i) HWY_ATTR {
+  for (size_t i = 0; i < list.count; i += kBlockRows) {
+    const uint64_t valid = ~uint64_t{0} >> (kBlockRows - HWY_MIN(list.count - i, kBlockRows));
+    uint64_t larger, equal;
+    CompareScores(list.scores + i, t, larger, equal);
+    const uint64_t best = (larger & valid) | ties_at_kth.Take(equal & valid);
     if (keep_scores) CompressBlock(best, list.scores + i, list.scores + count);
     CompressBlock(best, list.positions + i, list.positions + count);
     count += hwy::PopCount(best);
-  });
+  }
   list.count = k;
 }
 

@@ -20,6 +20,7 @@
 #include <limits>
 
 #include "hwy/highway.h"
+#include "simd/internal/common.h"
 #include "simd/internal/compress-inl.h"
 #include "simd/views.h"
 
@@ -171,7 +172,7 @@ HWY_INLINE void HalveToKth(const T* const (&distances)[kSets], size_t n, size_t 
     width /= 2;
     for (size_t s = 0; s < kSets; ++s) {
       const size_t middle = std::min(low[s] + width, max + 1);
-      low[s] += CountBelow(distances[s], n, middle) < k ? width : 0;
+      low[s] += width & MaskIf(CountBelow(distances[s], n, middle) < k);
     }
   }
 }
@@ -219,6 +220,25 @@ HWY_INLINE void PadList(const NearestList<T>& list, size_t padded) {
   for (size_t i = list.count; i < end; i += hn::Lanes(d)) hn::StoreU(far, d, list.distances + i);
 }
 
+// Chooses `wanted` of the `equal` rows at the K-th distance: those that come first in `ties`.
+class TiesAtKth {
+ public:
+  TiesAtKth(size_t equal, size_t wanted, TieOrder ties)
+      : newest_(ties == TieOrder::kNewestFirst), left_(newest_ ? equal - wanted : wanted) {}
+
+  // The bits that are taken; blocks come oldest first.
+  HWY_INLINE uint64_t Take(uint64_t equal) {
+    const size_t here = std::min<size_t>(hwy::PopCount(equal), left_);
+    left_ -= here;
+    const uint64_t first = LowestBits(equal, here);
+    return newest_ ? equal ^ first : first;
+  }
+
+ private:
+  bool newest_;
+  size_t left_;  // the so many oldest are taken, or with newest first dropped
+};
+
 // Visits the blocks of `rows` distances (whole blocks can be read), oldest first: f(bits, i) gets
 // the bits of those of the 64 distances from i on that are among the k nearest, given the k-th
 // distance. Among those at the k-th distance the ones that come first in `ties` are taken.
@@ -229,17 +249,13 @@ HWY_INLINE void VisitNearest(const T* distances, size_t rows, size_t k, size_t k
   const auto t = hn::Set(d, static_cast<T>(kth));
   const size_t padded = PaddedRows(rows);
   const bool newest = ties == TieOrder::kNewestFirst;
-  // The `left` oldest of the equal rows are kept, or with newest first dropped.
-  size_t left =
-      newest ? CountBelow(distances, padded, kth + 1) - k : k - CountBelow(distances, padded, kth);
+  // Only the difference of the two counts matters, or the second, so one search is enough.
+  TiesAtKth ties_at_kth(newest ? CountBelow(distances, padded, kth + 1) : 0,
+                        newest ? k : k - CountBelow(distances, padded, kth), ties);
   for (size_t i = 0; i < rows; i += kBlockRows) {
     uint64_t less, equal;
     CompareBlock(distances + i, t, less, equal);
-    const size_t here = std::min<size_t>(hwy::PopCount(equal), left);
-    left -= here;
-    const uint64_t first = LowestBits(equal, here);
-    equal = newest ? equal ^ first : first;
-    f(less | equal, i);
+    f(less | ties_at_kth.Take(equal), i);
   }
 }
 
