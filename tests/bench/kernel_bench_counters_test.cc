@@ -45,7 +45,7 @@ struct RefusedCounters {
 template <class Counters>
 void Row(LoopCounters<Counters>& counters, benchmark::State& state, int64_t items_per_iteration) {
   events += 1'000'000;
-  for (auto _ : counters.Over(state)) events += 8;
+  for ([[maybe_unused]] auto _ : counters.Over(state)) events += 8;
   events += 1'000'000;
   if (items_per_iteration > 0) state.SetItemsProcessed(state.iterations() * items_per_iteration);
   counters.Report(state);

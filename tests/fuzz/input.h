@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Takes what a fuzzer needs out of its input: sizes, choices, arrays of values, SIMD targets. Every
-// input is valid: where it ends, zeros follow. Tests (the g++ build) read the corpus with it too,
-// which is why clang's FuzzedDataProvider will not do.
+// input is valid: where it ends, zeros follow.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -22,7 +21,7 @@
 
 namespace eta::fuzz {
 
-// True in tests, which run each input on every SIMD target; a fuzzer runs it on one of them.
+// True where the seeds are run as a test, on every SIMD target; a fuzzer runs an input on one.
 extern const bool kRunEveryTarget;
 
 class Input {
@@ -174,7 +173,7 @@ class Input {
   std::span<const uint8_t> rest_;
 };
 
-// Calls run() with the SIMD target forced that the input chooses; in tests with each in turn.
+// Calls run() with the SIMD target forced that the input chooses, or with each in turn.
 template <class Run>
 void OnTargets(Input& in, Run run) {
   static const std::vector<int64_t> targets = test::SupportedTargetList();
