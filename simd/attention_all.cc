@@ -85,6 +85,7 @@ void PackProjectedRows(const RowsView<float>& keys, const RowsView<float>& value
   HWY_DASSERT(heads >= 1 && keys.width % heads == 0);
   HWY_DASSERT(keys.count == values.count && keys.width == values.width);
   const size_t n = keys.count, part = keys.width / heads;
+  if (n == 0) return;  // the rows may be null
   for (size_t h = 0; h < heads; ++h) {
     PackLinearTransposed({keys.data + h * part, n, part, keys.stride},
                          packed_keys + h * PackedLinearSize(part, n));
