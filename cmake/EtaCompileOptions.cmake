@@ -33,7 +33,7 @@ function(eta_compile_options target)
                                              -fno-omit-frame-pointer -UNDEBUG)
     target_link_options(${target} PUBLIC $<BUILD_INTERFACE:-fsanitize=${ETA_SANITIZE}>)
   endif()
-  if(ETA_FUZZ AND target MATCHES "fuzz|^eta_(simd|core)$")  # so that fuzzers see which code they reach
+  if(ETA_FUZZ)
     target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
   endif()
 endfunction()

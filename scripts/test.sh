@@ -37,7 +37,7 @@ case $preset in
 esac
 
 purposes=(build data)
-case $preset in asan | tsan | clang) purposes+=(clang) ;; esac
+case $preset in tsan | clang) purposes+=(clang) ;; esac
 "$ROOT/scripts/setup.sh" "${purposes[@]}"
 configure "$preset" "${cmake_arguments[@]}"
 build "$preset"

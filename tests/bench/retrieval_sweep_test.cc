@@ -16,6 +16,7 @@
 #include "bench/common/output.h"
 #include "bench/retrieval/options.h"
 #include "bench/retrieval/row_json.h"
+#include "hwy/base.h"
 #include "tests/support/retrieval_bench_fixture.h"
 
 namespace eta::bench {
@@ -202,7 +203,7 @@ TEST_F(RetrievalBenchSweep, KeepsFinishedCellsWhenItsTimeIsOver) {
 }
 
 TEST_F(RetrievalBenchSweep, KeepsFinishedCellsWhenOneFails) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if HWY_IS_ASAN || HWY_IS_TSAN
   GTEST_SKIP() << "sanitizers reserve more address space than the limit allows";
 #endif
   // The second cell needs more memory than there may be.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Takes what a fuzzer needs out of its input: sizes, choices, arrays of values, SIMD targets. Every
-// input is valid: where it ends, zeros follow.
+// input is valid: where it ends, zeros follow. Tests (the g++ build) read the corpus with it too,
+// which is why clang's FuzzedDataProvider will not do.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -21,7 +22,7 @@
 
 namespace eta::fuzz {
 
-// True where the seeds are run as a test, on every SIMD target; a fuzzer runs an input on one.
+// True in tests, which run each input on every SIMD target; a fuzzer runs it on one of them.
 extern const bool kRunEveryTarget;
 
 class Input {
@@ -173,7 +174,7 @@ class Input {
   std::span<const uint8_t> rest_;
 };
 
-// Calls run() with the SIMD target forced that the input chooses, or with each in turn.
+// Calls run() with the SIMD target forced that the input chooses; in tests with each in turn.
 template <class Run>
 void OnTargets(Input& in, Run run) {
   static const std::vector<int64_t> targets = test::SupportedTargetList();

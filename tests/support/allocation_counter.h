@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "hwy/base.h"
+
 namespace eta::test {
 
 // Allocations up to now. Sanitizers have an operator new of their own; under them nothing is
@@ -22,7 +24,7 @@ inline size_t allocations = 0;
 
 }  // namespace eta::test
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !HWY_IS_ASAN && !HWY_IS_TSAN
 void* operator new(size_t size) {
   return eta::test::CountedAllocation(size, alignof(std::max_align_t));
 }
