@@ -16,8 +16,8 @@
 #include "bench/common/output.h"
 #include "bench/retrieval/options.h"
 #include "bench/retrieval/row_json.h"
-#include "hwy/base.h"
 #include "tests/support/retrieval_bench_fixture.h"
+#include "tests/support/sanitizers.h"
 
 namespace eta::bench {
 namespace {
@@ -203,7 +203,7 @@ TEST_F(RetrievalBenchSweep, KeepsFinishedCellsWhenItsTimeIsOver) {
 }
 
 TEST_F(RetrievalBenchSweep, KeepsFinishedCellsWhenOneFails) {
-#if HWY_IS_ASAN || HWY_IS_TSAN
+#if ETA_IS_SANITIZED
   GTEST_SKIP() << "sanitizers reserve more address space than the limit allows";
 #endif
   // The second cell needs more memory than there may be.

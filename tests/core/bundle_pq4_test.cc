@@ -184,7 +184,7 @@ TEST(BundlePq4Test, NewItemsAreEncodedByTheSameCodebooks) {
   old.items.embeddings = Matrix<float>(kOld, kDim);
   std::copy_n(all.items.embeddings.row(0), kOld * kDim, old.items.embeddings.row(0));
   old.items.categories.resize(std::min(old.items.categories.size(), kOld));
-  for (int32_t& item : old.histories.items) item %= kOld;
+  for (int32_t& item : old.histories.items) item %= static_cast<int32_t>(kOld);
   const auto trained = Trained(old.items, Pq4Rotation::kPca);
   old.pq_codebooks = trained.centroids();
   old.pq_rotation = trained.rotation();

@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <new>
 
-#include "hwy/base.h"
+#include "tests/support/sanitizers.h"
 
 namespace eta::test {
 
@@ -24,7 +24,7 @@ inline size_t allocations = 0;
 
 }  // namespace eta::test
 
-#if !HWY_IS_ASAN && !HWY_IS_TSAN
+#if !ETA_IS_SANITIZED
 void* operator new(size_t size) {
   return eta::test::CountedAllocation(size, alignof(std::max_align_t));
 }
