@@ -79,8 +79,8 @@ constexpr size_t RoundUp(size_t value, size_t multiple) {
 }
 
 // All bits set if the condition holds, else none. Compilers do not see through it and so make no
-// branch of it, which in a search by halves would be wrong every other time: without it a Hamming
-// top-K request of 64 bits and L 1,024 takes 1.2 times the time (Zen 4, GCC 12).
+// branch of it, which in a search by halves would be wrong every other time: with one, requests for
+// the Hamming top-K of 64 bits and L 1,024 take 1.2 times the time (Zen 4, GCC 12).
 inline size_t MaskIf(bool condition) {
   size_t mask = size_t{0} - static_cast<size_t>(condition);
 #if HWY_COMPILER_GCC_ACTUAL || HWY_COMPILER_CLANG
