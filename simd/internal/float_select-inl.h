@@ -91,8 +91,8 @@ HWY_INLINE KthScore FindKthScore(float* scores, size_t count, size_t wanted) {
   const size_t N = hn::Lanes(d);
   const auto none = hn::Set(d, kLowestScore);
   hn::StoreU(none, d, scores + count);
-  // The best score is taken away with all equal ones, until it is the one. That is mostly the first
-  // to third; where it is not, scores are many and different.
+  // The best score is taken away with all equal ones, until it is the one: at once for half of the
+  // cuts on generated histories, where all are equal. Many different scores are sorted instead.
   constexpr int kMaxSteps = 8;
   size_t left = count;
   for (int step = 0; step < kMaxSteps; ++step) {
