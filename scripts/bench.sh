@@ -101,7 +101,8 @@ if [[ ${#theirs[@]} -eq 0 ]]; then
   # nproc believes OMP_THREAD_LIMIT, beyond which retrieval_bench refuses to go.
   also threads --methods "$methods" --sweep "threads=1:$(env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 2):x2"
   also oversampling --methods \
-    "exact,eta:64,eta:256$(printf ',eta:64+rerank:%d,eta:256+rerank:%d' 2 2 4 4 8 8 16 16)"
+    "exact,eta:64,eta:256$(printf ',eta:64+rerank:%d,eta:64+rerank_i8:%d,eta:256+rerank:%d' \
+      2 2 2 4 4 4 8 8 8 16 16 16)"
 fi
 say "Results are in $output: table.txt, results.csv, results.json"
 if report="$("$PYTHON" "$ROOT/scripts/report.py" "$output" 2>"$scratch/report.log")"; then

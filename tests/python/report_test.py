@@ -1,9 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Tests of scripts/report.py on results made up here. Exit code 77: Matplotlib is missing."""
-import contextlib
-import io
-import json
 import os
 import re
 import tempfile
@@ -15,38 +12,11 @@ from typing import Any
 import support
 
 support.need("matplotlib", purpose="plot")
+import report_support
 from eta_simd.command import BadInput
-from eta_simd.report import command, inputs, page, selection, words
+from eta_simd.report import inputs, page, selection, words
 from eta_simd.report.panels import lines, machine, style
-
-
-def row(method, recall, p50, **more):
-    return {"method": method, "bits": int((re.findall(r"eta:(\d+)", method) or [0])[0]), "dim": 64,
-            "k": 64, "l_mean": 1024.0, "b": 256, "threads": 1, "target": "AVX2", "cache": "warm",
-            "recall": recall, "recall_ties": recall, "attention_mass": 0.5, "p50_us": p50,
-            "p99_us": 2 * p50, "candidates_per_s": 1e6 / p50,
-            "recall_histogram": [0] * 10 + [3, 4, 3] + [0] * 7, **more}
-
-
-ROWS = [row("exact", 1.0, 400.0), row("scan_i8", 0.992, 300.0), row("eta:64", 0.34, 35.0),
-        row("eta:256", 0.51, 80.0), row("eta:64+rerank:4", 0.91, 200.0),
-        row("faiss_exact", 1.0, 4000.0)]
-
-
-def run(rows, name="made <up>"):
-    return {"format": "eta-simd retrieval_bench 1", "rows": rows, "data": {"name": name},
-            "environment": {"cpu": "a CPU", "target": "AVX2", "date": "2026-01-02T03:04:05",
-                            "versions": {"git_revision": "abc"}}}
-
-
-def sweep(cells, data="generated"):
-    """The JSON of a sweep whose cells are (values, rows)."""
-    made = run([{**r, **{f"sweep_{axis}": value for axis, value in values.items()}}
-                for values, rows in cells for r in rows])
-    del made["data"]
-    return {**made, "format": "eta-simd retrieval_bench sweep 1", "sweep": {"L": [], "k": []},
-            "settings": {"data": data, "gen-seed": 7},
-            "cells": [{"data_digest": "d", "rows": len(rows)} for _, rows in cells]}
+from report_support import ROWS, row, run, sweep
 
 
 KERNELS: dict[str, Any] = {
@@ -58,32 +28,26 @@ CHOICES: dict[str, Any] = {"format": "eta-simd equal_recall 1", "choices": [
     {"data": "made", "cache": "warm", "l": length, "target": target, "family": family,
      "method": f"{family}:64", "is_winner": family == "eta", "ns_per_candidate": 12.0}
     for length in (256, 1024) for target in (0.8, 0.9) for family in ("eta", "scan_i8")]}
+LOAD = {"workers": 1, "slo_ms": 5, "rows": [
+    {"method": method, "bits": 0, "rate": rate, "unserved": 0, "p50_us": rate, "p99_us": 2 * rate}
+    for method in ("exact", "eta:64") for rate in (100.0, 200.0)], "slo": [
+    {"method": "eta:64", "probes": [{"rate": 900.0, "unserved": 0, "p50_us": 9.0, "p99_us": 99.0,
+                                     "kept": True}]}]}
 THREADS = 'case,method,threads,median,least,largest\n"(a) users, B = 256",exact,2,1.9,1.8,2.0\n'
 ALL = {"recall_latency", "recall_histogram", "recall_bits", "oversampling", "recall_length",
        "recall_candidates", "latency_length", "latency_candidates", "winners_made_warm",
-       "hardware_limits", "threads"}
+       "hardware_limits", "threads", "latency_load", "rate_limit"}
 
 
-class Report(support.FolderTest):
-    def write(self, name, content):
-        path = self.folder / name
-        path.write_text(content if isinstance(content, str) else json.dumps(content))
-        return path
-
+class Report(report_support.ReportTest):
     def write_all(self):
-        self.write("main.json", run(ROWS))
+        self.write("main.json", {**run(ROWS), "load": LOAD})
         self.write("long.json", run([{**r, "l_mean": 4096.0, "p50_us": 4 * r["p50_us"]}
                                      for r in ROWS[:5]]))
         self.write("few.json", run([{**r, "b": 16} for r in ROWS[:5]]))
         self.write("kernels.json", KERNELS)
         self.write("equal_recall.json", CHOICES)
         self.write("threads.csv", THREADS)
-
-    def call(self, *arguments):
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            command.main([str(a) for a in arguments])
-        return Path(out.getvalue().strip()), err.getvalue()
 
     def test_draws_all_there_is_data_for_on_a_page_that_needs_nothing_else(self):
         self.write_all()
@@ -153,7 +117,8 @@ class Report(support.FolderTest):
         self.write("sweep.json", swept)
         page, err = self.call(self.folder)
         self.assertEqual(re.findall(r"(?:: |; )([a-z ]+) \(", err),
-                         ["winners at equal recall", "share of the hardware limit", "threads"])
+                         ["latency under load", "highest rate within a limit",
+                          "winners at equal recall", "share of the hardware limit", "threads"])
         self.assertIn("On made &lt;up&gt;: L = 1,024", page.read_text())
         results = inputs.read([self.folder])
         self.assertEqual({r["data"] for r in results.rows}, {"made <up>"})  # known by its digest
@@ -243,7 +208,7 @@ class Report(support.FolderTest):
         inputs.add_json(made, run(rows), Path("x"))
         drawn = lines.oversampling(made).figure.axes[0].lines
         self.assertEqual({line.get_label(): list(line.get_ydata()) for line in drawn},
-                         {"64 bits": [0.3, 0.5], "64 bits, int8": [0.3, 0.6]})
+                         {"eta:64": [0.3, 0.5], "eta:64, int8": [0.3, 0.6]})
 
     def test_draws_some_shapes_of_each_kernel(self):
         rows = [{"name": f"{kernel}/x:{i}/AVX2", "run_type": "iteration", "of_limit": 0.9}

@@ -12,8 +12,10 @@ from eta_simd.results import digests_of
 from eta_simd.text import reason, shown
 
 NUMBERS = ("bits", "dim", "k", "l_mean", "b", "threads", "recall", "recall_ties", "attention_mass",
-           "p50_us", "p99_us", "candidates_per_s")
-MAY_LACK = ("recall", "recall_ties", "attention_mass")  # requests without history
+           "p50_us", "p99_us", "candidates_per_s", "bytes_per_behaviour", "table_bytes")
+# Requests without history, and files of other versions.
+MAY_LACK = ("recall", "recall_ties", "attention_mass", "bytes_per_behaviour", "table_bytes")
+LOAD_NUMBERS = ("rate", "k", "l_mean", "b", "threads", "unserved", "p50_us", "p99_us")
 THREAD_COLUMNS = ["case", "method", "threads", "median", "least", "largest"]
 
 
@@ -21,8 +23,9 @@ THREAD_COLUMNS = ["case", "method", "threads", "median", "least", "largest"]
 class Results:
     """What was read, by kind; rows are dicts."""
     rows: list = dataclasses.field(default_factory=list)  # of retrieval_bench, with "data"
+    loads: list = dataclasses.field(default_factory=list)  # of --load and --slo-ms, a rate each
     kernels: list = dataclasses.field(default_factory=list)  # of kernel_bench, one per repetition
-    choices: list = dataclasses.field(default_factory=list)  # of equal_recall.py
+    choices: list = dataclasses.field(default_factory=list)  # of equal_recall.sh
     threads: list = dataclasses.field(default_factory=list)  # of thread_scaling.sh
     machines: list = dataclasses.field(default_factory=list)  # lines about what ran where
     files: list = dataclasses.field(default_factory=list)
@@ -47,7 +50,13 @@ def need(holds, path, text):
 
 
 def choice_of(choice, path):
-    """A choice of equal_recall.py, checked."""
+    """A choice of equal_recall.sh, checked; None for a text that its CSV leaves empty."""
+    if isinstance(choice["l"], str):
+        choice = {key: value or None for key, value in choice.items()}
+        need(choice["is_winner"] in ("True", "False"), path, "is_winner is neither True nor False")
+        choice.update({key: number(choice, key, path) for key in ("l", "target",
+                                                                  "ns_per_candidate")},
+                      is_winner=choice["is_winner"] == "True")
     kinds = {"data": (str,), "cache": (str,), "family": (str,), "l": (int, float),
              "target": (int, float), "is_winner": (bool,)}
     for key, kind in kinds.items():
@@ -58,8 +67,21 @@ def choice_of(choice, path):
     return choice
 
 
-def request_row(row, data, digest, path):
-    """A row of retrieval_bench, checked and with its numbers as floats."""
+def lengths_of(requests, row):
+    """Which histories a row is of, so that no line joins two kinds: "fixed" where all are of one
+    length, else "ragged"; None where the file does not say. Lengths that a sweep sets are one kind,
+    because a bundle's histories may be shorter."""
+    if "sweep_L" in row:
+        return "swept"
+    least, most = (requests.get(f"behaviours_{end}") for end in ("min", "max"))
+    if least is None or most is None:
+        return None
+    return "fixed" if least == most else "ragged"
+
+
+def request_row(row, data, digest, path, requests=None):
+    """A row of retrieval_bench, checked and with its numbers as floats; `requests` is what the file
+    says of its histories."""
     numbers = {key: number(row, key, path) for key in NUMBERS}
     need(all(isinstance(row.get(key), str) and row[key] for key in ("method", "cache")), path,
          "a row without method or cache")
@@ -67,13 +89,55 @@ def request_row(row, data, digest, path):
     need(not lacking, path, f"{row['method']:.40}: no {', '.join(lacking)}")
     need(all(0 < numbers[key] < 1e15 for key in ("p50_us", "p99_us")), path,
          f"{row['method']:.40}: p50_us or p99_us is not a time")
+    need(all((numbers[key] or 0) >= 0 for key in ("bytes_per_behaviour", "table_bytes")), path,
+         f"{row['method']:.40}: bytes_per_behaviour or table_bytes is below 0")
     need((numbers["recall"] is None) == (numbers["recall_ties"] is None), path,
          f"{row['method']:.40}: only one of recall and recall_ties")
     bins = row.get("recall_histogram")
     is_histogram = isinstance(bins, list) and min(bins, default=0) >= 0 < sum(bins)
     need(numbers["recall"] is None or not bins or is_histogram, path,
          f"{row['method']:.40}: recall_histogram is no list of counts")
-    return {**row, **numbers, "data": data, "digest": digest, "file": str(path)}
+    return {**row, **numbers, "data": data, "digest": digest, "file": str(path),
+            "items": row.get("items"), "lengths": lengths_of(requests or {}, row)}
+
+
+def requests_of(run):
+    """What a run says of the histories behind each of its rows, and the axes of its sweep that add
+    no column to its rows."""
+    if "sweep" not in run:
+        return [run.get("requests") or {}] * len(run["rows"]), {}
+    told = [cell.get("requests") or {} for cell in run["cells"] for _ in range(cell["rows"])]
+    return told, {"sweep_bits": run["sweep"]["bits"]} if "bits" in run["sweep"] else {}
+
+
+def load_row(row, where, limit, kept, path):
+    """A rate of the open loop, checked. `where` has its setting; `limit` of p99 is in ms and None
+    for --load, `kept` whether p99 was within it."""
+    need(isinstance(row.get("method"), str) and row["method"], path, "a rate without method")
+    found = {**where, **row}
+    numbers = {key: number(found, key, path) for key in LOAD_NUMBERS}
+    lacking = [key for key in LOAD_NUMBERS if numbers[key] is None]
+    need(not lacking, path, f"{row['method']:.40}: no {', '.join(lacking)}")
+    need(all(0 < numbers[key] < 1e15 for key in ("rate", "p50_us", "p99_us")), path,
+         f"{row['method']:.40}: rate, p50_us or p99_us is not above 0")
+    need(limit is None or limit > 0, path, f"limit_ms is {limit}")
+    return {**numbers, "method": row["method"], "data": where.get("data"), "limit_ms": limit,
+            "kept": kept, "file": str(path)}
+
+
+def add_load(results, run, data, path):
+    """Adds the open loop of a run of retrieval_bench, if it had one."""
+    load = run.get("load") or {}
+    if not load.get("rows") and not load.get("slo"):
+        return
+    told = run["requests"]
+    where = {"data": data, "k": run["settings"]["k"], "l_mean": told["behaviours_mean"],
+             "b": told["candidates_mean"], "threads": load["workers"]}
+    results.loads += [load_row(row, where, None, None, path) for row in load["rows"]]
+    limit = number(load, "slo_ms", path)
+    results.loads += [load_row({"method": row["method"], **probe}, where, limit,
+                               bool(probe["kept"]), path)
+                      for row in load["slo"] for probe in row["probes"]]
 
 
 def data_name(run, path):
@@ -108,8 +172,11 @@ def add_json(results, run, path):
         return False
     if form.startswith("eta-simd retrieval_bench"):
         name = data_name(run, path)
-        results.rows += [request_row(row, name, digest, path)
-                         for row, digest in zip(run["rows"], digests_of(run))]
+        told, axes = requests_of(run)
+        axes["items"] = number(run.get("data") or {}, "items", path)
+        results.rows += [request_row({**axes, **row}, name, digest, path, requests)
+                         for row, digest, requests in zip(run["rows"], digests_of(run), told)]
+        add_load(results, run, name, path)
         environment = run["environment"]
         add_machine(results, f"{environment['cpu']}, {environment['target']}, "
                              f"{environment['date'][:10]}, "
@@ -139,9 +206,18 @@ def add_csv(results, path, is_found):
             need(0 < row["least"] <= row["median"] <= row["largest"] < math.inf and
                  0 < row["threads"] < 1e5, path, f"no ratios: {shown(row)}")
             results.threads.append(row)
-    elif {"method", "recall_ties", "p99_us"} <= set(columns):
-        if is_found and path.with_suffix(".json").exists():  # which has the same rows and more
+    elif {"method", "limit_ms", "kept", "rate"} <= set(columns):
+        # The JSON of the same run has the same rates, and says of which data.
+        if is_found and any(Path(load["file"]).parent == path.parent for load in results.loads):
             return False
+        results.loads += [load_row(row, {}, number(row, "limit_ms", path),
+                                   row["kept"] == "1" if row["kept"] else None, path)
+                          for row in rows]
+    elif is_found and path.with_suffix(".json").exists():  # which has the same rows and more
+        return False
+    elif {"family", "target", "is_winner", "ns_per_candidate"} <= set(columns):
+        results.choices += [choice_of(row, path) for row in rows]
+    elif {"method", "recall_ties", "p99_us"} <= set(columns):
         results.rows += [request_row(row, path.stem, None, path) for row in rows]
     else:
         return False
@@ -167,7 +243,8 @@ def read(paths):
         if not path.exists():
             raise BadInput(f"{path}: there is no such file or folder")
         files = [path] if not path.is_dir() else sorted(
-            file for file in path.rglob("*") if file.suffix in (".json", ".csv") and file.is_file())
+            (file for file in path.rglob("*") if file.suffix in (".json", ".csv")
+             and file.is_file()), key=lambda file: (file.suffix == ".csv", file))
         for file in files:
             add_file(results, file, is_found=file != path)
     name_swept_bundles(results.rows)

@@ -5,7 +5,7 @@ import io
 import re
 
 from eta_simd.files import write_files
-from eta_simd.report import words
+from eta_simd.report import memory, words
 from eta_simd.report.panels import style
 from eta_simd.report.selection import main_group
 
@@ -88,10 +88,24 @@ def table(rows):
         mass = "-" if row["attention_mass"] is None else f"{row['attention_mass']:.3f}"
         lines.append([row["method"], f"{row['recall_ties']:.3f}", mass, f"{row['p50_us']:,.1f}",
                       f"{row['p99_us']:,.1f}"])
+    return folded("All methods of this setting", head, lines)
+
+
+def memory_table(rows, scale):
+    """The memory of the same methods; nothing where the files do not say."""
+    found = memory.memories(rows, scale)
+    if not found:
+        return ""
+    return folded(f"Memory of {memory.title_of(rows[0], scale)}", memory.HEAD,
+                  [memory.fields(entry) for entry in found])
+
+
+def folded(name, head, lines):
+    """A table that a screen folds and paper shows."""
+    name = html.escape(name)
     cells = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in line) + "</tr>"
                     for line in lines)
     titles = "".join(f"<th>{c}</th>" for c in head)
-    name = "All methods of this setting"
     body = (f"<div class=table><table><thead><tr>{titles}</tr></thead><tbody>{cells}</tbody>"
             "</table></div>")
     # Not every browser can print what is folded.
@@ -99,9 +113,10 @@ def table(rows):
             f"<section class=printed><h2>{name}</h2>{body}</section>")
 
 
-def page(results, drawn, missing, title):
-    """The HTML of the page."""
+def page(results, drawn, missing, title, scale):
+    """The HTML of the page; memory is computed for `scale`."""
     rows = main_group(results.rows)
+    tables = table(rows) + memory_table(rows, scale) if rows else ""
     paragraphs = "".join(f"<p>{html.escape(text)}</p>" for text in words.summary(results))
     figures = "".join(
         f"<figure{' class=dense' if panel.is_dense else ''}><h2>{html.escape(panel.title)}</h2>"
@@ -116,14 +131,14 @@ def page(results, drawn, missing, title):
     return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
             f'<meta name="viewport" content="width=device-width, initial-scale=1">'
             f"<title>{html.escape(title)}</title><style>{style_sheet()}</style></head><body>"
-            f"<h1>{html.escape(title)}</h1>{paragraphs}{table(rows) if rows else ''}"
+            f"<h1>{html.escape(title)}</h1>{paragraphs}{tables}"
             f"<main>{figures}</main><div class=notes>"
             + "".join(f"<p>{html.escape(note)}</p>" for note in notes) + "</div></body></html>\n")
 
 
-def write(results, drawn, missing, title, folder):
+def write(results, drawn, missing, title, folder, scale=memory.Scale()):
     """report.html and, in pictures/, each panel as SVG and PNG on white."""
-    text = page(results, drawn, missing, title)
+    text = page(results, drawn, missing, title, scale)
     pictures = folder / "pictures"
     contents = {folder / "report.html": text.encode("utf-8")}
     for panel in drawn:

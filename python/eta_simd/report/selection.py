@@ -23,7 +23,7 @@ def setting_key(row):
     # sweep_L, because two cells of a sweep have the same mean length where both limits exceed the
     # histories.
     return tuple(row[key] for key in ("file", "data", "dim", "l_mean", "b", "k", "threads",
-                                      "cache")) + (row.get("sweep_L"),)
+                                      "cache")) + (row.get("sweep_L"), row.get("lengths"))
 
 
 def groups(rows):
@@ -71,11 +71,12 @@ def chosen_methods(rows):
 def widest(rows, axis, others):
     """Rows of the one setting of `others` along which `axis` has most values, two or more; among
     equals of that which has most lines. Rows are not mixed unless they are of sweeps over the same
-    axes, or of runs: where L is swept all histories of a row have one length, elsewhere they differ
-    around their mean."""
+    axes, or of runs, and of the same kind of lengths: histories of one length each, or of lengths
+    that differ around their mean."""
     found: dict[tuple, list] = {}
     for row in rows:
-        found.setdefault((swept_axes(row), *(row[key] for key in others)), []).append(row)
+        found.setdefault((swept_axes(row), row.get("lengths"), *(row[key] for key in others)),
+                         []).append(row)
     best: list[dict] = max(found.values(), default=[], key=lambda part: (
         len({row[axis] for row in part}), len(part)))
     return best if len({row[axis] for row in best}) > 1 else []
@@ -85,3 +86,27 @@ def first_at_each(rows, axis, *keys):
     """Points by rising `axis`, of the first run where several have the same place."""
     return sorted({row[axis]: (row[axis], *(row[key] for key in keys))
                    for row in reversed(rows)}.values())
+
+
+# ---- the open loop
+
+
+def load_setting(row):
+    """What rates of one panel have in common."""
+    return tuple(row[key] for key in ("file", "data", "l_mean", "b", "k", "threads", "limit_ms"))
+
+
+def loads_of(rows):
+    """The rates of the setting with most of them."""
+    found: dict[tuple, list] = {}
+    for row in rows:
+        found.setdefault(load_setting(row), []).append(row)
+    return max(found.values(), default=[], key=len)
+
+
+def most_within_limit(rows):
+    """The highest rate of each method that kept the limit; 0 where none did."""
+    best: dict[str, float] = {}
+    for row in rows:
+        best[row["method"]] = max(best.get(row["method"], 0.0), row["rate"] if row["kept"] else 0.0)
+    return best

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sums up results in words: the fastest method for a recall, the best one for a latency."""
-from eta_simd.report.selection import main_group
+from eta_simd.report.selection import load_setting, main_group, most_within_limit
 
 RECALLS = (0.8, 0.9, 0.95, 0.99)
 
@@ -71,6 +71,23 @@ def winners_at_equal_recall(choices):
     return f"At equal recall, of {total} cells of length, recall and cache {joined(parts)}."
 
 
+def winners_under_load(loads):
+    """Sentences on which method serves the most within a limit of p99, one for each setting."""
+    settings: dict[tuple, list] = {}
+    for row in loads:
+        if row["limit_ms"] is not None:
+            settings.setdefault(load_setting(row), []).append(row)
+    for part in settings.values():
+        best = most_within_limit(part)
+        workers = part[0]["threads"]
+        with_workers = f"{workers:.0f} worker" + "s" * (workers != 1)
+        name = max(best, key=lambda method: best[method])
+        limit = f"{part[0]['limit_ms']:g} ms"
+        yield (f"With {with_workers} and p99 within {limit} {name} serves the most: "
+               f"{best[name]:,.0f} requests per second." if best[name] else
+               f"With {with_workers} no method keeps p99 within {limit} at a rate that was tried.")
+
+
 def summary(results):
     """Paragraphs of text."""
     paragraphs = []
@@ -84,6 +101,9 @@ def summary(results):
         paragraphs.append(text)
     if any(choice["is_winner"] for choice in results.choices):
         paragraphs.append(winners_at_equal_recall(results.choices))
+    under_load = list(winners_under_load(results.loads))
+    if under_load:
+        paragraphs.append(" ".join(under_load))
     if not paragraphs:
         paragraphs.append("There are no requests among these results, so no method can be named "
                           "the winner.")

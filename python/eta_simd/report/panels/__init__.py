@@ -6,14 +6,14 @@ from functools import partial
 
 import matplotlib
 
-from eta_simd.report.panels import front, lines, machine, winners
+from eta_simd.report.panels import front, lines, load, machine, winners
 from eta_simd.report.panels.style import STYLE, NoData
 
 ALL: tuple[Callable, ...] = (
     front.recall_latency, front.recall_histogram, lines.recall_bits, lines.oversampling,
     partial(lines.recall_along, lines.LENGTH), partial(lines.recall_along, lines.CANDIDATES),
     partial(lines.latency_along, lines.LENGTH), partial(lines.latency_along, lines.CANDIDATES),
-    winners.winners, machine.limits, machine.threads)
+    load.latency_by_rate, load.rate_within_limit, winners.winners, machine.limits, machine.threads)
 
 
 def draw(results):

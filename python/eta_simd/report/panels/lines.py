@@ -8,6 +8,9 @@ from eta_simd.report.panels.style import (NoData, Panel, legend_below, log_ticks
 from eta_simd.report.selection import MOST_LINES, chosen_methods, first_at_each, widest
 
 
+RESCORED = re.compile(r"(.+)\+(rerank|rerank_i8|refine):(\d+)")
+
+
 class Along(NamedTuple):
     """What a panel has along its horizontal axis."""
     key: str  # column of the rows
@@ -109,23 +112,41 @@ def recall_bits(results):
 
 
 def oversampling(results):
-    """Recall of ETA with rescoring, a line per width of the codes and kind of rescoring."""
+    """Recall of a shortlist with rescoring, a line for each method that makes the list and each
+    kind of rescoring; C = 1 is the method alone."""
     rows = []
     for row in results.rows:
-        found = re.fullmatch(r"eta:(\d+)(?:\+(rerank|rerank_i8):(\d+))?", row["method"])
-        if found and row["recall"] is not None:
-            rows.append({**row, "bits": int(found[1]), "step": found[2], "c": int(found[3] or 1)})
-    rows = widest(rows, "c", ("data", "digest", "dim", "l_mean", "b", "k", "threads", "cache"))
+        found = RESCORED.fullmatch(row["method"])
+        if row["recall"] is not None:
+            rows.append({**row, "base": found[1] if found else row["method"],
+                         "step": found[2] if found else None, "c": int(found[3]) if found else 1})
+    bases = {row["base"] for row in rows if row["step"]}
+    rows = widest([row for row in rows if row["base"] in bases], "c",
+                  ("data", "digest", "dim", "l_mean", "b", "k", "threads", "cache"))
     lines: list[tuple] = []
-    for bits, step in sorted({(row["bits"], row["step"]) for row in rows if row["step"]}):
-        points = first_at_each([row for row in rows if row["bits"] == bits and
+    for base, step in sorted({(row["base"], row["step"]) for row in rows if row["step"]},
+                             key=lambda line: (*map(natural, line),)):
+        points = first_at_each([row for row in rows if row["base"] == base and
                                 row["step"] in (step, None)], "c", "recall")
         if len(points) > 1:
-            name = f"{bits} bits" + (", int8" if step == "rerank_i8" else "")
+            name = base + (", int8" if step == "rerank_i8" else "")
             lines.append((len(lines), name, points))
     if not lines:
-        raise NoData("oversampling (needs eta:BITS+rerank:C of two or more C, or with eta:BITS)")
+        raise NoData("oversampling (needs METHOD+rerank:C of two or more C, or with METHOD)")
     return Panel("oversampling", "Recall against oversampling",
-                 f"eta:BITS+rerank:C on {rows[0]['data']}, L = {rows[0]['l_mean']:,.0f}, K = "
+                 f"METHOD+rerank:C on {rows[0]['data']}, L = {rows[0]['l_mean']:,.0f}, K = "
                  f"{rows[0]['k']:.0f}; C = 1 is without rescoring, int8 is +rerank_i8:C.",
-                 recall_lines(lines[:MOST_LINES], "oversampling C (best C x K by code, rescored)"))
+                 recall_lines(shared(lines), "oversampling C (best C x K by code, rescored)", 2))
+
+
+def shared(lines):
+    """At most MOST_LINES of them, both kinds of rescoring among them where there are both."""
+    kinds = [[line for line in lines if line[1].endswith(", int8") == is_i8]
+             for is_i8 in (False, True)]
+    room = max(MOST_LINES - len(kinds[1]), MOST_LINES // 2, 1)
+    return sorted(kinds[0][:room] + kinds[1][:MOST_LINES - len(kinds[0][:room])])
+
+
+def natural(text):
+    """A key by which eta:64 comes before eta:256."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", text)]
