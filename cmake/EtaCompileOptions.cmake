@@ -37,3 +37,17 @@ function(eta_compile_options target)
     target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
   endif()
 endfunction()
+
+# eta_hide_symbols(TARGET MACRO): a shared library exports what MACRO marks and nothing else, a
+# static one nothing, because a plug-in that it is linked into would export it again.
+function(eta_hide_symbols target macro)
+  set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET hidden
+                                             VISIBILITY_INLINES_HIDDEN ON)
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL "STATIC_LIBRARY")
+    target_compile_definitions(${target} PRIVATE ${macro}=)
+  elseif(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # A unique symbol, as the standard library's templates have, keeps a library loaded for good.
+    target_compile_options(${target} PRIVATE -fno-gnu-unique)
+  endif()
+endfunction()

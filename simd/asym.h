@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "simd/export.h"
 #include "simd/views.h"
 
 namespace eta::simd {
@@ -40,25 +41,28 @@ constexpr size_t WeightBytes(size_t code_bytes) { return code_bytes * 8; }
 // at most 254, and a weight times scale is off by at most scale / 2: a penalty by at most bits *
 // scale / 2. NaN counts as 0 and an infinity as the largest float. The result is the same on every
 // target, because no SIMD is used. Precondition: bits in [1, 4096].
-void QuantizeProjections(const float* projections, size_t bits, int8_t* weights);
+ETA_SIMD_API void QuantizeProjections(const float* projections, size_t bits, int8_t* weights);
 
 // penalties[i] = sum of |weights[j]| over the bits j of code i that are not (weights[j] > 0).
 // Writes PaddedRows(rows.n) values: the first rows.n are valid, the rest unspecified. The byte form
 // needs code_bytes <= kMaxBytePenaltyCodeBytes, the other code_bytes in [17, 512]. Preconditions:
 // WeightBytes(code_bytes) weights; |weights[j]| <= 15; in the byte form their magnitudes add up to
 // at most 254. Any alignment.
-void AsymPenalties(const CodeBlocksView& rows, const int8_t* weights, uint8_t* penalties);
-void AsymPenalties(const CodeBlocksView& rows, const int8_t* weights, uint16_t* penalties);
+ETA_SIMD_API void AsymPenalties(const CodeBlocksView& rows, const int8_t* weights,
+                                uint8_t* penalties);
+ETA_SIMD_API void AsymPenalties(const CodeBlocksView& rows, const int8_t* weights,
+                                uint16_t* penalties);
 
 // Bytes of scratch that AsymTopK needs, for any number of queries. Any alignment; 64 bytes is
 // fastest. The contents need not be initialised and are unspecified afterwards.
-size_t AsymTopKScratchBytes(size_t n, size_t code_bytes, size_t k);
+ETA_SIMD_API size_t AsymTopKScratchBytes(size_t n, size_t code_bytes, size_t k);
 
 // For each query (WeightBytes(rows.code_bytes) weights) the min(options.k, rows.n) positions of
 // smallest penalty, with the order, ties, results and preconditions of HammingTopK; the values are
 // penalties, and the weights meet the preconditions of AsymPenalties. `scratch` has
 // AsymTopKScratchBytes(n, code_bytes, k) bytes and is not kept.
-size_t AsymTopK(const CodeBlocksView& rows, const Queries<int8_t>& weights,
-                const TopKOptions& options, void* scratch, const TopKResult<uint16_t>& result);
+ETA_SIMD_API size_t AsymTopK(const CodeBlocksView& rows, const Queries<int8_t>& weights,
+                             const TopKOptions& options, void* scratch,
+                             const TopKResult<uint16_t>& result);
 
 }  // namespace eta::simd

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 
+#include "simd/export.h"
 #include "simd/views.h"
 
 namespace eta::simd {
@@ -26,11 +27,11 @@ struct ProjectedRows {
 // side by side, for ProjectedRows. Writes heads * PackedLinearSize(part, count) floats of keys and
 // heads * PackedLinearSize(count, part) of values. Preconditions: keys and values have the same
 // shape; their width is a multiple of heads >= 1; no overlap. Any alignment.
-void PackProjectedRows(const RowsView<float>& keys, const RowsView<float>& values, size_t heads,
-                       float* packed_keys, float* packed_values);
+ETA_SIMD_API void PackProjectedRows(const RowsView<float>& keys, const RowsView<float>& values,
+                                    size_t heads, float* packed_keys, float* packed_values);
 
 // Bytes of scratch for AttendAll over `count` rows. Any alignment.
-size_t AttendAllScratchBytes(size_t count);
+ETA_SIMD_API size_t AttendAllScratchBytes(size_t count);
 
 // For query b, of rows.heads * rows.part floats, and each head h:
 //   out row b, columns [h * part, (h + 1) * part) = sum_l a_l value_hl, a = softmax_l(q_h .
@@ -38,7 +39,7 @@ size_t AttendAllScratchBytes(size_t count);
 // all 0 where rows.count is 0. Results agree across targets within rounding.
 // Preconditions: rows.heads, rows.part >= 1; all values are finite; strides >= heads * part; `out`
 // overlaps nothing that is read. Any alignment.
-void AttendAll(const ProjectedRows& rows, const Queries<float>& queries, void* scratch,
-               const OutputRows<float>& out);
+ETA_SIMD_API void AttendAll(const ProjectedRows& rows, const Queries<float>& queries, void* scratch,
+                            const OutputRows<float>& out);
 
 }  // namespace eta::simd

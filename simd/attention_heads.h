@@ -8,6 +8,7 @@
 
 #include <cstddef>
 
+#include "simd/export.h"
 #include "simd/views.h"
 
 namespace eta::simd {
@@ -32,7 +33,7 @@ struct HeadLayout {
 };
 
 // Bytes of scratch for AttendHeads where no count is above max_count. Any alignment.
-size_t AttendHeadsScratchBytes(size_t max_count);
+ETA_SIMD_API size_t AttendHeadsScratchBytes(size_t max_count);
 
 // For each query b and head h, over the rows chosen for query b:
 //   out row b, column(h, i) = sum_j a_j value_j[column(h, i)], a = softmax_j(q_h . key_jh),
@@ -43,7 +44,8 @@ size_t AttendHeadsScratchBytes(size_t max_count);
 // that belong to no head are 0 in keys and values, and become 0 in `out`; counts >= 0; every id
 // names a row of the table; all values are finite; strides >= the widths; `out` overlaps nothing
 // that is read. Any alignment.
-void AttendHeads(const ChosenRows& rows, const HeadLayout& layout, const Queries<float>& queries,
-                 void* scratch, const OutputRows<float>& out);
+ETA_SIMD_API void AttendHeads(const ChosenRows& rows, const HeadLayout& layout,
+                              const Queries<float>& queries, void* scratch,
+                              const OutputRows<float>& out);
 
 }  // namespace eta::simd

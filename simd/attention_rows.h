@@ -7,13 +7,14 @@
 
 #include <cstddef>
 
+#include "simd/export.h"
 #include "simd/views.h"
 
 namespace eta::simd {
 
 // Bytes of scratch for AttendRows where no count is above max_count and rows have `dim` floats. Any
 // alignment.
-size_t AttendRowsScratchBytes(size_t max_count, size_t dim, size_t heads);
+ETA_SIMD_API size_t AttendRowsScratchBytes(size_t max_count, size_t dim, size_t heads);
 
 // Weighted sums of the rows of each query and head. Keys are not computed: query b * heads + h, of
 // rows.table.width floats, is head h of candidate b multiplied by the transposed key matrix of the
@@ -27,7 +28,7 @@ size_t AttendRowsScratchBytes(size_t max_count, size_t dim, size_t heads);
 // Preconditions: rows.table.width, heads >= 1; counts >= 0; every id names a row of the table; all
 // values are finite; strides >= rows.table.width; `sums` overlaps nothing that is read. Any
 // alignment.
-void AttendRows(const ChosenRows& rows, size_t heads, const Queries<float>& queries, void* scratch,
-                const OutputRows<float>& sums);
+ETA_SIMD_API void AttendRows(const ChosenRows& rows, size_t heads, const Queries<float>& queries,
+                             void* scratch, const OutputRows<float>& sums);
 
 }  // namespace eta::simd

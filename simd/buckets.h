@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "simd/export.h"
 #include "simd/views.h"
 
 namespace eta::simd {
@@ -25,6 +26,7 @@ constexpr size_t BucketPlanesSize(size_t n, size_t rounds) { return PaddedRows(n
 // counts[i] = number of rounds r in which behaviour i has the bucket query[r]. Writes
 // PaddedRows(planes.n) values: the first planes.n are valid, the rest unspecified. Preconditions:
 // `query` has planes.rounds values; planes.rounds < 2^16.
-void CountSharedBuckets(const BucketPlanesView& planes, const uint16_t* query, uint16_t* counts);
+ETA_SIMD_API void CountSharedBuckets(const BucketPlanesView& planes, const uint16_t* query,
+                                     uint16_t* counts);
 
 }  // namespace eta::simd

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "simd/export.h"
 #include "simd/views.h"
 
 namespace eta::simd {
@@ -17,11 +18,11 @@ constexpr size_t CodeBlocksBytes(size_t n, size_t code_bytes) { return PaddedRow
 // Lays out codes.count codes of codes.width >= 1 bytes as code blocks. Writes
 // CodeBlocksBytes(codes.count, codes.width) bytes at `blocks`, which must not overlap the codes.
 // The unused rows of the last block become 0; no kernel depends on them.
-void PackCodeBlocks(const RowsView<uint8_t>& codes, uint8_t* blocks);
+ETA_SIMD_API void PackCodeBlocks(const RowsView<uint8_t>& codes, uint8_t* blocks);
 
 // The same for the codes of a list of items: code i is row ids.data[i] of `table`. Writes
 // CodeBlocksBytes(ids.count, table.width) bytes; reads exactly table.width bytes per id.
-void GatherCodeBlocks(const RowsView<uint8_t>& table, IdsView ids, uint8_t* blocks);
+ETA_SIMD_API void GatherCodeBlocks(const RowsView<uint8_t>& table, IdsView ids, uint8_t* blocks);
 
 // Writes the code_bytes bytes at `code` as the code of row i, which may be the next row: `blocks`
 // must have CodeBlocksBytes(i + 1, code_bytes) bytes.

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "simd/export.h"
 #include "simd/views.h"
 
 namespace eta::simd {
@@ -74,15 +75,17 @@ struct I8Queries {
 // float of its sign. Where the scale is 0, because all is 0 or max |x| / 127 is less than the
 // smallest float, all values are 0. The same bits on every target. Preconditions: rows.width >= 1;
 // value_stride >= rows.width. No alignment is required; input and output must not overlap.
-void QuantizeI8(const RowsView<float>& rows, int8_t* values, size_t value_stride, float* scales);
+ETA_SIMD_API void QuantizeI8(const RowsView<float>& rows, int8_t* values, size_t value_stride,
+                             float* scales);
 
 // Lays out rows: writes I8BlocksBytes(rows.count, rows.width) bytes to `blocks` and
 // PaddedRows(rows.count) scales to `block_scales`. Unused rows of the last block become 0 with
 // scale 0. No alignment is required; input and output must not overlap.
-void PackI8Blocks(const I8RowsView& rows, uint8_t* blocks, float* block_scales);
+ETA_SIMD_API void PackI8Blocks(const I8RowsView& rows, uint8_t* blocks, float* block_scales);
 
 // The same for the rows of a table that `ids` names, in that order: ids.count rows.
-void GatherI8Blocks(const I8RowsView& table, IdsView ids, uint8_t* blocks, float* block_scales);
+ETA_SIMD_API void GatherI8Blocks(const I8RowsView& table, IdsView ids, uint8_t* blocks,
+                                 float* block_scales);
 
 // Inner products of all rows with all queries of rows.dim values (queries.stride >= rows.dim):
 // scores[q * score_stride + i] = (float(sum_d row_i[d] * query_q[d]) * row scale) * query scale.
@@ -90,11 +93,11 @@ void GatherI8Blocks(const I8RowsView& table, IdsView ids, uint8_t* blocks, float
 // is each of the two products, in this order: the same bits on every target. Writes
 // PaddedRows(rows.n) scores per query; the first rows.n are valid, the rest unspecified.
 // score_stride >= PaddedRows(rows.n). No alignment is required.
-void DotI8Scores(const I8BlocksView& rows, const I8Queries& queries, float* scores,
-                 size_t score_stride);
+ETA_SIMD_API void DotI8Scores(const I8BlocksView& rows, const I8Queries& queries, float* scores,
+                              size_t score_stride);
 
 // Bytes of scratch that DotI8TopK needs for n rows, whatever the number of queries.
-size_t DotI8TopKScratchBytes(size_t n, size_t k);
+ETA_SIMD_API size_t DotI8TopKScratchBytes(size_t n, size_t k);
 
 // For each query the min(k, n) rows of largest score (DotI8Scores), n = rows.n. Equal scores, 0 and
 // -0 among them, are ranked by options.ties; NaN ranks as -infinity. Values are the scores, NaN and
@@ -102,7 +105,8 @@ size_t DotI8TopKScratchBytes(size_t n, size_t k);
 // Preconditions, checked in debug builds: n < 2^31; k >= 1; queries.stride >= rows.dim. `scratch`
 // is of DotI8TopKScratchBytes(n, k) bytes and any alignment; its contents need not be kept from
 // call to call. n = 0 needs no rows.
-size_t DotI8TopK(const I8BlocksView& rows, const I8Queries& queries, const TopKOptions& options,
-                 void* scratch, const TopKResult<float>& result);
+ETA_SIMD_API size_t DotI8TopK(const I8BlocksView& rows, const I8Queries& queries,
+                              const TopKOptions& options, void* scratch,
+                              const TopKResult<float>& result);
 
 }  // namespace eta::simd

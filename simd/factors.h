@@ -28,6 +28,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "simd/export.h"
 #include "simd/views.h"
 
 namespace eta::simd {
@@ -49,42 +50,45 @@ struct FactorBlocksView {
 
 // The factor of a row of dim >= 1 floats for Hamming distances: its length, summed in double in
 // order and rounded to float. The same on every target, because no SIMD is used.
-float NormFactor(const float* row, size_t dim);
+ETA_SIMD_API float NormFactor(const float* row, size_t dim);
 
 // Its factor for asymmetric penalties, given its projections on `bits` >= 1 hyperplanes:
 // |row|^2 / sum_j |projections[j]|, both sums in double in order, rounded to float; 0 where the
 // divisor is 0. The same on every target, because no SIMD is used.
-float AsymFactor(const float* row, size_t dim, const float* projections, size_t bits);
+ETA_SIMD_API float AsymFactor(const float* row, size_t dim, const float* projections, size_t bits);
 
 // factor / unit, rounded to the nearest integer, halves up, and no larger than 255. NaN and
 // negative factors give 0. Precondition: unit > 0.
-uint8_t QuantizeFactor(float factor, float unit);
+ETA_SIMD_API uint8_t QuantizeFactor(float factor, float unit);
 
 // distances[i] = the distance of behaviour i from the query code of ceil(rows.bits / 8) bytes, as
 // above, with Hamming distances as penalties. Writes PaddedRows(rows.n) values: the first rows.n
 // are valid, the rest unspecified. Preconditions: bits in [1, 4096]. Any alignment.
-void NormDistances(const FactorBlocksView& rows, const uint8_t* query, uint8_t* distances);
+ETA_SIMD_API void NormDistances(const FactorBlocksView& rows, const uint8_t* query,
+                                uint8_t* distances);
 
 // The same for a candidate's WeightBytes(ceil(rows.bits / 8)) weights, with asymmetric penalties.
 // Preconditions: those of AsymPenalties on weights, those of the tail bits are 0.
-void AsymFactorDistances(const FactorBlocksView& rows, const int8_t* weights, uint8_t* distances);
+ETA_SIMD_API void AsymFactorDistances(const FactorBlocksView& rows, const int8_t* weights,
+                                      uint8_t* distances);
 
 // Bytes of scratch that NormTopK and AsymFactorTopK need, for any number of queries. Any alignment;
 // 64 bytes is fastest. The contents need not be initialised and are unspecified afterwards.
-size_t NormTopKScratchBytes(size_t n, size_t bits, size_t k);
-size_t AsymFactorTopKScratchBytes(size_t n, size_t bits, size_t k);
+ETA_SIMD_API size_t NormTopKScratchBytes(size_t n, size_t bits, size_t k);
+ETA_SIMD_API size_t AsymFactorTopKScratchBytes(size_t n, size_t bits, size_t k);
 
 // For each query code of ceil(rows.bits / 8) bytes the min(options.k, rows.n) positions of
 // smallest distance (NormDistances), with the order, ties, results and preconditions of
 // HammingTopK; the values are distances. `scratch` has NormTopKScratchBytes(n, bits, k) bytes and
 // is not kept.
-size_t NormTopK(const FactorBlocksView& rows, const Queries<uint8_t>& queries,
-                const TopKOptions& options, void* scratch, const TopKResult<uint16_t>& result);
+ETA_SIMD_API size_t NormTopK(const FactorBlocksView& rows, const Queries<uint8_t>& queries,
+                             const TopKOptions& options, void* scratch,
+                             const TopKResult<uint16_t>& result);
 
 // The same for candidates' weights and AsymFactorDistances, with scratch of
 // AsymFactorTopKScratchBytes(n, bits, k) bytes.
-size_t AsymFactorTopK(const FactorBlocksView& rows, const Queries<int8_t>& weights,
-                      const TopKOptions& options, void* scratch,
-                      const TopKResult<uint16_t>& result);
+ETA_SIMD_API size_t AsymFactorTopK(const FactorBlocksView& rows, const Queries<int8_t>& weights,
+                                   const TopKOptions& options, void* scratch,
+                                   const TopKResult<uint16_t>& result);
 
 }  // namespace eta::simd

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "simd/export.h"
 #include "simd/views.h"
 
 namespace eta::simd {
@@ -41,7 +42,7 @@ struct HadamardSigns {
 // Expands `count` packed sign bits (bit i in byte i / 8 at i % 8; 1 means minus) to the words that
 // the encoder reads: 0x80000000 for minus, 0 for plus. Any alignment; HadamardEncode is fastest
 // where `signs` is aligned to 64 bytes.
-void PackHadamardSigns(const uint8_t* sign_bits, size_t count, uint32_t* signs);
+ETA_SIMD_API void PackHadamardSigns(const uint8_t* sign_bits, size_t count, uint32_t* signs);
 
 // Writes the code of row r of x at codes + r * code_stride: (bits + 7) / 8 bytes, bit j in byte
 // j / 8 at j % 8, tail bits 0. With dim = x.width and P = HadamardSize(dim), bits [g * P, (g + 1) *
@@ -55,7 +56,7 @@ void PackHadamardSigns(const uint8_t* sign_bits, size_t count, uint32_t* signs);
 // longer rows a sum may become infinite, which counts as an infinity in the row.
 // Preconditions: 1 <= x.width <= kHadamardMaxSize; bits >= 1; x.stride >= x.width;
 // code_stride >= (bits + 7) / 8; `codes` overlaps nothing that is read. Any alignment.
-void HadamardEncode(const RowsView<float>& x, const HadamardSigns& signs, uint8_t* codes,
-                    size_t code_stride);
+ETA_SIMD_API void HadamardEncode(const RowsView<float>& x, const HadamardSigns& signs,
+                                 uint8_t* codes, size_t code_stride);
 
 }  // namespace eta::simd

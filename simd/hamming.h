@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "simd/export.h"
 #include "simd/views.h"
 
 namespace eta::simd {
@@ -16,19 +17,22 @@ inline constexpr size_t kMaxByteDistanceCodeBytes = 31;
 // distances[i] = number of differing bits between `query` (rows.code_bytes bytes) and code i.
 // Writes PaddedRows(rows.n) values: the first rows.n are valid, the rest unspecified. The byte form
 // needs code_bytes <= kMaxByteDistanceCodeBytes, the other code_bytes <= 8,191. Any alignment.
-void HammingDistances(const CodeBlocksView& rows, const uint8_t* query, uint8_t* distances);
-void HammingDistances(const CodeBlocksView& rows, const uint8_t* query, uint16_t* distances);
+ETA_SIMD_API void HammingDistances(const CodeBlocksView& rows, const uint8_t* query,
+                                   uint8_t* distances);
+ETA_SIMD_API void HammingDistances(const CodeBlocksView& rows, const uint8_t* query,
+                                   uint16_t* distances);
 
 // Bytes of scratch that HammingTopK needs, for any number of queries. Any alignment; 64 bytes is
 // fastest. The contents need not be initialised and are unspecified afterwards.
-size_t HammingTopKScratchBytes(size_t n, size_t code_bytes, size_t k);
+ETA_SIMD_API size_t HammingTopKScratchBytes(size_t n, size_t code_bytes, size_t k);
 
 // For each query code of rows.code_bytes bytes, the min(options.k, rows.n) positions nearest by
 // Hamming distance. Among equal distances the positions that come first in options.ties are taken.
 // Returns min(k, n), the number of valid entries in every result row; the rest of a row is left
 // untouched. Exact on every target. `scratch` has HammingTopKScratchBytes(n, code_bytes, k) bytes
 // and is not kept. Preconditions: code_bytes in [1, 512]; n < 2^31; k >= 1.
-size_t HammingTopK(const CodeBlocksView& rows, const Queries<uint8_t>& queries,
-                   const TopKOptions& options, void* scratch, const TopKResult<uint16_t>& result);
+ETA_SIMD_API size_t HammingTopK(const CodeBlocksView& rows, const Queries<uint8_t>& queries,
+                                const TopKOptions& options, void* scratch,
+                                const TopKResult<uint16_t>& result);
 
 }  // namespace eta::simd

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 
+#include "simd/export.h"
 #include "simd/views.h"
 
 namespace eta::simd {
@@ -23,10 +24,10 @@ constexpr size_t PackedLinearSize(size_t in, size_t out) { return in * PaddedCol
 // element (i, j) goes to packed[((j / 16) * in + i) * 16 + j % 16], and columns past `out` are 0.
 // Any alignment of `packed`, which must not overlap the weights; Linear is fastest where it is 64
 // bytes.
-void PackLinear(const RowsView<float>& weight, float* packed);
+ETA_SIMD_API void PackLinear(const RowsView<float>& weight, float* packed);
 
 // The same matrix given transposed, as `out` rows of `in` weights.
-void PackLinearTransposed(const RowsView<float>& weight, float* packed);
+ETA_SIMD_API void PackLinearTransposed(const RowsView<float>& weight, float* packed);
 
 // What is applied to each output: nothing, or max(x, 0).
 enum class Activation { kNone, kRelu };
@@ -49,6 +50,7 @@ struct LinearLayer {
 // Preconditions: x.width, layer.out >= 1; layer.packed was packed with in = x.width;
 // y_stride >= layer.out; layer.bias_stride is 0 or >= layer.out; y overlaps nothing that is read.
 // Any alignment.
-void Linear(const RowsView<float>& x, const LinearLayer& layer, float* y, size_t y_stride);
+ETA_SIMD_API void Linear(const RowsView<float>& x, const LinearLayer& layer, float* y,
+                         size_t y_stride);
 
 }  // namespace eta::simd

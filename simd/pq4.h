@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "simd/export.h"
 #include "simd/views.h"
 
 namespace eta::simd {
@@ -28,18 +29,21 @@ constexpr size_t Pq4TableBytes(size_t code_bytes) { return code_bytes * 32; }
 // gives 255 for sums of 255 or more, and needs code_bytes <= kPq4MaxByteCodeBytes. Writes
 // PaddedRows(rows.n) values: the first rows.n are valid, the rest unspecified. Preconditions:
 // code_bytes in [1, 512]; Pq4TableBytes(code_bytes) entries of at most kPq4MaxEntry. Any alignment.
-void Pq4Penalties(const CodeBlocksView& rows, const uint8_t* tables, uint8_t* penalties);
-void Pq4Penalties(const CodeBlocksView& rows, const uint8_t* tables, uint16_t* penalties);
+ETA_SIMD_API void Pq4Penalties(const CodeBlocksView& rows, const uint8_t* tables,
+                               uint8_t* penalties);
+ETA_SIMD_API void Pq4Penalties(const CodeBlocksView& rows, const uint8_t* tables,
+                               uint16_t* penalties);
 
 // Bytes of scratch that Pq4TopK needs, for any number of queries. Any alignment; 64 bytes is
 // fastest. The contents need not be initialised and are unspecified afterwards.
-size_t Pq4TopKScratchBytes(size_t n, size_t code_bytes, size_t k);
+ETA_SIMD_API size_t Pq4TopKScratchBytes(size_t n, size_t code_bytes, size_t k);
 
 // For each query (Pq4TableBytes(rows.code_bytes) bytes of tables) the min(options.k, rows.n)
 // positions of smallest penalty, with the order, ties, results and preconditions of HammingTopK;
 // the values are whole penalties, also where they do not fit a byte. `scratch` has
 // Pq4TopKScratchBytes(n, code_bytes, k) bytes and is not kept.
-size_t Pq4TopK(const CodeBlocksView& rows, const Queries<uint8_t>& tables,
-               const TopKOptions& options, void* scratch, const TopKResult<uint16_t>& result);
+ETA_SIMD_API size_t Pq4TopK(const CodeBlocksView& rows, const Queries<uint8_t>& tables,
+                            const TopKOptions& options, void* scratch,
+                            const TopKResult<uint16_t>& result);
 
 }  // namespace eta::simd

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "simd/export.h"
 #include "simd/views.h"
 
 namespace eta::simd {
@@ -38,8 +39,8 @@ constexpr size_t PackedPq4CodebooksSize(size_t dim, size_t subspaces) {
 // PackedPq4CodebooksSize(dim, subspaces) floats. Preconditions: subspaces in [1,
 // min(dim, kPq4MaxSubspaces)]; centroids.count == 16 * subspaces; centroids.width >=
 // ceil(dim / subspaces); no overlap.
-void PackPq4Codebooks(const RowsView<float>& centroids, size_t dim, size_t subspaces,
-                      float* packed);
+ETA_SIMD_API void PackPq4Codebooks(const RowsView<float>& centroids, size_t dim, size_t subspaces,
+                                   float* packed);
 
 // Writes the code of row r of x at codes + r * code_stride: codebooks.subspaces / 2 bytes. The code
 // of a subspace is the m of largest <x, c_m> - |c_m|^2 / 2, which is the centroid nearest to x; the
@@ -47,8 +48,8 @@ void PackPq4Codebooks(const RowsView<float>& centroids, size_t dim, size_t subsp
 // / 2 and adds d = 0, 1, ... by fused multiply-add in float32: the same bits on every target.
 // Preconditions: codebooks.subspaces is even; x.width == codebooks.dim; code_stride >= subspaces /
 // 2; `codes` overlaps nothing that is read. Any alignment.
-void Pq4Encode(const RowsView<float>& x, const PackedPq4Codebooks& codebooks, uint8_t* codes,
-               size_t code_stride);
+ETA_SIMD_API void Pq4Encode(const RowsView<float>& x, const PackedPq4Codebooks& codebooks,
+                            uint8_t* codes, size_t code_stride);
 
 // Writes the tables of query r at tables + r * table_stride: 16 * subspaces bytes. With p the inner
 // products of the query and the centroids of a subspace (fused multiply-adds from 0 in order of d),
@@ -62,7 +63,7 @@ void Pq4Encode(const RowsView<float>& x, const PackedPq4Codebooks& codebooks, ui
 // product is not finite, or all are equal, or scale is not a number greater than 0, all entries are
 // 0. The same bits on every target. Preconditions as for Pq4Encode, with table_stride >= 16 *
 // subspaces.
-void Pq4Tables(const RowsView<float>& queries, const PackedPq4Codebooks& codebooks, uint8_t* tables,
-               size_t table_stride);
+ETA_SIMD_API void Pq4Tables(const RowsView<float>& queries, const PackedPq4Codebooks& codebooks,
+                            uint8_t* tables, size_t table_stride);
 
 }  // namespace eta::simd

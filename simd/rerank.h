@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "simd/export.h"
 #include "simd/views.h"
 
 namespace eta::simd {
@@ -17,7 +18,8 @@ namespace eta::simd {
 // for j < 8, s[j] += s[j + 4] for j < 4, s[j] += s[j + 2] for j < 2, s[0] += s[1]. Reads
 // table.width floats of the query and of each row, no more, and writes ids.count scores.
 // Preconditions: table.width >= 1; no overlap. No alignment is required.
-void DotRows(const RowsView<float>& table, IdsView ids, const float* query, float* scores);
+ETA_SIMD_API void DotRows(const RowsView<float>& table, IdsView ids, const float* query,
+                          float* scores);
 
 // Shortlists of `queries` queries, each of `length` positions and their scores.
 struct Shortlists {
@@ -30,7 +32,7 @@ struct Shortlists {
 };
 
 // Bytes of scratch that RerankTopK needs, whatever the number of queries and k.
-size_t RerankTopKScratchBytes(size_t length);
+ETA_SIMD_API size_t RerankTopKScratchBytes(size_t length);
 
 // For each query the min(k, length) positions of largest score among its shortlist. Equal scores, 0
 // and -0 among them, are ranked by options.ties of positions; NaN ranks as -infinity. Values are
@@ -39,7 +41,7 @@ size_t RerankTopKScratchBytes(size_t length);
 // Preconditions: the positions of a shortlist are distinct and not negative; length < 2^31; k >= 1;
 // PaddedRows(length) scores of each query can be read (simd/code_blocks.h); no overlap. `scratch`
 // is of RerankTopKScratchBytes(length) bytes and any alignment; its contents need not be kept.
-size_t RerankTopK(const Shortlists& shortlists, const TopKOptions& options, void* scratch,
-                  const TopKResult<float>& result);
+ETA_SIMD_API size_t RerankTopK(const Shortlists& shortlists, const TopKOptions& options,
+                               void* scratch, const TopKResult<float>& result);
 
 }  // namespace eta::simd

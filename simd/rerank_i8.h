@@ -4,6 +4,7 @@
 #pragma once
 
 #include "simd/dot_i8.h"
+#include "simd/export.h"
 #include "simd/views.h"
 
 namespace eta::simd {
@@ -13,6 +14,7 @@ namespace eta::simd {
 // each of the two products, in this order: the same bits on every target, and those of DotI8Scores.
 // Reads table.width values of the query and of each row, no more, and writes ids.count scores.
 // Preconditions: 1 <= table.width <= kI8MaxDim; no overlap. No alignment is required.
-void DotI8Rows(const I8RowsView& table, IdsView ids, const I8Query& query, float* scores);
+ETA_SIMD_API void DotI8Rows(const I8RowsView& table, IdsView ids, const I8Query& query,
+                            float* scores);
 
 }  // namespace eta::simd

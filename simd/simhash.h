@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "simd/export.h"
 #include "simd/views.h"
 
 namespace eta::simd {
@@ -32,7 +33,7 @@ struct PackedHyperplanes {
 // hyperplanes: element (d, b) goes to packed[((b / 64) * dim + d) * 64 + b % 64], and columns past
 // `bits` become 0. Writes PackedHyperplanesSize(dim, bits) floats. Preconditions: dim, bits >= 1;
 // no overlap. Any alignment of `packed`; SimHashEncode is fastest where it is 64 bytes.
-void PackHyperplanes(const RowsView<float>& planes, float* packed);
+ETA_SIMD_API void PackHyperplanes(const RowsView<float>& planes, float* packed);
 
 // Writes the code of row r of x at codes + r * code_stride: CodeBytes(planes.bits) bytes, bit j in
 // byte j / 8 at j % 8, tail bits 0. Bit j is 1 iff sum_d x_r[d] * R[d][j] > 0, where the sum starts
@@ -40,7 +41,7 @@ void PackHyperplanes(const RowsView<float>& planes, float* packed);
 // -0.0 and NaN sums give 0.
 // Preconditions: planes.dim, planes.bits >= 1; x.width == planes.dim; x.stride >= x.width;
 // code_stride >= CodeBytes(planes.bits); `codes` overlaps nothing that is read. Any alignment.
-void SimHashEncode(const RowsView<float>& x, const PackedHyperplanes& planes, uint8_t* codes,
-                   size_t code_stride);
+ETA_SIMD_API void SimHashEncode(const RowsView<float>& x, const PackedHyperplanes& planes,
+                                uint8_t* codes, size_t code_stride);
 
 }  // namespace eta::simd

@@ -49,7 +49,7 @@ int64_t ActiveTarget() { return HWY_DYNAMIC_DISPATCH(ThisTarget)(); }
 
 Capabilities ActiveCapabilities() { return HWY_DYNAMIC_DISPATCH(ThisTargetsCapabilities)(); }
 
-bool ForceTarget(const char* name) {
+bool ForceTargetForTest(const char* name) {
   const int64_t supported = SupportedTargets();
   int64_t chosen = 0;
   if (name != nullptr && *name != '\0') {

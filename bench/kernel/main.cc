@@ -98,7 +98,7 @@ void RegisterPerTarget(const std::string& name,
     RegisterRow(Cat(name, "/", target), [target, body](benchmark::State& state) {
       ForceTargetOrThrow(target);
       body(state);
-      simd::ForceTarget(nullptr);
+      simd::ForceTargetForTest(nullptr);
     });
   }
 }

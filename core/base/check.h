@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "core/base/export.h"
+
 namespace eta {
 
 // Joins its arguments as text; used to put names and numbers into error messages.
@@ -23,7 +25,7 @@ void Require(bool condition, const Args&... message) {
 }
 
 // A file or folder whose content cannot be used. what() is one line: file, what, where.
-class DataError : public std::runtime_error {
+class ETA_CORE_API DataError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 
+#include "core/base/export.h"
+
 namespace eta {
 
 // PCG32 (XSH-RR, O'Neill 2014): 64-bit state, 32-bit output, one of 2^63 streams.
-class Random {
+class ETA_CORE_API Random {
  public:
   // Streams of one seed are independent of one another; of `stream` the low 63 bits count.
   explicit Random(uint64_t seed, uint64_t stream = 0);

@@ -10,7 +10,7 @@
 namespace eta {
 
 void ForceTargetOrThrow(const std::string& name) {
-  if (simd::ForceTarget(name.c_str())) return;
+  if (simd::ForceTargetForTest(name.c_str())) return;
   std::string known;
   for (int64_t rest = simd::SupportedTargets(); rest != 0; rest &= rest - 1) {
     known += Cat(known.empty() ? "" : ", ", simd::TargetName(rest & -rest));

@@ -4,11 +4,13 @@
 
 #include <filesystem>
 
+#include "core/base/export.h"
+
 namespace eta {
 
 // A folder that appears complete or not at all: it is filled under a temporary name next to its
 // final one, and removed again unless Commit is reached.
-class StagedFolder {
+class ETA_CORE_API StagedFolder {
  public:
   // Throws DataError when `target` exists already or its parent cannot be written.
   explicit StagedFolder(const std::filesystem::path& target);

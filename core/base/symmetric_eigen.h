@@ -4,12 +4,13 @@
 
 #include <vector>
 
+#include "core/base/export.h"
 #include "core/base/matrix.h"
 
 namespace eta {
 
 // What SymmetricEigen returns, n values and an n x n matrix.
-struct Eigen {
+struct ETA_CORE_API Eigen {
   std::vector<double> values;  // largest first
   Matrix<double> vectors;      // column j belongs to value j; orthonormal
 };
@@ -18,6 +19,6 @@ struct Eigen {
 // Golub and Van Loan, "Matrix computations", section 8.5), with + - * / and sqrt alone, in one
 // fixed order. Of equal eigenvalues that of the earlier row comes first. Takes about 60 n^3
 // operations. The matrix is square, finite and symmetric; what lies below the diagonal is not read.
-Eigen SymmetricEigen(Matrix<double> matrix);
+ETA_CORE_API Eigen SymmetricEigen(Matrix<double> matrix);
 
 }  // namespace eta

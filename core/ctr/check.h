@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/base/export.h"
 #include "core/ctr/export.h"
 #include "core/ctr/model.h"
 
@@ -16,7 +17,7 @@ inline constexpr double kLogitTolerance = 1e-4;
 inline constexpr double kAucTolerance = 1e-4;
 
 // Our predictions of an export's test samples beside those of the training program.
-struct CtrCheck {
+struct ETA_CORE_API CtrCheck {
   std::vector<float> logits;
   double largest_difference = 0;  // of logits; NaN where one of them is NaN
   std::optional<double> auc, gauc,
@@ -28,6 +29,6 @@ struct CtrCheck {
 
 // Predicts every test sample of `model` with `served`, which must be made of it; the samples of one
 // window in one call.
-CtrCheck CheckCtrModel(const CtrExport& model, const CtrModel& served);
+ETA_CORE_API CtrCheck CheckCtrModel(const CtrExport& model, const CtrModel& served);
 
 }  // namespace eta

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/export.h"
 #include "core/base/matrix.h"
 #include "core/data/bundle.h"
 
@@ -43,10 +44,10 @@ inline constexpr CtrUnit kCtrUnits[] = {
     CtrUnit::kTwin,    CtrUnit::kRecent,  CtrUnit::kEtaNorm,
     CtrUnit::kEtaAsym, CtrUnit::kExact,   CtrUnit::kPq4};
 
-const char* CtrUnitName(CtrUnit unit);  // as in manifest.json: "none", "avg_pool", ...
+ETA_CORE_API const char* CtrUnitName(CtrUnit unit);  // as in manifest.json: "none", "avg_pool", ...
 
 // "settings" of the manifest. Numbers that a unit does not have are 0.
-struct CtrSettings {
+struct ETA_CORE_API CtrSettings {
   size_t dim = 0;
   size_t heads = 0;         // a divisor of dim
   size_t short_length = 0;  // behaviours of the short-term attention
@@ -62,12 +63,12 @@ struct CtrSettings {
 
 // Target attention, one matrix for all heads; head h has columns [h * dim / heads, ...) of the
 // first three and the same rows of `output`.
-struct AttentionWeights {
+struct ETA_CORE_API AttentionWeights {
   Matrix<float> query, key, value, output;  // dim x dim each; empty where a model has none
 };
 
 // Formulas: docs/models.md.
-struct MimnWeights {
+struct ETA_CORE_API MimnWeights {
   Matrix<float> memory;  // slots x dim
   Matrix<float> usage;   // slots x slots
   float sharpness = 0;
@@ -78,7 +79,7 @@ struct MimnWeights {
 };
 
 // A test sample: would `user`, with this window as the history, click `item`?
-struct CtrSample {
+struct ETA_CORE_API CtrSample {
   int32_t user;
   int32_t history_begin;  // the window is behaviours [begin, end) of the user's history
   int32_t history_end;
@@ -88,7 +89,7 @@ struct CtrSample {
 };
 
 // A whole exported model.
-struct CtrExport {
+struct ETA_CORE_API CtrExport {
   CtrUnit unit = CtrUnit::kNone;
   CtrSettings settings;
   Bundle bundle;  // item table, categories, histories
@@ -125,6 +126,6 @@ struct CtrExport {
 // from the hyperplanes and buckets that follow from the rotations (except for projections of about
 // 0, whose sign depends on the order of the sum). Throws DataError: one line with file, what,
 // where.
-CtrExport ReadCtrExport(const std::filesystem::path& folder);
+ETA_CORE_API CtrExport ReadCtrExport(const std::filesystem::path& folder);
 
 }  // namespace eta

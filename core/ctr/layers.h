@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/aligned.h"
+#include "core/base/export.h"
 #include "core/base/matrix.h"
 #include "core/ctr/export.h"
 #include "simd/attention_heads.h"
@@ -21,14 +22,14 @@ inline constexpr size_t kCtrChunk = 66;
 
 // A view of float rows, of a width that the layer they meet determines: row r starts at
 // values + r * stride.
-struct Rows {
+struct ETA_CORE_API Rows {
   const float* values;
   size_t count;
   size_t stride;
 };
 
 // y = x W + bias, W of in() x out(), packed for simd/linear.h.
-class Layer {
+class ETA_CORE_API Layer {
  public:
   Layer() = default;
   // W is rows [first, first + rows) of `weight`, times `scale`. `bias` has weight.cols values or,
@@ -60,7 +61,7 @@ class Layer {
 enum class ItemTables { kNone, kAll };
 
 // A layer whose input is item rows; its output is looked up in a table or computed.
-class ItemLayer {
+class ETA_CORE_API ItemLayer {
  public:
   ItemLayer() = default;
   // `items` need not outlive this.
@@ -82,14 +83,14 @@ class ItemLayer {
 };
 
 // Keys and values of rows that all candidates of a request attend to.
-struct ProjectedHistory {
+struct ETA_CORE_API ProjectedHistory {
   size_t count = 0;                   // rows
   AlignedVector<float> keys, values;  // packed; room for the largest count
   size_t floats = 0;                  // of both, in use by `count` rows
 };
 
 // Scratch of all forms of attention, for kCtrChunk candidates.
-struct AttentionScratch {
+struct ETA_CORE_API AttentionScratch {
   AttentionScratch() = default;
   // `chosen`: the most rows chosen for one candidate, 0 for ProjectedAttention alone; `projected`:
   // the most rows that all candidates share, 0 for the other forms alone.
@@ -100,7 +101,7 @@ struct AttentionScratch {
 };
 
 // Target attention over rows that all candidates share.
-class ProjectedAttention {
+class ETA_CORE_API ProjectedAttention {
  public:
   ProjectedAttention() = default;
   // `queries`, `rows`: whether the candidates' queries, and the rows' keys and values, come from
@@ -134,7 +135,7 @@ class ProjectedAttention {
 
 // Items chosen for each candidate: candidate b attends to ids[b * stride + j] for j < counts[b];
 // the other ids are not read.
-struct ChosenItems {
+struct ETA_CORE_API ChosenItems {
   const int32_t* ids;
   const int32_t* counts;
   size_t stride;
@@ -142,7 +143,7 @@ struct ChosenItems {
 
 // Target attention over items chosen for each candidate, from a table of all items' keys and
 // values.
-class TableAttention {
+class ETA_CORE_API TableAttention {
  public:
   TableAttention() = default;
   // Computes the tables; neither `weights` nor `items` need outlive this.
@@ -164,7 +165,7 @@ class TableAttention {
 
 // The same from the embeddings, without tables: with four heads it takes four times the arithmetic
 // a row.
-class ChosenAttention {
+class ETA_CORE_API ChosenAttention {
  public:
   ChosenAttention() = default;
   // `items` must outlive this, `weights` need not.

@@ -6,6 +6,8 @@
 #include <optional>
 #include <span>
 
+#include "core/base/export.h"
+
 namespace eta {
 
 // All functions throw std::invalid_argument when sizes differ, a label is not 0 or 1 or a logit is
@@ -13,14 +15,17 @@ namespace eta {
 
 // AUC: the probability that a click's logit is above a non-click's; equal logits count half.
 // Nothing when all labels are equal.
-std::optional<double> Auc(std::span<const float> logits, std::span<const int32_t> labels);
+ETA_CORE_API std::optional<double> Auc(std::span<const float> logits,
+                                       std::span<const int32_t> labels);
 
 // Mean AUC of users, weighted by their samples; users with clicks only or none are left out.
 // Nothing when that leaves nobody.
-std::optional<double> GroupAuc(std::span<const float> logits, std::span<const int32_t> labels,
-                               std::span<const int32_t> users);
+ETA_CORE_API std::optional<double> GroupAuc(std::span<const float> logits,
+                                            std::span<const int32_t> labels,
+                                            std::span<const int32_t> users);
 
 // Mean of -log of the probability given to the label, natural logarithm. Nothing without samples.
-std::optional<double> LogLoss(std::span<const float> logits, std::span<const int32_t> labels);
+ETA_CORE_API std::optional<double> LogLoss(std::span<const float> logits,
+                                           std::span<const int32_t> labels);
 
 }  // namespace eta

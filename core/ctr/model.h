@@ -9,6 +9,7 @@
 #include <span>
 
 #include "core/base/aligned.h"
+#include "core/base/export.h"
 #include "core/ctr/export.h"
 #include "core/ctr/layers.h"
 #include "core/ctr/unit.h"
@@ -16,7 +17,7 @@
 namespace eta {
 
 // Which model made a user or a scratch: others have other shapes.
-struct CtrOwner {
+struct ETA_CORE_API CtrOwner {
   const CtrExport* model = nullptr;
   ItemTables tables = ItemTables::kNone;
   const RefillableRetriever* retriever = nullptr;  // given in place of the model's own
@@ -26,7 +27,7 @@ struct CtrOwner {
 
 // What serving holds of one user. CtrModel::NewUser makes it with room for the longest history, and
 // Prepare refills it without allocating.
-class CtrUser {
+class ETA_CORE_API CtrUser {
  public:
   size_t length() const { return length_; }  // behaviours of the history
   // Bytes in use, not capacity: what Score reads of this user.
@@ -42,7 +43,7 @@ class CtrUser {
 };
 
 // What one thread needs while it works; CtrModel::NewScratch makes it.
-class CtrScratch {
+class ETA_CORE_API CtrScratch {
  private:
   friend class CtrModel;
   CtrOwner owner_;
@@ -56,7 +57,7 @@ class CtrScratch {
 };
 
 // A const CtrModel may be used by any number of threads, each with a CtrScratch of its own.
-class CtrModel {
+class ETA_CORE_API CtrModel {
  public:
   // Packs the weights. `model` must outlive this, since the item table is read in place. With
   // ItemTables::kAll everything that depends on an item alone is computed here, for all items:

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 
+#include "core/base/export.h"
 #include "core/ctr/export.h"
 #include "core/ctr/layers.h"
 #include "core/retrieval/refillable.h"
@@ -15,7 +16,7 @@ namespace eta {
 
 // Finds the interest g of candidates in a history. Any number of threads may use a const unit, each
 // with a scratch of its own. Only NewUser and NewScratch allocate.
-class LongTermUnit {
+class ETA_CORE_API LongTermUnit {
  public:
   // What a unit keeps of one history.
   class User {
@@ -38,28 +39,30 @@ class LongTermUnit {
 };
 
 // What a unit that retrieves uses in place of what it was trained with.
-struct CtrRetrieval {
+struct ETA_CORE_API CtrRetrieval {
   std::unique_ptr<RefillableRetriever> retriever;  // of the model's items; null: the unit's own
   size_t k = 0;                                    // behaviours attended to; 0: the model's own
 };
 
 // Whether `unit` attends to k retrieved behaviours, so that a CtrRetrieval can serve it.
-bool Retrieves(CtrUnit unit);
+ETA_CORE_API bool Retrieves(CtrUnit unit);
 
 // The unit of `model`, which must outlive it; null for kNone. Throws std::invalid_argument when
 // `retrieval` is given for a unit that does not retrieve.
-std::unique_ptr<LongTermUnit> MakeLongTermUnit(const CtrExport& model, ItemTables tables,
-                                               CtrRetrieval retrieval);
+ETA_CORE_API std::unique_ptr<LongTermUnit> MakeLongTermUnit(const CtrExport& model,
+                                                            ItemTables tables,
+                                                            CtrRetrieval retrieval);
 
 // The kinds that MakeLongTermUnit chooses from, beside those of unit.cc.
-std::unique_ptr<LongTermUnit> MakeRetrievingUnit(const CtrExport& model, ItemTables tables,
-                                                 CtrRetrieval retrieval);
-std::unique_ptr<LongTermUnit> MakeSdimUnit(const CtrExport& model);
-std::unique_ptr<LongTermUnit> MakeMimnUnit(const CtrExport& model, ItemTables tables);
+ETA_CORE_API std::unique_ptr<LongTermUnit> MakeRetrievingUnit(const CtrExport& model,
+                                                              ItemTables tables,
+                                                              CtrRetrieval retrieval);
+ETA_CORE_API std::unique_ptr<LongTermUnit> MakeSdimUnit(const CtrExport& model);
+ETA_CORE_API std::unique_ptr<LongTermUnit> MakeMimnUnit(const CtrExport& model, ItemTables tables);
 
 // Copies the embeddings of `items`, dim floats each, to `to`, `stride` floats apart. All ids are in
 // range; stride >= dim.
-void GatherItemRows(const CtrExport& model, std::span<const int32_t> items, float* to,
-                    size_t stride);
+ETA_CORE_API void GatherItemRows(const CtrExport& model, std::span<const int32_t> items, float* to,
+                                 size_t stride);
 
 }  // namespace eta

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "core/base/export.h"
 #include "core/base/matrix.h"
 #include "core/data/histories.h"
 #include "core/data/items.h"
@@ -14,7 +15,7 @@
 namespace eta {
 
 // What a bundle holds. Histories and candidates name rows of `items`.
-struct Bundle {
+struct ETA_CORE_API Bundle {
   ItemTable items;
   Histories histories;
   std::optional<ItemLists> candidates;       // one list per user
@@ -32,18 +33,18 @@ struct Bundle {
 
 // Reads and checks a whole bundle. Throws DataError (one line: file, what, where) on anything that
 // is missing, malformed, inconsistent or out of range.
-Bundle ReadBundle(const std::filesystem::path& folder);
+ETA_CORE_API Bundle ReadBundle(const std::filesystem::path& folder);
 
 // Writes a bundle so that `folder` either appears complete or not at all. Throws DataError when
 // `folder` exists already or cannot be written, std::invalid_argument when the bundle is
 // inconsistent.
-void WriteBundle(const Bundle& bundle, const std::filesystem::path& folder);
+ETA_CORE_API void WriteBundle(const Bundle& bundle, const std::filesystem::path& folder);
 
 // Throws std::invalid_argument when the parts contradict one another.
-void ValidateBundle(const Bundle& bundle);
+ETA_CORE_API void ValidateBundle(const Bundle& bundle);
 
 // A 64-bit digest of the contents (not the texts), as 16 hex digits: equal data, equal digest, on
 // every platform.
-std::string BundleDigest(const Bundle& bundle);
+ETA_CORE_API std::string BundleDigest(const Bundle& bundle);
 
 }  // namespace eta

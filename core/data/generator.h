@@ -5,12 +5,13 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/base/export.h"
 #include "core/data/bundle.h"
 
 namespace eta {
 
 // What to generate.
-struct GeneratorOptions {
+struct ETA_CORE_API GeneratorOptions {
   uint64_t seed = 1;
   size_t users = 200;
   size_t items = 50000;
@@ -31,6 +32,6 @@ struct GeneratorOptions {
 
 // Same options, same bytes, on every platform. Throws std::invalid_argument that names
 // the first option that is out of range.
-Bundle GenerateBundle(const GeneratorOptions& options);
+ETA_CORE_API Bundle GenerateBundle(const GeneratorOptions& options);
 
 }  // namespace eta

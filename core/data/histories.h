@@ -7,11 +7,13 @@
 #include <span>
 #include <vector>
 
+#include "core/base/export.h"
+
 namespace eta {
 
 // Lists of item ids, one per user, in compressed sparse rows: the list of user u is
 // items[offsets[u] .. offsets[u + 1]). Used for histories (oldest first) and for candidates.
-struct ItemLists {
+struct ETA_CORE_API ItemLists {
   std::vector<int64_t> offsets{0};  // users + 1
   std::vector<int32_t> items;
 
@@ -24,12 +26,12 @@ struct ItemLists {
 };
 
 // The behaviours of all users, oldest first.
-struct Histories : ItemLists {
+struct ETA_CORE_API Histories : ItemLists {
   std::vector<int64_t> times;  // seconds, one per behaviour, or empty when unknown
 };
 
 // Throws std::invalid_argument unless offsets start at 0, never decrease and end at items.size(),
 // and every item id lies in [0, num_items). The message calls the lists `name`.
-void ValidateItemLists(const ItemLists& lists, size_t num_items, const char* name);
+ETA_CORE_API void ValidateItemLists(const ItemLists& lists, size_t num_items, const char* name);
 
 }  // namespace eta

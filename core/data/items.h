@@ -6,12 +6,13 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/base/export.h"
 #include "core/base/matrix.h"
 
 namespace eta {
 
 // All items of a system; an item id is a row number.
-struct ItemTable {
+struct ETA_CORE_API ItemTable {
   Matrix<float> embeddings;         // items x dim
   std::vector<int32_t> categories;  // one per item, or empty when unknown
 
@@ -21,6 +22,6 @@ struct ItemTable {
 
 // Throws std::invalid_argument unless there are size() x dim() values and either no categories or
 // one for each item.
-void ValidateItemTable(const ItemTable& items);
+ETA_CORE_API void ValidateItemTable(const ItemTable& items);
 
 }  // namespace eta

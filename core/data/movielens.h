@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/export.h"
 #include "core/data/histories.h"
 
 namespace eta {
@@ -21,7 +22,7 @@ enum class MovielensFormat {
 // A MovieLens data set with users and items numbered from 0. Every rating is a behaviour, with few
 // stars or many. Behaviours are ordered by (user, time), equal times by their order in the file.
 // Users and items are ordered by their original ids; items are the movies that have been rated.
-struct MovielensLog {
+struct ETA_CORE_API MovielensLog {
   Histories histories;                      // with times
   std::vector<int32_t> categories;          // per item, an index into category_names
   std::vector<std::string> category_names;  // first genres in byte order; "unknown" without a genre
@@ -31,10 +32,11 @@ struct MovielensLog {
 
 // Reads ratings and movies from `folder`, in whichever format is there. Throws DataError on
 // the first malformed line: "file:line: what (expected ..., found ...)".
-MovielensLog ReadMovielens(const std::filesystem::path& folder);
+ETA_CORE_API MovielensLog ReadMovielens(const std::filesystem::path& folder);
 
 // The same from open streams; `folder` stands for their place in messages.
-MovielensLog ParseMovielens(std::istream& ratings, std::istream& movies, MovielensFormat format,
-                            const std::filesystem::path& folder = {});
+ETA_CORE_API MovielensLog ParseMovielens(std::istream& ratings, std::istream& movies,
+                                         MovielensFormat format,
+                                         const std::filesystem::path& folder = {});
 
 }  // namespace eta

@@ -15,36 +15,38 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/export.h"
 #include "core/base/matrix.h"
 
 namespace eta {
 
 // One dimension.
 template <class T>
-std::vector<T> ReadNpyVector(const std::filesystem::path& file);
+ETA_CORE_API std::vector<T> ReadNpyVector(const std::filesystem::path& file);
 // Two dimensions: rows x cols.
 template <class T>
-Matrix<T> ReadNpyMatrix(const std::filesystem::path& file);
+ETA_CORE_API Matrix<T> ReadNpyMatrix(const std::filesystem::path& file);
 // Three dimensions: shape[0] matrices of shape[1] x shape[2], one below the other. `shape` says
 // what the file must hold, since a matrix cannot tell where one ends.
 template <class T>
-Matrix<T> ReadNpyStack(const std::filesystem::path& file, const std::array<size_t, 3>& shape);
+ETA_CORE_API Matrix<T> ReadNpyStack(const std::filesystem::path& file,
+                                    const std::array<size_t, 3>& shape);
 
 // The same for a file whose bytes are given; messages call it `name`.
 template <class T>
-std::vector<T> ParseNpyVector(std::span<const std::byte> bytes, std::string_view name);
+ETA_CORE_API std::vector<T> ParseNpyVector(std::span<const std::byte> bytes, std::string_view name);
 template <class T>
-Matrix<T> ParseNpyMatrix(std::span<const std::byte> bytes, std::string_view name);
+ETA_CORE_API Matrix<T> ParseNpyMatrix(std::span<const std::byte> bytes, std::string_view name);
 
 // Write the bytes that numpy.save would, over a file that is there. Throw DataError when the file
 // cannot be written whole; what has been written then stays.
 template <class T>
-void WriteNpyVector(const std::filesystem::path& file, std::span<const T> values);
+ETA_CORE_API void WriteNpyVector(const std::filesystem::path& file, std::span<const T> values);
 template <class T>
-void WriteNpyMatrix(const std::filesystem::path& file, const Matrix<T>& matrix);
+ETA_CORE_API void WriteNpyMatrix(const std::filesystem::path& file, const Matrix<T>& matrix);
 
 // These bytes, for who writes files in another way.
 template <class T>
-std::string NpyMatrixBytes(const Matrix<T>& matrix);
+ETA_CORE_API std::string NpyMatrixBytes(const Matrix<T>& matrix);
 
 }  // namespace eta

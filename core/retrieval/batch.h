@@ -11,13 +11,14 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/export.h"
 #include "core/retrieval/retriever.h"
 
 namespace eta {
 
 // One user and the candidates to be scored. Both must outlive the call that reads them; `history`
 // must come from the retriever that answers the request.
-struct Request {
+struct ETA_CORE_API Request {
   const PreparedHistory* history = nullptr;
   std::span<const int32_t> candidates;
 };
@@ -29,14 +30,14 @@ enum class Split {
   kCandidates,  // a range of candidates of the one request that all threads work on: best latency
 };
 
-const char* SplitName(Split split);  // "auto", "users", "candidates"
+ETA_CORE_API const char* SplitName(Split split);  // "auto", "users", "candidates"
 // The split of that name. Throws std::invalid_argument for another name.
-Split ParseSplit(std::string_view name);
+ETA_CORE_API Split ParseSplit(std::string_view name);
 // What kAuto stands for; any other split is returned as it is.
-Split ResolveSplit(Split split, size_t requests, int threads);
+ETA_CORE_API Split ResolveSplit(Split split, size_t requests, int threads);
 
 // How a batch is run.
-struct BatchOptions {
+struct ETA_CORE_API BatchOptions {
   int threads = 1;
   Split split = Split::kAuto;
   bool time_requests = false;  // fill BatchResult::seconds
@@ -45,7 +46,7 @@ struct BatchOptions {
 // The candidates of all requests lie one after another: request r owns the rows offsets[r] to
 // offsets[r + 1]. A row has k positions, of which counts[row] are valid and the rest are -1.
 // Reuse the object: its vectors keep their capacity from call to call.
-struct BatchResult {
+struct ETA_CORE_API BatchResult {
   size_t k = 0;
   std::vector<size_t> offsets;     // requests + 1
   std::vector<int32_t> positions;  // rows x k
@@ -64,7 +65,7 @@ struct BatchResult {
 
 // Answers batches with one retriever and keeps a Scratch per thread, so that nothing is allocated
 // per request once the first batch is done. Not for use by several threads at a time.
-class BatchDriver {
+class ETA_CORE_API BatchDriver {
  public:
   // `retriever` must outlive the driver. Throws std::invalid_argument unless threads lies in
   // [1, kMaxThreads].
@@ -96,7 +97,7 @@ inline constexpr size_t kCandidateTile = 8;
 
 // One batch by a BatchDriver of its own, which makes new scratch at every call. Throws as the
 // driver does.
-void RetrieveBatch(const Retriever& retriever, std::span<const Request> requests, size_t k,
-                   const BatchOptions& options, BatchResult& result);
+ETA_CORE_API void RetrieveBatch(const Retriever& retriever, std::span<const Request> requests,
+                                size_t k, const BatchOptions& options, BatchResult& result);
 
 }  // namespace eta

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "core/base/aligned.h"
+#include "core/base/export.h"
 #include "core/data/items.h"
 #include "core/retrieval/hyperplanes.h"
 #include "core/retrieval/pq4_codebooks.h"
@@ -16,7 +17,7 @@
 namespace eta {
 
 // Codes of all items, items x code_bytes, row-major, indexed by item id: what ETA serves from.
-class CodeTable {
+class ETA_CORE_API CodeTable {
  public:
   // Hashes every item with up to `threads` threads; neither argument need outlive this. Throws
   // std::invalid_argument when the two differ in dim, the item table is malformed or threads is
@@ -54,7 +55,7 @@ class CodeTable {
 };
 
 // Codes of one history in the scan layout (simd/code_blocks.h); position 0 is the oldest.
-class CodeBlocks {
+class ETA_CORE_API CodeBlocks {
  public:
   // No behaviours yet. Throws std::invalid_argument unless bits lies in [1, kMaxBits].
   explicit CodeBlocks(size_t bits);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "core/base/export.h"
 #include "core/base/matrix.h"
 #include "core/data/items.h"
 #include "core/retrieval/hyperplanes.h"
@@ -17,13 +18,13 @@ namespace eta {
 // by the inner product: what is missing is the length, one byte a behaviour. Codes are those of
 // MakeEtaRetriever. A prepared history is its codes and factors in code blocks. Neither `items` nor
 // `hyperplanes` need outlive the retriever. Throws as MakeEtaRetriever does.
-std::unique_ptr<RefillableRetriever> MakeEtaNormRetriever(std::string name, const ItemTable& items,
-                                                          const Hyperplanes& hyperplanes,
-                                                          int threads = 1);
+ETA_CORE_API std::unique_ptr<RefillableRetriever> MakeEtaNormRetriever(
+    std::string name, const ItemTable& items, const Hyperplanes& hyperplanes, int threads = 1);
 
 // The same over codes and factors that exist already: rows of simd::FactorCodeBytes(bits) bytes, as
 // MakeFactorCodes writes them. Throws std::invalid_argument when their width is another.
-std::unique_ptr<RefillableRetriever> MakeEtaNormTableRetriever(std::string name, size_t bits,
-                                                               Matrix<uint8_t> codes);
+ETA_CORE_API std::unique_ptr<RefillableRetriever> MakeEtaNormTableRetriever(std::string name,
+                                                                            size_t bits,
+                                                                            Matrix<uint8_t> codes);
 
 }  // namespace eta

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "core/base/export.h"
 #include "core/data/items.h"
 #include "core/retrieval/refillable.h"
 
@@ -13,6 +14,7 @@ namespace eta {
 // All inner products in float32, then the K largest, equal ones to the newest: recall 1 by
 // definition. A prepared history is a copy of its embeddings. Candidates are read from `items`,
 // which must outlive the retriever. Throws std::invalid_argument when the item table is malformed.
-std::unique_ptr<RefillableRetriever> MakeExactRetriever(std::string name, const ItemTable& items);
+ETA_CORE_API std::unique_ptr<RefillableRetriever> MakeExactRetriever(std::string name,
+                                                                     const ItemTable& items);
 
 }  // namespace eta

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "core/base/export.h"
 #include "core/base/matrix.h"
 #include "core/data/items.h"
 #include "core/retrieval/hyperplanes.h"
@@ -19,7 +20,7 @@ enum class FactorKind {
 };
 
 // The codes of all items with their factors: a row of simd::FactorCodeBytes(bits) bytes for each.
-struct FactorCodes {
+struct ETA_CORE_API FactorCodes {
   Matrix<uint8_t> rows;  // items x row bytes
   size_t bits = 0;       // of a code
   float unit = 1;        // of the factors: what 1 in a row's last byte stands for
@@ -29,15 +30,15 @@ struct FactorCodes {
 // where no item has a positive one), so that a few items of enormous length, which would leave the
 // others no digits, saturate instead. The same bytes on every target and number of threads. Throws
 // as CodeTable does.
-FactorCodes MakeFactorCodes(const ItemTable& items, const Hyperplanes& hyperplanes, FactorKind kind,
-                            int threads = 1);
+ETA_CORE_API FactorCodes MakeFactorCodes(const ItemTable& items, const Hyperplanes& hyperplanes,
+                                         FactorKind kind, int threads = 1);
 
 // The rows of rows x dim embeddings in a given unit, one after another: what MakeFactorCodes writes
 // for these embeddings. For items that are new or trained on while the table is served; replace a
 // behaviour's row in its blocks by simd::SetBlockCode. Throws std::invalid_argument unless
 // unit > 0, embeddings are whole rows and codes.size() == rows *
 // simd::FactorCodeBytes(hyperplanes.bits()).
-void EncodeWithFactors(const Hyperplanes& hyperplanes, FactorKind kind, float unit,
-                       std::span<const float> embeddings, std::span<uint8_t> codes);
+ETA_CORE_API void EncodeWithFactors(const Hyperplanes& hyperplanes, FactorKind kind, float unit,
+                                    std::span<const float> embeddings, std::span<uint8_t> codes);
 
 }  // namespace eta

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "core/base/aligned.h"
+#include "core/base/export.h"
 #include "core/base/matrix.h"
 #include "core/data/limits.h"
 
@@ -23,12 +24,12 @@ enum class HyperplaneKind {
   kLoaded,      // given from outside, such as a trained model's own
 };
 
-const char* HyperplaneKindName(HyperplaneKind kind);  // "gaussian", "signs", ...
+ETA_CORE_API const char* HyperplaneKindName(HyperplaneKind kind);  // "gaussian", "signs", ...
 // The kind of that name. Throws std::invalid_argument for another name, and for "loaded".
-HyperplaneKind ParseHyperplaneKind(std::string_view name);
+ETA_CORE_API HyperplaneKind ParseHyperplaneKind(std::string_view name);
 
 // The dim x bits projection matrix R of SimHash: bit j of a code is 1 iff (x R)_j > 0.
-class Hyperplanes {
+class ETA_CORE_API Hyperplanes {
  public:
   // Same arguments, same matrix, on every platform; for all but kOrthogonal the first columns of a
   // wider matrix are the narrower matrix. Throws std::invalid_argument unless dim lies in

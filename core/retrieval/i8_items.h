@@ -6,16 +6,17 @@
 #include <cstdint>
 
 #include "core/base/aligned.h"
+#include "core/base/export.h"
 #include "core/data/items.h"
 #include "simd/dot_i8.h"
 
 namespace eta {
 
 // Throws std::invalid_argument when dim is more than simd::kI8MaxDim.
-void RequireI8Dim(size_t dim);
+ETA_CORE_API void RequireI8Dim(size_t dim);
 
 // A quantised copy of the item table.
-struct I8Items {
+struct ETA_CORE_API I8Items {
   // Quantises the table by simd::QuantizeI8. Throws std::invalid_argument when the items are
   // malformed or have more than simd::kI8MaxDim dimensions.
   // `items` need not outlive this.

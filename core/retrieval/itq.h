@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/base/export.h"
 #include "core/data/items.h"
 #include "core/retrieval/hyperplanes.h"
 
@@ -22,6 +23,6 @@ namespace eta {
 // the same items, bits and seed on every target. Items that are not finite or 0 are left out; where
 // nothing is left the result is that of kOrthogonal. Throws std::invalid_argument when the item
 // table is malformed or bits is not in [1, kMaxBits].
-Hyperplanes TrainItq(const ItemTable& items, size_t bits, uint64_t seed);
+ETA_CORE_API Hyperplanes TrainItq(const ItemTable& items, size_t bits, uint64_t seed);
 
 }  // namespace eta

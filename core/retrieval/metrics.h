@@ -9,6 +9,8 @@
 #include <span>
 #include <vector>
 
+#include "core/base/export.h"
+
 namespace eta {
 
 // The nearest-rank percentile: the smallest sample such that at least `percent` % of all samples
@@ -16,18 +18,18 @@ namespace eta {
 // the largest, and with fewer than 1,000 samples 99.9 gives the largest too.
 // `sorted` must be ascending. Throws std::invalid_argument when it is empty, not ascending or holds
 // NaN, or when percent lies outside [0, 100].
-double Percentile(std::span<const double> sorted, double percent);
+ETA_CORE_API double Percentile(std::span<const double> sorted, double percent);
 
 // Arithmetic mean. Throws std::invalid_argument when there are no values.
-double Mean(std::span<const double> values);
+ETA_CORE_API double Mean(std::span<const double> values);
 
 // Recall@K by position: the share of the exact top-K that was also returned. `exact` holds min(K,
 // n) positions, so a history shorter than K is judged on all of its n behaviours. Whoever returns
 // the other one of two equal scores loses a hit here; RecallTieAware forgives that. Nothing when n
 // = 0: such a request does not count. Throws std::invalid_argument when a position of either list
 // lies outside [0, n) or occurs twice.
-std::optional<double> RecallById(std::span<const int32_t> returned, std::span<const int32_t> exact,
-                                 size_t n);
+ETA_CORE_API std::optional<double> RecallById(std::span<const int32_t> returned,
+                                              std::span<const int32_t> exact, size_t n);
 
 // Relative slack of RecallTieAware: another order of float32 summation is not a miss.
 inline constexpr double kTieEpsilon = 1e-6;
@@ -37,8 +39,8 @@ inline constexpr double kTieEpsilon = 1e-6;
 // exact scores of all n behaviours; NaN ranks as -infinity.
 // Nothing when n = 0. Throws std::invalid_argument when k is 0, or when a returned position lies
 // outside [0, n) or occurs twice.
-std::optional<double> RecallTieAware(std::span<const int32_t> returned,
-                                     std::span<const float> scores, size_t k);
+ETA_CORE_API std::optional<double> RecallTieAware(std::span<const int32_t> returned,
+                                                  std::span<const float> scores, size_t k);
 
 // Attention mass: the share of the weight of softmax(scores / sqrt(dim)) over all n behaviours that
 // falls on the returned ones, summed in double after subtracting the largest score, in the order of
@@ -46,11 +48,11 @@ std::optional<double> RecallTieAware(std::span<const int32_t> returned,
 // weighs 0. Where scores are +infinity these share all weight evenly.
 // Nothing when n = 0 or no behaviour has any weight. Throws std::invalid_argument when dim is 0, or
 // when a returned position lies outside [0, n) or occurs twice.
-std::optional<double> AttentionMass(std::span<const int32_t> returned,
-                                    std::span<const float> scores, size_t dim);
+ETA_CORE_API std::optional<double> AttentionMass(std::span<const int32_t> returned,
+                                                 std::span<const float> scores, size_t dim);
 
 // The three measures of one retrieval.
-struct Quality {
+struct ETA_CORE_API Quality {
   double recall;
   double recall_ties;
   std::optional<double> attention_mass;
@@ -58,7 +60,7 @@ struct Quality {
 
 // Judges many retrievals of one candidate by the three measures above, and does the work that
 // depends on the scores alone only once. Not for use by several threads at a time.
-class Judge {
+class ETA_CORE_API Judge {
  public:
   // Throws std::invalid_argument when k or dim is 0.
   Judge(size_t k, size_t dim);

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "core/base/aligned.h"
+#include "core/base/export.h"
 #include "core/base/matrix.h"
 #include "core/data/items.h"
 #include "core/retrieval/hyperplanes.h"
@@ -24,7 +25,7 @@ enum class Pq4Rotation {
 };
 
 // How codebooks are made.
-struct Pq4Options {
+struct ETA_CORE_API Pq4Options {
   uint64_t seed = 1;
   Pq4Rotation rotation = Pq4Rotation::kBest;
   size_t sample = 20000;  // items that codebooks are made from, at least 1
@@ -33,7 +34,7 @@ struct Pq4Options {
 // 16 centroids for each of bits / 4 subspaces (Jegou, Douze and Schmid 2011), and perhaps a
 // rotation that comes first. Dimension dim * s / subspaces, rounded down, is the first of subspace
 // s: where dim is no multiple of their number, some subspaces have one dimension more than others.
-class Pq4Codebooks {
+class ETA_CORE_API Pq4Codebooks {
  public:
   static constexpr size_t kMaxRotationDim = 256;  // dimensions; more are not rotated
 

@@ -6,12 +6,14 @@
 #include <memory>
 #include <string>
 
+#include "core/base/export.h"
 #include "core/retrieval/refillable.h"
 
 namespace eta {
 
 // The newest K behaviours, newest first, whatever the candidate: what truncating the history does.
 // Item ids are 0 to num_items - 1.
-std::unique_ptr<RefillableRetriever> MakeRecentRetriever(std::string name, size_t num_items);
+ETA_CORE_API std::unique_ptr<RefillableRetriever> MakeRecentRetriever(std::string name,
+                                                                      size_t num_items);
 
 }  // namespace eta

@@ -12,13 +12,14 @@
 #include <utility>
 
 #include "core/base/aligned.h"
+#include "core/base/export.h"
 #include "core/retrieval/retriever.h"
 #include "simd/views.h"
 
 namespace eta {
 
 // A history with room for `capacity` behaviours. bytes() counts those that are in it.
-class RefillableHistory : public PreparedHistory {
+class ETA_CORE_API RefillableHistory : public PreparedHistory {
  public:
   explicit RefillableHistory(size_t capacity) : PreparedHistory(0), capacity_(capacity) {}  // empty
   size_t capacity() const { return capacity_; }  // behaviours
@@ -29,7 +30,7 @@ class RefillableHistory : public PreparedHistory {
 };
 
 // The largest request that a scratch is made for.
-struct RequestLimits {
+struct ETA_CORE_API RequestLimits {
   size_t length;      // behaviours of a history
   size_t candidates;  // of one Retrieve
   size_t k;
@@ -37,7 +38,7 @@ struct RequestLimits {
 
 // A Retriever that also keeps to the promises above. Refilling one history while another thread
 // reads it is an error; different histories may be refilled by different threads.
-class RefillableRetriever : public Retriever {
+class ETA_CORE_API RefillableRetriever : public Retriever {
  public:
   // The SIMD target that the kernels run on.
   std::string target() const override;
@@ -70,7 +71,7 @@ class RefillableRetriever : public Retriever {
 };
 
 // A piece of scratch that grows to the largest request and stays.
-class ScratchBuffer {
+class ETA_CORE_API ScratchBuffer {
  public:
   // Room for `count` values at kAlignment, contents unspecified. What Get returned before is no
   // longer valid.
@@ -85,7 +86,7 @@ class ScratchBuffer {
 };
 
 // Scratch of the retrievers made of this project's kernels; each uses some of it.
-class KernelScratch : public Scratch {
+class ETA_CORE_API KernelScratch : public Scratch {
  public:
   ScratchBuffer queries;  // table rows of the candidates
   ScratchBuffer scales;   // of these rows, where they are quantised

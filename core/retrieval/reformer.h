@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "core/base/export.h"
 #include "core/base/matrix.h"
 #include "core/retrieval/refillable.h"
 
@@ -15,7 +16,7 @@ namespace eta {
 // `buckets` is items x rounds, rounds < 2^16: row i holds item i's bucket of each round, from 0 to
 // 65,535. It is copied and need not outlive the retriever. Throws std::invalid_argument when a
 // bucket is out of range or there are no rounds.
-std::unique_ptr<RefillableRetriever> MakeReformerRetriever(std::string name,
-                                                           const Matrix<int32_t>& buckets);
+ETA_CORE_API std::unique_ptr<RefillableRetriever> MakeReformerRetriever(
+    std::string name, const Matrix<int32_t>& buckets);
 
 }  // namespace eta

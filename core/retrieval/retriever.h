@@ -9,11 +9,13 @@
 #include <string>
 #include <utility>
 
+#include "core/base/export.h"
+
 namespace eta {
 
 // What a method keeps of one user's history. Threads may share it while nobody refills it
 // (core/retrieval/refillable.h).
-class PreparedHistory {
+class ETA_CORE_API PreparedHistory {
  public:
   explicit PreparedHistory(size_t length) : length_(length) {}  // `length` behaviours
   virtual ~PreparedHistory() = default;
@@ -28,21 +30,21 @@ class PreparedHistory {
 };
 
 // What one thread needs while it works: made by Retriever::NewScratch, reused for many requests.
-class Scratch {
+class ETA_CORE_API Scratch {
  public:
   virtual ~Scratch() = default;
 };
 
 // Where Retrieve writes: row b of positions starts at b * k; counts[b] entries of it are valid and
 // the rest of the row is -1.
-struct RetrievedView {
+struct ETA_CORE_API RetrievedView {
   std::span<int32_t> positions;  // candidates x k
   std::span<int32_t> counts;     // candidates
 };
 
 // A way to find the behaviours that matter for a candidate. A const Retriever may be used by any
 // number of threads, each with its own Scratch.
-class Retriever {
+class ETA_CORE_API Retriever {
  public:
   virtual ~Retriever() = default;
 

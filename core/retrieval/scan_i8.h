@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "core/base/export.h"
 #include "core/base/matrix.h"
 #include "core/data/items.h"
 #include "core/retrieval/refillable.h"
@@ -16,14 +17,15 @@ namespace eta {
 // the newest. The table of quantised items is made here and kept; `items` need not outlive the
 // retriever. Throws std::invalid_argument when the items are malformed or have more than 4,096
 // dimensions.
-std::unique_ptr<RefillableRetriever> MakeScanI8Retriever(std::string name, const ItemTable& items);
+ETA_CORE_API std::unique_ptr<RefillableRetriever> MakeScanI8Retriever(std::string name,
+                                                                      const ItemTable& items);
 
 // The same over tables that exist already, one for candidates and one for behaviours, items x dim
 // each, values from -127 to 127; they may be the same. All scales are taken as 1: one factor a
 // table does not change an order. Both tables are read in place and must outlive the retriever.
 // Throws std::invalid_argument when their shapes differ or dim is more than 4,096.
-std::unique_ptr<RefillableRetriever> MakeScanI8Retriever(std::string name,
-                                                         const Matrix<int8_t>& queries,
-                                                         const Matrix<int8_t>& keys);
+ETA_CORE_API std::unique_ptr<RefillableRetriever> MakeScanI8Retriever(std::string name,
+                                                                      const Matrix<int8_t>& queries,
+                                                                      const Matrix<int8_t>& keys);
 
 }  // namespace eta

@@ -14,13 +14,13 @@ namespace {
 
 TEST(TargetNotes, TellOfATargetThatEmulatesFma) {
   for (const char* name : {"SSE4", "EMU128"}) {
-    if (!simd::ForceTarget(name)) continue;
+    if (!simd::ForceTargetForTest(name)) continue;
     ASSERT_EQ(TargetNotes().size(), 1) << name;
     EXPECT_NE(TargetNotes()[0].find("has no fused multiply-add and emulates it"),
               std::string::npos);
     EXPECT_NE(TargetNotes()[0].find(name), std::string::npos);
   }
-  simd::ForceTarget(nullptr);
+  simd::ForceTargetForTest(nullptr);
   if (!simd::ActiveCapabilities().fma) GTEST_SKIP() << "no target has FMA";
   EXPECT_EQ(TargetNotes(), Notes());
 }

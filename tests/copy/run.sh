@@ -29,7 +29,7 @@ copy() {
   local folder=$work/$1 program=$2 function file
   shift 2
   mkdir "$folder"
-  for function in "$@" ForceTarget; do # the last one to try every target
+  for function in "$@" ForceTargetForTest; do # the last one to try every target
     while read -r file; do
       mkdir -p "$folder/$(dirname "$file")"
       cp "$root/$file" "$folder/$file"

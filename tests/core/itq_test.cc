@@ -55,13 +55,13 @@ TEST(Itq, SameBytesOnEveryTarget) {
     AlignedVector<float> first;
     for (const int64_t target : SupportedTargetList()) {
       SCOPED_TRACE(simd::TargetName(target));
-      ASSERT_TRUE(simd::ForceTarget(simd::TargetName(target)));
+      ASSERT_TRUE(simd::ForceTargetForTest(simd::TargetName(target)));
       const Hyperplanes planes = TrainItq(items, bits, 5);
       if (first.empty()) first = planes.matrix().values;
       EXPECT_TRUE(SameValues<float>(planes.matrix().values, first));
     }
   }
-  ASSERT_TRUE(simd::ForceTarget(nullptr));
+  ASSERT_TRUE(simd::ForceTargetForTest(nullptr));
   EXPECT_NE(TrainItq(items, 10, 5).matrix().values, TrainItq(items, 10, 6).matrix().values);
 }
 

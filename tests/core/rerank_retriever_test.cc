@@ -226,13 +226,13 @@ TEST(RerankAcrossTargets, Identical) {
   Lists first;
   for (const int64_t target : SupportedTargetList()) {
     SCOPED_TRACE(simd::TargetName(target));
-    ASSERT_TRUE(simd::ForceTarget(simd::TargetName(target)));
+    ASSERT_TRUE(simd::ForceTargetForTest(simd::TargetName(target)));
     const auto rerank = MakeEtaRerankRetriever("rerank", items, Planes(100, 64), 3);
     const Lists sets = RetrieveSets(*rerank, history, candidates, 40);
     if (first.empty()) first = sets;
     EXPECT_EQ(sets, first);
   }
-  ASSERT_TRUE(simd::ForceTarget(nullptr));
+  ASSERT_TRUE(simd::ForceTargetForTest(nullptr));
 }
 
 TEST(RerankErrorTest, WrongArguments) {

@@ -183,7 +183,7 @@ void OnTargets(Input& in, Run run) {
     if (!kRunEveryTarget && i != choice) continue;
     const char* name = simd::TargetName(targets[i]);
     SCOPED_TRACE(name);
-    ASSERT_TRUE(simd::ForceTarget(name));
+    ASSERT_TRUE(simd::ForceTargetForTest(name));
     run();
   }
 }

@@ -317,7 +317,7 @@ class GoldenTest : public TargetTest {
   static void SetUpTestSuite() {
     const char* update = std::getenv("ETA_UPDATE_GOLDEN");
     if (update == nullptr || std::string(update) != "1") return;
-    ASSERT_TRUE(simd::ForceTarget(nullptr));
+    ASSERT_TRUE(simd::ForceTargetForTest(nullptr));
     std::ofstream file(kFile, std::ios::binary);
     file << Make();
     ASSERT_TRUE(file.flush().good()) << kFile << " cannot be written";

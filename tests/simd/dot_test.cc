@@ -93,14 +93,14 @@ TEST(DotAcrossTargets, ScoresAreIdentical) {
     Buffer<float> blocks = MakeFloatBlocks(c, data);
     std::vector<float> first;
     for (const int64_t target : SupportedTargetList()) {
-      ASSERT_TRUE(simd::ForceTarget(simd::TargetName(target)));
+      ASSERT_TRUE(simd::ForceTargetForTest(simd::TargetName(target)));
       SCOPED_TRACE(c);
       std::vector<float> scores(7 * 192);
       simd::DotScores({blocks.data(), 130, 100}, {data.queries.data(), 7, 100}, scores.data(), 192);
       if (first.empty()) first = scores;
       EXPECT_TRUE(SameValues<float>(scores, first));
     }
-    ASSERT_TRUE(simd::ForceTarget(nullptr));
+    ASSERT_TRUE(simd::ForceTargetForTest(nullptr));
   }
 }
 

@@ -126,14 +126,14 @@ TEST(DotRowsAcrossTargets, Identical) {
   std::vector<float> first;
   for (const int64_t target : SupportedTargetList()) {
     SCOPED_TRACE(simd::TargetName(target));
-    ASSERT_TRUE(simd::ForceTarget(simd::TargetName(target)));
+    ASSERT_TRUE(simd::ForceTargetForTest(simd::TargetName(target)));
     std::vector<float> scores(ids.size());
     simd::DotRows(simd::DenseRows(table.data(), 300, 100), {ids.data(), ids.size()},
                   table.data() + 700, scores.data());
     if (first.empty()) first = scores;
     EXPECT_TRUE(SameValues<float>(scores, first));
   }
-  ASSERT_TRUE(simd::ForceTarget(nullptr));
+  ASSERT_TRUE(simd::ForceTargetForTest(nullptr));
 }
 
 }  // namespace

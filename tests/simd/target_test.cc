@@ -41,13 +41,13 @@ class TargetChoiceTest : public ::testing::Test {
     had_value_ = value != nullptr;
     if (had_value_) value_ = value;
     unsetenv(kVariable);
-    ASSERT_TRUE(simd::ForceTarget(nullptr));
+    ASSERT_TRUE(simd::ForceTargetForTest(nullptr));
     best_ = simd::ActiveTarget();
   }
   void TearDown() override {
     if (had_value_) setenv(kVariable, value_.c_str(), 1);
     if (!had_value_) unsetenv(kVariable);
-    EXPECT_TRUE(simd::ForceTarget(nullptr));
+    EXPECT_TRUE(simd::ForceTargetForTest(nullptr));
   }
 
   int64_t best_ = 0;
@@ -109,7 +109,7 @@ TEST_F(TargetChoiceTest, CapabilitiesGrowWithTheTarget) {
   };
   std::vector<bool> better(6, true);
   for (const int64_t target : SupportedTargetList()) {  // best first
-    ASSERT_TRUE(simd::ForceTarget(simd::TargetName(target)));
+    ASSERT_TRUE(simd::ForceTargetForTest(simd::TargetName(target)));
     const std::vector<bool> now = members(simd::ActiveCapabilities());
     for (size_t i = 0; i < now.size(); ++i) {
       EXPECT_LE(now[i], better[i]) << simd::TargetName(target);
@@ -127,19 +127,19 @@ TEST_F(TargetChoiceTest, CapabilitiesGrowWithTheTarget) {
 
 TEST_F(TargetChoiceTest, EachSupportedTargetCanBeForcedAndLeft) {
   for (const int64_t target : SupportedTargetList()) {
-    ASSERT_TRUE(simd::ForceTarget(simd::TargetName(target))) << simd::TargetName(target);
+    ASSERT_TRUE(simd::ForceTargetForTest(simd::TargetName(target))) << simd::TargetName(target);
     EXPECT_EQ(simd::ActiveTarget(), target) << simd::TargetName(target);
     EXPECT_EQ(simd::SupportedTargets() & target, target) << "forcing narrowed the list";
   }
-  ASSERT_TRUE(simd::ForceTarget(""));
+  ASSERT_TRUE(simd::ForceTargetForTest(""));
   EXPECT_EQ(simd::ActiveTarget(), best_);
 }
 
 TEST_F(TargetChoiceTest, AnUnknownNameChangesNothing) {
   for (const int64_t target : SupportedTargetList()) {
-    ASSERT_TRUE(simd::ForceTarget(simd::TargetName(target)));
+    ASSERT_TRUE(simd::ForceTargetForTest(simd::TargetName(target)));
     for (const char* name : {"AVX", "avx2", "AVX2 ", " AVX2", "Unknown", "AVX3_DL_", "0", "\xFF"}) {
-      EXPECT_FALSE(simd::ForceTarget(name)) << name;
+      EXPECT_FALSE(simd::ForceTargetForTest(name)) << name;
       EXPECT_EQ(simd::ActiveTarget(), target) << "after " << name;
     }
   }
@@ -151,7 +151,7 @@ TEST_F(TargetChoiceTest, AnUnsupportedTargetChangesNothing) {
   for (const std::string& name : NameSet(simd::SupportedTargets())) others.erase(name);
   ASSERT_FALSE(others.empty());
   for (const std::string& name : others) {
-    EXPECT_FALSE(simd::ForceTarget(name.c_str())) << name;
+    EXPECT_FALSE(simd::ForceTargetForTest(name.c_str())) << name;
     EXPECT_EQ(simd::ActiveTarget(), best_) << "after " << name;
   }
 }
@@ -173,7 +173,7 @@ TEST_F(TargetChoiceTest, AMissingOrEmptyVariableForcesNothing) {
 
 TEST_F(TargetChoiceTest, ABadVariableThrowsNamingItselfAndTheChoice) {
   const int64_t target = SupportedTargetList().back();
-  ASSERT_TRUE(simd::ForceTarget(simd::TargetName(target)));
+  ASSERT_TRUE(simd::ForceTargetForTest(simd::TargetName(target)));
   for (const char* name : {"AVX9", "avx2", " ", "NEON,AVX2"}) {
     setenv(kVariable, name, 1);
     try {

@@ -98,13 +98,13 @@ void ExpectSameOnEveryTarget(const EncodeCase& c, std::span<const float> rows,
                              const Encode& encode) {
   std::vector<uint8_t> first;
   for (const int64_t target : SupportedTargetList()) {
-    ASSERT_TRUE(simd::ForceTarget(simd::TargetName(target)));
+    ASSERT_TRUE(simd::ForceTargetForTest(simd::TargetName(target)));
     SCOPED_TRACE(c);
     const std::vector<uint8_t> codes = DenseCodes(c, rows, encode);
     if (first.empty()) first = codes;
     EXPECT_TRUE(SameValues<uint8_t>(codes, first));
   }
-  ASSERT_TRUE(simd::ForceTarget(nullptr));
+  ASSERT_TRUE(simd::ForceTargetForTest(nullptr));
   EXPECT_GT(std::ranges::count_if(first, [](uint8_t b) { return b != 0; }), 100);
 }
 

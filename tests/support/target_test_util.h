@@ -36,12 +36,12 @@ inline std::vector<int64_t> SupportedTargetList() {
 class TargetTest : public ::testing::TestWithParam<int64_t> {
  protected:
   void SetUp() override {
-    ASSERT_TRUE(simd::ForceTarget(simd::TargetName(GetParam())));
+    ASSERT_TRUE(simd::ForceTargetForTest(simd::TargetName(GetParam())));
     ASSERT_EQ(simd::ActiveTarget(), GetParam()) << simd::TargetName(GetParam());
   }
   void TearDown() override {
     EXPECT_EQ(simd::ActiveTarget(), GetParam()) << simd::TargetName(GetParam());
-    EXPECT_TRUE(simd::ForceTarget(nullptr));
+    EXPECT_TRUE(simd::ForceTargetForTest(nullptr));
   }
 };
 
