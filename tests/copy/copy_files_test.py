@@ -19,10 +19,10 @@ class Readme(unittest.TestCase):
         self.assertEqual(README, copy_files.updated(ROOT, README),
                          "tests/copy/copy_files.py --update puts this right")
 
-    def test_a_kernel_is_at_most_ten_files(self):
+    def test_a_kernel_is_at_most_ten_files_besides_the_export_macro(self):
         for row in ROWS:
             with self.subTest(functions=row.functions):
-                self.assertLessEqual(len(row.files), 10)
+                self.assertLessEqual(len(set(row.files) - {"simd/export.h"}), 10)
 
     def test_every_source_has_a_row(self):
         listed = {path for row in ROWS for path in row.files}
