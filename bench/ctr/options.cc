@@ -2,6 +2,7 @@
 #include "bench/ctr/options.h"
 
 #include "bench/common/options.h"
+#include "core/base/check.h"
 
 namespace eta::bench {
 
@@ -43,7 +44,11 @@ std::optional<CtrOptions> ParseCtrOptions(int argc, char** argv) {
               "lines of one model are averaged (scripts/ctr_bench.sh makes such a file)");
   output.Text("--csv", o.csv, "FILE", "Write the table as CSV");
   output.Text("--json", o.json, "FILE", "Write table, options and environment as JSON");
+  output.Flag("--logits", o.has_logits,
+              "The JSON has users, items, labels and logits of the test samples too, from which "
+              "scripts/compare.py and scripts/equal_auc.py take intervals over users");
   if (!app.Parse(argc, argv)) return std::nullopt;
+  Require(!o.has_logits || !o.json.empty(), "--logits needs --json");
   return o;
 }
 

@@ -25,6 +25,7 @@ struct CtrOptions {
   std::string target;              // empty: the best one, or ETA_SIMD_TARGET
   std::string csv;
   std::string json;
+  bool has_logits = false;  // whether the JSON has a logit for each test sample
   std::vector<std::string> command_line;
 };
 

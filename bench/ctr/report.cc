@@ -144,6 +144,38 @@ std::string NameOf(const Row& row) {
   return is_own ? row.model : Cat(row.model, " by ", *row.retrieval);
 }
 
+Json SamplesJson(const std::vector<CtrSample>& samples) {
+  Json json = {{"users", Json::array()},
+               {"items", Json::array()},
+               {"ends", Json::array()},
+               {"labels", Json::array()}};
+  for (const CtrSample& sample : samples) {
+    json["users"].push_back(sample.user);
+    json["items"].push_back(sample.item);
+    json["ends"].push_back(sample.history_end);
+    json["labels"].push_back(sample.label);
+  }
+  return json;
+}
+
+// Gives the rows of models their logits and which of the returned sets of samples these are of.
+Json AddLogits(const std::vector<CtrContender>& contenders, Json& rows) {
+  Json sets = Json::array();
+  std::vector<const std::vector<CtrSample>*> known;
+  for (size_t i = 0; i < contenders.size(); ++i) {
+    const std::vector<CtrSample>& samples = contenders[i].data->samples;
+    const auto found =
+        std::ranges::find_if(known, [&](const auto* other) { return *other == samples; });
+    rows[i]["samples"] = found - known.begin();
+    if (found == known.end()) {
+      known.push_back(&samples);
+      sets.push_back(SamplesJson(samples));
+    }
+    rows[i]["logits"] = contenders[i].check.logits;
+  }
+  return sets;
+}
+
 }  // namespace
 
 std::string CheckText(const std::vector<CtrContender>& contenders) {
@@ -218,6 +250,7 @@ std::string CtrJsonText(const CtrReport& report) {
     if (row.difference) entry["largest_logit_difference"] = *row.difference;
     rows.push_back(std::move(entry));
   }
+  const Json samples = o.has_logits ? AddLogits(report.contenders, rows) : Json(nullptr);
   const Json json = {{"program", "ctr_bench"},
                      {"version", kProjectVersion},
                      {"revision", kGitRevision},
@@ -237,8 +270,9 @@ std::string CtrJsonText(const CtrReport& report) {
                        {"load_average", e.load_average},
                        {"cpu_quota", e.cpu_quota ? Json(*e.cpu_quota) : Json(nullptr)},
                        {"variables", VariablesJson(e)}}},
-                     {"rows", std::move(rows)}};
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+                     {"rows", std::move(rows)},
+                     {"samples", samples}};
+  return json.dump(o.has_logits ? -1 : 2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace eta::bench

@@ -112,6 +112,24 @@ class Parity(unittest.TestCase):
             self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
             self.assertIn(word, done.stderr)
 
+    def test_logits_of_the_test_samples_are_written(self):
+        path = self.folder / "logits.json"
+        done = bench("--length", 40, "--requests", 2, "--rounds", 1, "--logits", "--json", path,
+                     self.folder / "eta", self.folder / "none")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        run = json.loads(path.read_text())
+        samples = np.load(self.folder / "eta" / "test" / "samples.npy")
+        self.assertEqual(len(run["samples"]), 1)  # both have the same
+        for column, key in ((0, "users"), (2, "ends"), (3, "items"), (4, "labels")):
+            self.assertEqual(run["samples"][0][key], samples[:, column].tolist(), key)
+        for row in run["rows"]:
+            exported = np.load(self.folder / row["model"] / "test" / "logits.npy")
+            self.assertLessEqual(np.abs(np.array(row["logits"]) - exported).max(), 1e-4)
+            self.assertEqual(row["samples"], 0)
+        done = bench("--logits", self.folder / "eta")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("--json", done.stderr)
+
     def test_a_difference_ends_with_exit_code_1(self):
         path = self.folder / "eta" / "test" / "logits.npy"
         logits = np.load(path)

@@ -1,15 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compares two measurements row by row: kernel_bench (--benchmark_format=json, with repetitions) or
-retrieval_bench (--json, of a sweep too: its rows are paired by method and cell).
+"""Compares two measurements row by row: kernel_bench (--benchmark_format=json, with repetitions),
+retrieval_bench (--json, of a sweep too: its rows are paired by method and cell) or ctr_bench
+(--json).
 
   compare.py OLD.json NEW.json      samples are the repetitions (repeats) of each run
   compare.py OLD_FOLDER NEW_FOLDER  a file per round in each, paired by order of name; a sample is
                                     the fastest repetition of each
+  compare.py --other-data OLD NEW   two versions of a model, whose data differ
 
 A row has the ratio of the times (new / old), its 95 % bootstrap interval, the probability of such a
 difference by chance (p of the Mann-Whitney test), and a verdict: faster, slower, same (the interval
 lies within 5 %) or undecided; docs/measurement.md says more. Recall, attention mass, positions
-returned and checks against the scalar twin must not change at all.
+returned, AUC and checks against the scalar twin must not change at all.
+
+With --other-data nothing must be equal. The files are those of retrieval_bench --per-request, or of
+ctr_bench --json with --logits: recall, attention mass and AUC of both, their difference and its
+95 % bootstrap interval over users, paired where both saw the same users or samples. "Not shown"
+means that the interval has 0 in it, not that the two are equal. Times are compared only where the
+requests are the same. The JSON of retrieval_bench has no intervals.
 
 Exit code: 0 fine, 1 a row is slower by more than the threshold or returns something else, 2 bad
 input."""
@@ -22,6 +30,7 @@ import numpy as np
 import scipy.stats
 
 from eta_simd.command import BadInput, Parser
+from eta_simd.experiments import versions
 from eta_simd.experiments.measurements import read_both
 from eta_simd.text import printable
 
@@ -141,15 +150,15 @@ def fields_of(row, threshold):
 HEAD = ["row", "old", "new", "new/old", "95 % interval", "p", "verdict"]
 
 
-def table(lines, is_markdown):
+def table(lines, is_markdown, head):
     """The table as Markdown, or in columns for a terminal."""
     if is_markdown:
-        lines = [HEAD, ["---"] + ["---:"] * 5 + ["---"], *lines]
+        lines = [head, ["---"] + ["---:"] * (len(head) - 2) + ["---"], *lines]
         return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    widths = [max(len(line[i]) for line in [HEAD, *lines]) for i in range(len(HEAD))]
+    widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
     return "\n".join("  ".join([line[0].ljust(widths[0])] +
                                [f.rjust(w) for f, w in zip(line[1:-1], widths[1:-1])] + [line[-1]])
-                     for line in [HEAD, *lines])
+                     for line in [head, *lines])
 
 
 def report_returned(rows, missing):
@@ -164,7 +173,7 @@ def report_returned(rows, missing):
 def report(rows, missing, places, rounds, options):
     """The table, what has changed, and a closing line with counts."""
     lines = [fields_of(row, options.threshold) for row in rows]
-    text = [table(lines, options.markdown), ""]
+    text = [table(lines, options.markdown, HEAD), ""]
     mark = "- " if options.markdown else ""
     text += [f"{mark}{row.name}: {change}" for row in rows for change in row.changed]
     if missing:
@@ -215,11 +224,28 @@ def parse_options(arguments):
     add("--returned", action="store_true", help="only what is returned; times do not matter")
     add("--list-slow", action="store_true",
         help="print the names only of the rows that fail by their speed")
+    add("--other-data", action="store_true",
+        help="two versions of a model: recall and AUC with intervals over users")
     return parser.parse_args(arguments)
+
+
+def print_versions(options):
+    """Prints the table of --other-data."""
+    lines, notes = versions.report(options.old, options.new)
+    lines = [[printable(field) for field in line] for line in lines
+             if re.search(options.filter, line[0])]
+    if not lines:
+        raise BadInput(f"--filter {options.filter.pattern}: finds no row")
+    print(table(lines, options.markdown, versions.HEAD))
+    for note in notes:
+        print(f"- {note}")
 
 
 def main(arguments):
     options = parse_options(arguments)
+    if options.other_data:
+        print_versions(options)
+        return 0
     old, new = read_both(options.old, options.new)
     rows, missing = compare(old, new, options.filter)
     if not rows:

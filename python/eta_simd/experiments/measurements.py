@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads measurements that compare.py holds against each other: the JSON of kernel_bench with
-repetitions, or of retrieval_bench, a sweep included. Raises BadInput, which names the file."""
+repetitions, of retrieval_bench, a sweep included, or of ctr_bench. Raises BadInput, which names the
+file."""
 import dataclasses
 
 import numpy as np
 
 from eta_simd.command import BadInput
+from eta_simd.experiments.ctr_rows import is_ctr, rows_of
 from eta_simd.reading import number, read_json
 from eta_simd.results import digests_of
 from eta_simd.text import reason, shown
@@ -73,14 +75,26 @@ def request_rows(run):
     return rows, {key: run["settings"].get(key) for key in ("seed", "requests", "held_out")}
 
 
+def ctr_rows(run):
+    """Rows by name of a ctr_bench run, and the settings that must agree."""
+    environment = run.get("environment", {})
+    place = f"{environment.get('cpu')}, {run.get('target')}"
+    rows = {name: Row([1e3 * number(row["request_p50_us"])],
+                      {key: row[key] for key in ("auc", "gauc", "log_loss")}, place=place)
+            for name, row in rows_of(run)}
+    return rows, {key: run[key] for key in ("seed", "requests", "candidates", "length")}
+
+
 def read_run(path):
     """The rows of a file, and what must agree for two files to be comparable."""
     run = read_json(path)
     try:
-        rows, basis = kernel_rows(run) if "benchmarks" in run else request_rows(run)
+        read = (kernel_rows if "benchmarks" in run else ctr_rows if is_ctr(run) else
+                request_rows)
+        rows, basis = read(run)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise BadInput(f"{path}: neither kernel_bench's nor retrieval_bench's JSON: "
-                       f"{reason(error)}") from None
+        raise BadInput(f"{path}: neither kernel_bench's nor retrieval_bench's nor ctr_bench's "
+                       f"JSON: {reason(error)}") from None
     if not rows:
         raise BadInput(f"{path}: there are no rows in it")
     for name, row in rows.items():
