@@ -99,6 +99,7 @@ std::unique_ptr<Retriever> MakeRerankMethod(const Spec& spec) {
   return kMake(spec.text, spec.items, kFirst(spec), factor);
 }
 
+#ifdef ETA_HAS_FAISS
 FaissBinaryMode ParseMode(const Spec& spec) {
   if (spec.values.size() == 1) return FaissBinaryMode::kBest;
   const std::string& mode = spec.values[1];
@@ -136,6 +137,7 @@ std::unique_ptr<Retriever> MakeSimSoft(const Spec& spec, SimSoftOptions::Index i
   }
   return MakeSimSoftRetriever(spec.text, spec.items, soft);
 }
+#endif
 
 std::unique_ptr<Retriever> MakeExact(const Spec& spec) {
   return MakeExactRetriever(spec.text, spec.items);
@@ -176,6 +178,7 @@ constexpr Method kMethods[] = {
      MakeRerankMethod<MakePq4, MakeRerankRetriever>},
     {"pq4:BITS+rerank_i8:C", "the same with inner products of embeddings quantised to int8",
      MakeRerankMethod<MakePq4, MakeRerankI8Retriever>},
+#ifdef ETA_HAS_FAISS
     {"faiss_exact", "all inner products with FAISS IndexFlatIP",
      [](const Spec& spec) {
        return MakeFaissExactRetriever(spec.text, spec.items, spec.options.threads);
@@ -202,14 +205,17 @@ constexpr Method kMethods[] = {
                                        spec.options.threads);
      }},
 #endif
+#endif
     {"sim_hard", "SIM hard search: newest behaviours of the same category",
      [](const Spec& spec) { return MakeSimHardRetriever(spec.text, spec.items); }},
+#ifdef ETA_HAS_FAISS
     {"sim_soft:ivf[:NPROBE]", "SIM soft search: a FAISS IVF index for each user",
      [](const Spec& spec) { return MakeSimSoft(spec, SimSoftOptions::Index::kIvf, "NPROBE"); }},
     {"sim_soft:ivfpq[:NPROBE]", "SIM soft search: a FAISS IVF index with fast scan for each user",
      [](const Spec& spec) { return MakeSimSoft(spec, SimSoftOptions::Index::kIvfPq, "NPROBE"); }},
     {"sim_soft:hnsw[:EFSEARCH]", "SIM soft search: a FAISS HNSW index for each user",
      [](const Spec& spec) { return MakeSimSoft(spec, SimSoftOptions::Index::kHnsw, "EFSEARCH"); }},
+#endif
     {"recent", "the newest K behaviours",
      [](const Spec& spec) -> std::unique_ptr<Retriever> {
        return MakeRecentRetriever(spec.text, spec.items.size());
@@ -274,6 +280,10 @@ std::optional<std::vector<std::string>> MatchForm(std::string_view form, std::st
     if (name != last_name) names += Cat(names.empty() ? "" : ", ", name);
     last_name = name;
   }
+#ifndef ETA_HAS_FAISS
+  RequireSpec(!NameOf(spec).starts_with("faiss_") && NameOf(spec) != "sim_soft", spec,
+              "needs FAISS, which this build is without");
+#endif
   RequireSpec(!forms.empty() || NameOf(spec) != "faiss_rabitq", spec, kNoRaBitQ, FaissBuild());
   RequireSpec(!forms.empty(), spec, "unknown; there are ", names);
   throw std::invalid_argument(Cat("method '", spec, "': should have the form ", forms));
@@ -345,10 +355,16 @@ std::string MethodsHelp() {
     form.resize(kHelpColumn, ' ');
     help += Cat(form, method.help, '\n');
   }
-#ifndef ETA_FAISS_HAS_RABITQ
+#ifndef ETA_HAS_FAISS
+  help += "(no faiss_* and sim_soft: this build is without FAISS)\n";
+#elif !defined(ETA_FAISS_HAS_RABITQ)
   help += Cat("(no faiss_rabitq: ", kNoRaBitQ, FaissBuild(), ")\n");
 #endif
   return help;
 }
+
+#ifndef ETA_HAS_FAISS
+std::string FaissBuild() { return "none"; }
+#endif
 
 }  // namespace eta

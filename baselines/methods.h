@@ -60,7 +60,7 @@ std::vector<std::string> MethodForms();
 // One line for each form with what it means, for --help.
 std::string MethodsHelp();
 
-// FAISS version and compile options, such as "1.7.3 (OPTIMIZE)".
+// FAISS version and compile options, such as "1.7.3 (OPTIMIZE)"; "none" for a build without it.
 std::string FaissBuild();
 
 }  // namespace eta

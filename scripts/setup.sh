@@ -3,7 +3,7 @@
 # Installs what the project needs, with apt: Debian 12 and later, Ubuntu 24.04 and later.
 #
 #   scripts/setup.sh [build] [data] [fetch] [format] [lint] [plot] [train] [arm] [cache] [clang]
-#                    [valgrind] [docs]
+#                    [valgrind] [docs] [python]
 #
 #   build   compiler, CMake and the libraries (also the baselines' and the tests')
 #   data    Python with NumPy, SciPy and h5py, for the importers
@@ -19,6 +19,7 @@
 #           and LLVM's symbolizer, which gives their reports names and lines
 #   valgrind  for scripts/memcheck.sh
 #   docs    Doxygen, for scripts/docs.sh
+#   python  pybind11, Python's headers, NumPy and venv, for the native module and its wheel
 #
 # Without arguments: build and data. When nothing is missing it touches neither network nor system.
 # Elsewhere, or without the right to install, it names what is needed and goes on. So it does with a
@@ -39,6 +40,7 @@ CACHE=(ccache)
 CLANG=(clang libclang-rt-dev libomp-dev llvm)
 VALGRIND=(valgrind libc6-dbg)
 DOCS=(doxygen python3)
+PYTHON_MODULE=(pybind11-dev python3-dev python3-numpy python3-venv)
 
 [[ $# -gt 0 ]] || set -- build data
 needed=()
@@ -56,6 +58,7 @@ for purpose in "$@"; do
     clang) needed+=("${CLANG[@]}") ;;
     valgrind) needed+=("${VALGRIND[@]}") ;;
     docs) needed+=("${DOCS[@]}") ;;
+    python) needed+=("${PYTHON_MODULE[@]}") ;;
     -h | --help)
       print_help
       exit

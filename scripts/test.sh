@@ -36,7 +36,7 @@ case $preset in
   *) die "unknown preset '$preset'; there are release, debug, asan, tsan and clang" ;;
 esac
 
-purposes=(build data)
+purposes=(build data python)
 case $preset in tsan | clang) purposes+=(clang) ;; esac
 "$ROOT/scripts/setup.sh" "${purposes[@]}"
 configure "$preset" "${cmake_arguments[@]}"

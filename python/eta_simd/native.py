@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The native module, or an error that says how to get it."""
+try:
+    from eta_simd import _native as native
+except ImportError as error:
+    raise ImportError(
+        f"eta_simd's native module is not there ({error}): `pip install .` in the source tree "
+        "builds it, or a CMake build does and PYTHONPATH=build/release/python:python finds it"
+    ) from error
+
+__all__ = ["native"]
