@@ -9,15 +9,25 @@ from eta_simd.ctr.units import (AvgPool, Eta, FullAttention, Mimn, Recent, Refor
                                 SimHard, SimSoft, Twin)
 
 
-def make_unit(options, categories, index, random):
-    """The unit of options.model, or None for `none`; `index` is SIM soft's table."""
+def native_eta():
+    """Eta's class that uses the native module, or Eta where that is not there."""
+    try:
+        from eta_simd.ctr.native_eta import NativeEta
+    except ImportError:
+        return Eta
+    return NativeEta
+
+
+def make_unit(options, categories, index, random, is_native=False):
+    """The unit of options.model, or None for `none`; `index` is SIM soft's table. With `is_native`
+    a unit may use the native module; TorchScript cannot compile such a unit."""
     makers: dict[str, Callable[[], nn.Module | None]] = {
         "none": lambda: None,
         "avg_pool": AvgPool,
         "full_attention": lambda: FullAttention(options),
         "sim_hard": lambda: SimHard(options, categories),
         "sim_soft": lambda: SimSoft(options, index),
-        "eta": lambda: Eta(options, random),
+        "eta": lambda: (native_eta() if is_native else Eta)(options, random),
         "mimn": lambda: Mimn(options),
         "sdim": lambda: Sdim(options, random),
         "reformer_lsh": lambda: ReformerLsh(options, random),

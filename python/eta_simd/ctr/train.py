@@ -61,7 +61,7 @@ def build(bundle, options):
                  np.ones((bundle.num_items, options.dim), np.float32))
     torch.manual_seed(options.seed)
     random = np.random.RandomState(options.seed)
-    unit = make_unit(options, bundle.categories, index, random)
+    unit = make_unit(options, bundle.categories, index, random, is_native=True)
     model = CtrModel(options, bundle.num_users, bundle.categories, unit)
     model.refresh()
     return model

@@ -86,14 +86,18 @@ class Retrieval(Unit):
         valid may have any, and no bearing on others."""
         raise NotImplementedError
 
+    def choose(self, window: torch.Tensor, candidates: torch.Tensor,
+               valid: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
+        """Positions [G, N, min(K, H)] of the best behaviours, and which of them are some."""
+        scores = self.scores(window, candidates, valid).to(torch.float64)
+        return top_k(scores, valid & (scores > -math.inf), self.k)
+
     def forward(self, rows: torch.Tensor, window: torch.Tensor, valid: torch.Tensor,
                 targets: torch.Tensor, candidates: torch.Tensor
                 ) -> Tuple[torch.Tensor, torch.Tensor]:
         if self.warming_up:
             return self.attention.masked(targets, rows, valid), torch.zeros(())
-        scores = self.scores(window, candidates, valid).to(torch.float64)
-        valid = valid & (scores > -math.inf)
-        positions, found = top_k(scores, valid, self.k)
+        positions, found = self.choose(window, candidates, valid)
         if self.training:
             # A training group has a short window and many samples: a mask over the window costs
             # less than gathering rows, above all backward.
