@@ -15,7 +15,7 @@ using Notes = std::vector<std::string>;
 // Prints each as "note: ..." on stderr.
 void PrintNotes(const Notes& notes);
 
-// What is known at the start: a SIMD target that emulates what it lacks.
+// What is known at the start: which SIMD target runs and what it costs, if it is a poor one.
 Notes TargetNotes();
 
 // Where `threads` have less than a CPU each, or other programs run.

@@ -29,10 +29,11 @@
 #define HWY_WANT_AVX3_DL
 #endif
 
-// Leave out SSSE3 and SSE2 (bits 12 and 14 on x86). The last CPUs that have them but not SSE4 were
-// sold in 2008; those run EMU128.
+// Leave out SSE2 (bit 14 on x86). The last CPUs that have it but not SSSE3 were sold about 2012;
+// those run EMU128. SSSE3 is for virtual machines: Highway's SSE4 also asks for AES and PCLMUL, and
+// where a hypervisor hides them EMU128 would be left.
 #if !defined(HWY_DISABLED_TARGETS) && (defined(__x86_64__) || defined(__i386__))
-#define HWY_DISABLED_TARGETS ((1LL << 12) | (1LL << 14))
+#define HWY_DISABLED_TARGETS (1LL << 14)
 #endif
 
 // Keep EMU128 as the portable fallback on all compilers. Before GCC 12.3 Highway replaces it by the

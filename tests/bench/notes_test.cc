@@ -6,20 +6,23 @@
 #include <cmath>
 #include <string>
 
+#include "core/base/check.h"
 #include "core/base/simd_env.h"
 #include "simd/target.h"
 
 namespace eta::bench {
 namespace {
 
-TEST(TargetNotes, TellOfATargetThatEmulatesFma) {
-  for (const char* name : {"SSE4", "EMU128"}) {
+TEST(TargetNotes, TellWhatAPoorTargetCosts) {
+  for (const char* name : {"SSE4", "SSSE3"}) {
     if (!simd::ForceTargetForTest(name)) continue;
     ASSERT_EQ(TargetNotes().size(), 1) << name;
-    EXPECT_NE(TargetNotes()[0].find("has no fused multiply-add and emulates it"),
-              std::string::npos);
-    EXPECT_NE(TargetNotes()[0].find(name), std::string::npos);
+    EXPECT_TRUE(TargetNotes()[0].starts_with(
+        Cat("the SIMD target ", name, " has no fused multiply-add and emulates it: ")));
   }
+  ASSERT_TRUE(simd::ForceTargetForTest("EMU128"));
+  ASSERT_EQ(TargetNotes().size(), 1);
+  EXPECT_TRUE(TargetNotes()[0].starts_with("the SIMD target EMU128 has no vector instructions: "));
   simd::ForceTargetForTest(nullptr);
   if (!simd::ActiveCapabilities().fma) GTEST_SKIP() << "no target has FMA";
   EXPECT_EQ(TargetNotes(), Notes());
