@@ -2,7 +2,8 @@
 // The float32 product that SimHash encoding and exact scores share: a tile of rows times a panel.
 // A panel is a dim x 64 matrix, element (d, lane) at panel[d * 64 + lane]: 64 hyperplanes of packed
 // hyperplanes, or 64 behaviours of float blocks. Lanes run across the panel, never across dim, so
-// each sum is taken in one order on every target.
+// each sum is taken in one order on every target, with fused multiply-adds or what gives their
+// bits.
 
 // clang-format off
 #if defined(ETA_SIMD_PANEL_INL_H_) == defined(HWY_TARGET_TOGGLE)  // NOLINT
@@ -15,6 +16,8 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 
 #include "hwy/highway.h"
 
@@ -71,16 +74,32 @@ HWY_INLINE hn::Vec<DD> MulAddRoundedToOdd(DD dd, hn::Vec<DD> a, hn::Vec<DD> b, h
 }
 
 template <class D>
-HWY_INLINE hn::Vec<D> FusedMulAdd(D d, hn::Vec<D> a, hn::Vec<D> b, hn::Vec<D> c) {
-  const hn::Half<D> dh;
-  const hn::Rebind<double, hn::Half<D> > dd;
-  const auto lower = MulAddRoundedToOdd(dd, hn::PromoteTo(dd, hn::LowerHalf(dh, a)),
-                                        hn::PromoteTo(dd, hn::LowerHalf(dh, b)),
-                                        hn::PromoteTo(dd, hn::LowerHalf(dh, c)));
-  const auto upper = MulAddRoundedToOdd(dd, hn::PromoteTo(dd, hn::UpperHalf(dh, a)),
-                                        hn::PromoteTo(dd, hn::UpperHalf(dh, b)),
-                                        hn::PromoteTo(dd, hn::UpperHalf(dh, c)));
-  return hn::Combine(d, hn::DemoteTo(dh, upper), hn::DemoteTo(dh, lower));
+using DoublesOf = hn::Rebind<double, hn::Half<D> >;
+
+template <class D>
+HWY_INLINE hn::Vec<DoublesOf<D> > LowerDoubles(D, hn::Vec<D> v) {
+  return hn::PromoteTo(DoublesOf<D>(), hn::LowerHalf(hn::Half<D>(), v));
+}
+
+template <class D>
+HWY_INLINE hn::Vec<DoublesOf<D> > UpperDoubles(D, hn::Vec<D> v) {
+  return hn::PromoteTo(DoublesOf<D>(), hn::UpperHalf(hn::Half<D>(), v));
+}
+
+template <class D>
+HWY_INLINE hn::Vec<D> RoundToFloats(D d, hn::Vec<DoublesOf<D> > upper,
+                                    hn::Vec<DoublesOf<D> > lower) {
+  const hn::Half<D> half;
+  return hn::Combine(d, hn::DemoteTo(half, upper), hn::DemoteTo(half, lower));
+}
+
+// Not inlined: loops take QuickFma.
+template <class D>
+HWY_NOINLINE hn::Vec<D> FusedMulAdd(D d, hn::Vec<D> a, hn::Vec<D> b, hn::Vec<D> c) {
+  const DoublesOf<D> dd;
+  return RoundToFloats(
+      d, MulAddRoundedToOdd(dd, UpperDoubles(d, a), UpperDoubles(d, b), UpperDoubles(d, c)),
+      MulAddRoundedToOdd(dd, LowerDoubles(d, a), LowerDoubles(d, b), LowerDoubles(d, c)));
 }
 
 #else
@@ -92,6 +111,65 @@ HWY_INLINE hn::Vec<D> FusedMulAdd(D, hn::Vec<D> a, hn::Vec<D> b, hn::Vec<D> c) {
 
 #endif
 
+// FusedMulAdd for loops, and never in doubt.
+template <class D>
+struct ExactFma {
+  HWY_INLINE hn::Vec<D> operator()(D d, hn::Vec<D> a, hn::Vec<D> b, hn::Vec<D> c) {
+    return FusedMulAdd(d, a, b, c);
+  }
+  HWY_INLINE constexpr bool InDoubt() const { return false; }
+};
+
+#if ETA_SIMD_IS_EMULATED || HWY_NATIVE_FMA
+
+template <class D>
+using QuickFma = ExactFma<D>;
+constexpr bool kQuickFmaDoubts = false;
+
+#else
+
+// a * b + c in double, rounded to nearest there and again to float: a third of the instructions of
+// FusedMulAdd. The second rounding errs only where the first one ends halfway between two floats,
+// one time in 2^29 if bits are random, or where fewer bits are to keep, at the subnormal floats.
+// Then InDoubt() is true from there on: the caller drops all results so far and takes ExactFma.
+// Where inputs have few bits (bfloat16), ties are common and this is time lost, a quarter of
+// ExactFma's.
+template <class D>
+class QuickFma {
+ public:
+  HWY_INLINE QuickFma() : doubt_(hn::Zero(Tag())) {}
+  HWY_INLINE hn::Vec<D> operator()(D d, hn::Vec<D> a, hn::Vec<D> b, hn::Vec<D> c) {
+    const auto lower = hn::Add(hn::Mul(LowerDoubles(d, a), LowerDoubles(d, b)), LowerDoubles(d, c));
+    const auto upper = hn::Add(hn::Mul(UpperDoubles(d, a), UpperDoubles(d, b)), UpperDoubles(d, c));
+    const auto sum = RoundToFloats(d, upper, lower);
+    const Tag di;
+    // Of the 52 bits of a double, float keeps the upper 23: halfway is 1, then 28 zeros.
+    const auto rest =
+        hn::ShiftLeft<3>(hn::ConcatEven(di, hn::BitCast(di, upper), hn::BitCast(di, lower)));
+    const auto halfway = hn::Eq(rest, hn::Set(di, kLowest));
+    // From the smallest normal float down, which may have been rounded up, but not 0. Twice the
+    // bits have no sign, and less 1 a zero is the largest; adding the highest bit makes the order
+    // of unsigned numbers one of signed.
+    const auto bits = hn::BitCast(di, sum);
+    const auto size = hn::Add(hn::Add(bits, bits), hn::Set(di, kHighest));
+    const auto tiny = hn::Lt(size, hn::Set(di, kLowest + kTwiceSmallestNormal));
+    doubt_ = hn::Or(doubt_, hn::VecFromMask(di, hn::Or(halfway, tiny)));
+    return sum;
+  }
+  HWY_INLINE bool InDoubt() const { return !hn::AllFalse(Tag(), hn::MaskFromVec(doubt_)); }
+
+ private:
+  using Tag = hn::RebindToSigned<D>;
+  static constexpr int32_t kHighest = std::numeric_limits<int32_t>::max();
+  static constexpr int32_t kLowest = std::numeric_limits<int32_t>::min();
+  static constexpr int32_t kTwiceSmallestNormal = 1 << 24;  // bits of 2^-126
+
+  hn::Vec<Tag> doubt_;
+};
+constexpr bool kQuickFmaDoubts = true;
+
+#endif
+
 // Two vectors of columns of a matrix: their elements of row i start at first + i * stride and
 // second + i * stride.
 struct ColumnPair {
@@ -100,24 +178,25 @@ struct ColumnPair {
   size_t stride;
 };
 
-// For r < kRows calls emit(r, sum0, sum1), the products of x row r with two vectors of columns. x
-// row r starts at x + r * x_stride.
-template <size_t kRows, class D, class Emit>
-HWY_INLINE void TileProduct(D d, const float* HWY_RESTRICT x, size_t x_stride, size_t dim,
-                            const ColumnPair& columns, Emit emit) {
+// TileProduct by sums of the kind Fma<D>; returns false and emits nothing where they are in doubt.
+template <template <class> class Fma, size_t kRows, class D, class Emit>
+HWY_INLINE bool TileProductBy(D d, const float* HWY_RESTRICT x, size_t x_stride, size_t dim,
+                              const ColumnPair& columns, Emit emit) {
   static_assert(kRows >= 1 && kRows <= kTileRows);
   const float* HWY_RESTRICT first = columns.first;
   const float* HWY_RESTRICT second = columns.second;
+  Fma<D> fma;
   // Named, not an array, because SVE vectors have no size at compile time.
   auto a0 = hn::Zero(d), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0;
   auto b0 = a0, b1 = a0, b2 = a0, b3 = a0, b4 = a0, b5 = a0;
   for (size_t i = 0; i < dim; ++i) {
     const auto p0 = hn::LoadU(d, first + i * columns.stride);
     const auto p1 = hn::LoadU(d, second + i * columns.stride);
-    const auto step = [&](size_t r, hn::Vec<D>& a, hn::Vec<D>& b) HWY_ATTR {
+    const auto step = [&](size_t r, hn::Vec<D> & a, hn::Vec<D> & b) HWY_ATTR
+        __attribute__((always_inline)) {
       const auto xr = hn::Set(d, x[r * x_stride + i]);
-      a = FusedMulAdd(d, xr, p0, a);
-      b = FusedMulAdd(d, xr, p1, b);
+      a = fma(d, xr, p0, a);
+      b = fma(d, xr, p1, b);
     };
     step(0, a0, b0);
     if constexpr (kRows > 1) step(1, a1, b1);
@@ -126,12 +205,25 @@ HWY_INLINE void TileProduct(D d, const float* HWY_RESTRICT x, size_t x_stride, s
     if constexpr (kRows > 4) step(4, a4, b4);
     if constexpr (kRows > 5) step(5, a5, b5);
   }
+  if (fma.InDoubt()) return false;
   emit(0, a0, b0);
   if constexpr (kRows > 1) emit(1, a1, b1);
   if constexpr (kRows > 2) emit(2, a2, b2);
   if constexpr (kRows > 3) emit(3, a3, b3);
   if constexpr (kRows > 4) emit(4, a4, b4);
   if constexpr (kRows > 5) emit(5, a5, b5);
+  return true;
+}
+
+// For r < kRows calls emit(r, sum0, sum1), the products of x row r with two vectors of columns. x
+// row r starts at x + r * x_stride.
+template <size_t kRows, class D, class Emit>
+HWY_INLINE void TileProduct(D d, const float* x, size_t x_stride, size_t dim,
+                            const ColumnPair& columns, Emit emit) {
+  const bool done = TileProductBy<QuickFma, kRows>(d, x, x_stride, dim, columns, emit);
+  if constexpr (kQuickFmaDoubts) {
+    if (!done) TileProductBy<ExactFma, kRows>(d, x, x_stride, dim, columns, emit);
+  }
 }
 
 // TileProduct for a number of rows known at run time, 1 to kTileRows.
