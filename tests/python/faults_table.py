@@ -103,7 +103,7 @@ OTHERS = {
     "arm.sh": "builds in build/", "check_docs.py": "reads only", "check_results.py": "reads only",
     "compare.py": "reads only", "docs.sh": "writes build/docs", "format.sh": "clang-format writes",
     "fuzz.sh": "builds in build/, and keeps what the fuzzers find there",
-    "lint.sh": "reads only", "memcheck.sh": "builds in build/",
+    "lint.sh": "reads only", "memcheck.sh": "builds in build/", "memory.py": "reads only",
     "quality.sh": "passes its options to quality.py",
     "regress.sh": "writes to a temporary folder", "setup.sh": "apt writes",
     "targets.py": "reads only", "test.sh": "builds in build/", "torch_latency.py": "reads only",

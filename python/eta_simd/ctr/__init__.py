@@ -5,3 +5,5 @@ MODELS = ("none", "avg_pool", "full_attention", "sim_hard", "sim_soft", "eta", "
           "reformer_lsh", "twin", "recent")
 # How ETA may retrieve. Trained with another than eta, its unit has the name of the retrieval.
 RETRIEVALS = ("eta", "eta_norm", "eta_asym", "pq4", "exact")
+# What train_ctr.py does with the bundle's embeddings; items.py says more.
+ITEM_EMBEDDINGS = ("learned", "init", "frozen")

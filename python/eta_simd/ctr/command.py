@@ -10,7 +10,7 @@ import time
 
 from eta_simd.command import (BadInput, Count, Parser, add_counts, check_counts, check_range,
                               set_threads, summarize)
-from eta_simd.ctr import MODELS, RETRIEVALS
+from eta_simd.ctr import ITEM_EMBEDDINGS, MODELS, RETRIEVALS
 from eta_simd.files import staged
 
 COUNTS = (
@@ -47,6 +47,11 @@ def parse_options(arguments):
                         help="what eta retrieves by, in training and in the export: eta:BITS, "
                         "eta_norm:BITS, eta_asym:BITS, pq4:BITS or exact (default: eta with "
                         "--bits); the exported model has its name")
+    parser.add_argument("--item-embeddings", default="learned", metavar="HOW",
+                        choices=ITEM_EMBEDDINGS,
+                        help="what items' own embeddings are: learned anew, trained from the "
+                        "bundle's (init), or the bundle's as they are (frozen); default: "
+                        "%(default)s")
     parser.add_argument("--out", required=True, type=pathlib.Path, metavar="DIR",
                         help="folder to make; must not exist")
     parser.add_argument("--rate", type=float, default=0.02,
@@ -96,11 +101,12 @@ def choose_retrieval(options):
 def train_and_export(options, folder):
     """Writes the exported model into `folder`, which is empty; returns its report."""
     import numpy as np
-    from eta_simd.ctr import data, export, train
+    from eta_simd.ctr import data, export, items, train
 
     bundle = data.load_bundle(options.bundle, options.data_seed, options.negatives)
     if options.model == "sim_hard" and not bundle.has_categories:
         raise BadInput(f"{options.bundle}: no item_categories.npy, which sim_hard needs")
+    summarize(items.description(bundle, options))
     rows = np.flatnonzero(bundle.samples[:, data.SPLIT] == data.TEST)
 
     def snapshot(step, model):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from eta_simd import command
-from eta_simd.ctr import data
+from eta_simd.ctr import data, items
 from eta_simd.ctr.make_unit import make_unit
 from eta_simd.ctr.metrics import quality
 from eta_simd.ctr.model import CtrModel
@@ -28,7 +28,9 @@ def predict(model, bundle, rows, options):
     model.refresh()
     logits = np.full(len(bundle.samples), np.nan, np.float32)
     groups = data.exact_groups(bundle.samples, rows, options.max_history, options.group)
-    for part in data.batches(groups, options.cost):
+    parts = data.batches(groups, options.cost)
+    for number, part in enumerate(parts):
+        command.progress(f"{options.model}: predicting, batch {number + 1}/{len(parts)}")
         batch = data.make_batch(bundle, part)
         output, _ = run(model, batch)
         logits[batch.rows] = output.numpy()[batch.real]
@@ -63,6 +65,7 @@ def build(bundle, options):
     random = np.random.RandomState(options.seed)
     unit = make_unit(options, bundle.categories, index, random, is_native=True)
     model = CtrModel(options, bundle.num_users, bundle.categories, unit)
+    items.start(model, bundle, options)
     model.refresh()
     return model
 
@@ -91,12 +94,14 @@ def fit(bundle, options, on_step=None):
     optimizer = torch.optim.Adam(model.parameters(), lr=options.rate)
     report: dict[str, Any] = {"epochs": [], "steps": 0}
     best = None  # score, epoch, weights
+    show = Progress(options)
     for epoch in range(options.epochs):
         entry = train_epoch(model, bundle, options, Epoch(epoch, report["steps"], random,
-                                                          optimizer, on_step))
+                                                          optimizer, on_step), show)
         if len(held):
             entry["validation"] = quality(bundle.samples[held],
                                           predict(model, bundle, held, options))
+        show.epoch(epoch, entry)
         report["epochs"].append(entry)
         report["steps"] += entry["steps"]
         score = score_of(entry, epoch)
@@ -113,6 +118,34 @@ def fit(bundle, options, on_step=None):
     return model, report
 
 
+class Progress:
+    """Shows on a terminal how far training is; a pipe gets nothing."""
+
+    def __init__(self, options):
+        self.name, self.epochs, self.started = options.model, options.epochs, time.monotonic()
+        self.auc = ""  # of the last epoch
+
+    def step(self, epoch, share, text):
+        """After a step: `share` of the epoch is done. Early stopping may end sooner."""
+        spent, done = time.monotonic() - self.started, epoch + share
+        command.progress(f"{self.name}: epoch {epoch + 1}/{self.epochs}, {text}{self.auc}, about "
+                         f"{duration(spent * (self.epochs - done) / done)} left")
+
+    def epoch(self, epoch, entry):
+        """After the epoch with this entry of the report: a line that stays."""
+        auc = entry.get("validation", {}).get("auc", math.nan)
+        self.auc = "" if math.isnan(auc) else f", validation AUC {auc:.4f}"
+        command.summarize(f"{self.name}: epoch {epoch + 1}/{self.epochs}, loss "
+                          f"{entry['train_loss']:.4f}{self.auc}, "
+                          f"{duration(time.monotonic() - self.started)}")
+
+
+def duration(seconds):
+    """Seconds as a text for people."""
+    minutes = round(seconds) // 60
+    return f"{seconds:.0f} s" if minutes < 2 else f"{minutes} min"
+
+
 class Epoch(NamedTuple):
     """What an epoch continues from."""
     number: int
@@ -122,7 +155,7 @@ class Epoch(NamedTuple):
     on_step: Optional[Callable]
 
 
-def train_epoch(model, bundle, options, epoch):
+def train_epoch(model, bundle, options, epoch, show):
     """One pass over the training samples, in random order; returns its entry of the report."""
     started, total, step = time.monotonic(), 0.0, epoch.step
     rows = np.flatnonzero(bundle.samples[:, data.SPLIT] == data.TRAIN)
@@ -148,8 +181,8 @@ def train_epoch(model, bundle, options, epoch):
         step += 1
         if epoch.on_step:
             epoch.on_step(step, model)
-        command.progress(f"{options.model}: epoch {epoch.number + 1}/{options.epochs}, step "
-                         f"{number + 1}/{len(parts)}, loss {total / (number + 1):.4f}")
+        show.step(epoch.number, (number + 1) / len(parts),
+                  f"step {number + 1}/{len(parts)}, loss {total / (number + 1):.4f}")
     return {"seconds": round(time.monotonic() - started, 3), "steps": len(parts),
             "train_loss": total / len(parts)}
 
