@@ -53,6 +53,7 @@ sim_soft:hnsw[:EFSEARCH] index
 LATER = LISTING + """eta:BITS+rerank:C  more
 eta:BITS+rerank_i8:C  more
 eta_norm:BITS n
+eta_norm:BITS+rerank_i8:C n
 eta_asym:BITS x
 eta_asym:BITS+rerank_i8:C m
 pq4:BITS p
@@ -99,13 +100,36 @@ class EqualRecall(support.FolderTest):
         winners = {key for key, c in chosen.items() if c["is_winner"]}
         self.assertEqual(winners, {(0.8, "eta+rerank"), (0.99, "scan_f32")})
 
+    def test_finds_the_best_recall_in_so_many_bytes(self):
+        path = self.folder / "rows.csv"
+        rows = [*ROWS, line("pq4:64", 0.745, 11), line("eta_asym:128", 0.744, 13)]
+        path.write_text("\n".join([HEADER, *rows]) + "\n")
+        where = {"data": "made", "cache": "warm", "l": 256}
+        chosen = choices.select_by_bytes(where, choices.read_rows(path), 64, [4, 8, 16, 256])
+        found = {(c["code_bytes_at_most"], c["is_rescored"]): c["method"] for c in chosen}
+        self.assertEqual(found, {(8, False): "pq4:64", (8, True): "eta:64+rerank:4",
+                                 (16, False): "pq4:64", (16, True): "eta:64+rerank:4",
+                                 (256, False): "exact", (256, True): "eta:64+rerank:4"})
+        text = tables.markdown(self.choices(ROWS, [0.8]), chosen, [])
+        self.assertIn("| data | cache | L | rescored | 8 bytes | 16 bytes | 256 bytes |", text)
+        self.assertIn("| made | warm | 256 | no | `pq4:64` 0.74 in 55 ns (1) |", text)
+
+    def test_knows_what_fits_the_dimensions(self):
+        for method, dim, fits in (("pq4:128", 32, True), ("pq4:256", 32, False),
+                                  ("pq4:256+rerank_i8:2", 64, True), ("faiss_pq4:64", 24, False),
+                                  ("faiss_opq4:64", 32, True), ("eta:1024", 1, True)):
+            self.assertEqual(families.fits(method, dim), fits, (method, dim))
+        for method, size in (("eta:60", 8), ("eta_asym:128+rerank_i8:2", 16), ("pq4:64", 8),
+                             ("scan_i8", 68), ("exact", 256), ("sim_soft:hnsw:64", None)):
+            self.assertEqual(families.code_bytes(method, 64), size, method)
+
     def test_goes_without_faiss(self):
         chosen = self.choices([line("eta:64", 0.9, 10)], [0.8])
         self.assertIsNone(chosen[0]["speedup_vs_faiss_exact"])
         self.assertTrue(chosen[0]["is_winner"])
 
     def test_prints_a_table(self):
-        text = tables.markdown(self.choices(ROWS, [0.8, 0.99]), ["a note"])
+        text = tables.markdown(self.choices(ROWS, [0.8, 0.99]), [], ["a note"])
         self.assertIn("| L | recall | winner | eta | eta+rerank | eta+rerank_i8 | eta_asym |", text)
         self.assertIn("| 0.8 | eta+rerank | 125 `eta:512` 4x | **75** `eta:64+rerank:4` 6.67x |",
                       text)
@@ -131,6 +155,7 @@ class EqualRecall(support.FolderTest):
         for method in ("eta_norm:64", "eta_asym:64+rerank_i8:2", "pq4:64", "pq4:64+rerank_i8:4"):
             self.assertIn(method, methods)
         self.assertNotIn("pq4:128", methods)
+        self.assertIn("eta_norm:64+rerank_i8:2", methods)
 
     def test_every_method_of_the_grid_has_a_family_and_every_family_a_style(self):
         methods, _ = families.choose_methods(LATER, [64, 1024], True, True)
@@ -144,8 +169,8 @@ class EqualRecall(support.FolderTest):
         methods, unknown = families.choose_methods(old, [32, 64, 128, 256], False, True)
         self.assertEqual(unknown, ["faiss_rabitq"])
         codes = [m for m in methods if re.fullmatch(r"faiss_o?pq4:\d+", m)]
-        self.assertEqual(codes, ["faiss_pq4:64", "faiss_pq4:128", "faiss_opq4:64",
-                                 "faiss_opq4:128"])
+        self.assertEqual(codes, ["faiss_pq4:64", "faiss_pq4:128", "faiss_pq4:256",
+                                 "faiss_opq4:64", "faiss_opq4:128", "faiss_opq4:256"])
         for method, family in (("faiss_opq4:64", "faiss_pq4"), ("faiss_sq8", "faiss_sq8"),
                                ("faiss_opq4:128+refine:8", "faiss_pq4+refine"),
                                ("faiss_pq4:64+refine:2", "faiss_pq4+refine"),
@@ -167,7 +192,9 @@ class EqualRecall(support.FolderTest):
 
     def test_asks_a_bundle_for_users_that_are_long_enough(self):
         np.save(self.folder / "history_offsets.npy", np.array([0, 300, 500, 765], np.int64))
+        np.save(self.folder / "item_embeddings.npy", np.zeros((3, 24), np.float32))
         data = cells.DataSet("made", str(self.folder))
+        self.assertEqual(data.dim, 24)
         self.assertEqual([data.users_with(n) for n in (192, 256, 292, 293)], [3, 2, 1, 0])
         with self.assertRaises(BadInput):
             cells.DataSet("none", str(self.folder / "none"))
@@ -178,7 +205,9 @@ class EqualRecall(support.FolderTest):
         for bad in (["--lengths", "x"], ["--lengths", "0"], ["--lengths", "256,256"],
                     ["--caches", "tepid"], ["--targets", "1.5"], ["--targets", "0"],
                     ["--bits", "4097"], ["--budget", "-1"], ["--data", "bundle"],
-                    ["--data", "generated=x"], ["--nonsense"], ["--requests", "0"]):
+                    ["--data", "generated=x"], ["--nonsense"], ["--requests", "0"],
+                    ["--dims", "0"], ["--dims", "64,64"], ["--bytes", "x"],
+                    ["--dims", "32", "--data", "generated.32=x"]):
             with self.assertRaises(BadInput, msg=str(bad)):
                 with contextlib.redirect_stderr(io.StringIO()):
                     command.parse_options(good + bad)

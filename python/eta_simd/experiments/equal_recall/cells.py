@@ -11,6 +11,7 @@ import numpy as np
 
 from eta_simd.command import BadInput, progress
 from eta_simd.data.bundle import read_array
+from eta_simd.experiments.equal_recall.families import fits
 from eta_simd.reading import read_json
 
 HELD_OUT = 8  # behaviours of a user that are no history, as retrieval_bench has it by default
@@ -20,13 +21,16 @@ SAMPLES = 64  # times of each method in a run, at least: decides the repeats
 
 
 class DataSet:
-    """The generator, or a bundle with a name."""
+    """The generator with a number of dimensions, or a bundle with a name."""
 
-    def __init__(self, name, folder=None):
+    def __init__(self, name, folder=None, dim=64):
         self.name = name
         self.folder = folder
+        self.dim = dim
         self.lengths = None
         if folder is not None:
+            embeddings = read_array(Path(folder), "item_embeddings.npy", np.float32, (-1, -1))
+            self.dim = embeddings.shape[1]
             offsets = read_array(Path(folder), "history_offsets.npy", np.int64, (-1,))
             held_out = 0 if (Path(folder) / "candidates_offsets.npy").exists() else HELD_OUT
             self.lengths = np.diff(offsets) - held_out
@@ -38,7 +42,7 @@ class DataSet:
     def arguments(self, length, requests):
         """Arguments of retrieval_bench for this data at one history length."""
         if self.folder is None:
-            return ["--users", requests, "--length", length + HELD_OUT]
+            return ["--users", requests, "--length", length + HELD_OUT, "--dim", self.dim]
         return ["--data", self.folder, "--min-history", length, "--max-history", length]
 
 
@@ -46,7 +50,8 @@ class Cell:
     """One run of retrieval_bench: its arguments and the files it leaves."""
 
     def __init__(self, data, cache, length, methods, options):
-        self.data, self.cache, self.length = data.name, cache, length
+        self.data, self.cache, self.length, self.dim = data.name, cache, length, data.dim
+        methods = [method for method in methods if fits(method, data.dim)]
         steps = [n for n in REQUESTS if n <= length] or [min(REQUESTS)]
         requests = options.requests or REQUESTS[max(steps)]
         requests = min(requests, data.users_with(length))

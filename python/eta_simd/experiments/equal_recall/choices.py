@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fastest setting of each family that reaches a recall, from the rows of retrieval_bench."""
 from eta_simd.command import BadInput
-from eta_simd.experiments.equal_recall.families import BASE, FAMILIES, family_of
+from eta_simd.experiments.equal_recall.families import BASE, FAMILIES, code_bytes, family_of
 from eta_simd.reading import number, read_csv
 from eta_simd.text import reason
 
@@ -20,7 +20,8 @@ def read_row(row):
     if family is None or row["recall_ties"] == "":
         return None
     return {"family": family, "method": row["method"], "recall_ties": number(row["recall_ties"]),
-            "ns": 1e3 * number(row["p50_us"]) / number(row["b"])}
+            "ns": 1e3 * number(row["p50_us"]) / number(row["b"]),
+            "bytes_per_behaviour": number(row["bytes_per_behaviour"])}
 
 
 def cheapest(rows, family, target):
@@ -48,6 +49,30 @@ def select(where, rows, targets):
                 "speedup_vs_faiss_exact": base / row["ns"] if row and base else None,
                 "is_winner": bool(row) and row["ns"] == min(reached),
                 "best_recall": max(r["recall_ties"] for r in rows if r["family"] == family),
+            })
+    return choices
+
+
+def select_by_bytes(where, rows, dim, budgets):
+    """For each budget of bytes for a behaviour's code: the best recall without and with rescoring
+    by the items' rows, the cheapest of those within 0.005 of it. `where` is {data, cache, l}."""
+    choices = []
+    for budget in budgets:
+        for is_rescored in (False, True):
+            fit = [r for r in rows if (code_bytes(r["method"], dim) or budget + 1) <= budget
+                   and ("+" in r["method"]) == is_rescored]
+            if not fit:
+                continue
+            best = max(r["recall_ties"] for r in fit)
+            row = min((r for r in fit if r["recall_ties"] >= best - 0.005), key=lambda r: r["ns"])
+            choices.append({
+                **where,
+                "code_bytes_at_most": budget,
+                "is_rescored": is_rescored,
+                "method": row["method"],
+                "recall_ties": row["recall_ties"],
+                "ns_per_candidate": row["ns"],
+                "bytes_per_behaviour": row["bytes_per_behaviour"],
             })
     return choices
 

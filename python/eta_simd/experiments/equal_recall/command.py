@@ -16,12 +16,13 @@ from pathlib import Path
 from eta_simd.command import BadInput, Parser
 from eta_simd.experiments.equal_recall import tables
 from eta_simd.experiments.equal_recall.cells import DataSet, make_cells, run_cells
-from eta_simd.experiments.equal_recall.choices import read_rows, select
+from eta_simd.experiments.equal_recall.choices import read_rows, select, select_by_bytes
 from eta_simd.experiments.equal_recall.families import choose_methods
 
 TARGETS = [0.8, 0.9, 0.95, 0.99]
 LENGTHS = [256, 1024, 4096, 16384, 65536]
 BITS = [64, 128, 256, 512, 1024]
+BYTES = [8, 16, 32, 68]  # 68: a row of 64 dimensions in int8, with its factor
 
 
 def whole(minimum, maximum):
@@ -66,6 +67,11 @@ def named_bundle(text):
     return name, folder
 
 
+def generated(dim):
+    """Name of the generator's data with so many dimensions."""
+    return "generated" if dim == 64 else f"generated.{dim}"
+
+
 def parse_options(arguments):
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
@@ -77,6 +83,10 @@ def parse_options(arguments):
     add("--lengths", type=list_of(whole(1, 10**8)), default=LENGTHS, help="history lengths")
     add("--caches", type=list_of(cache_mode), default=["warm", "cold"], help="warm,cold")
     add("--targets", type=list_of(share), default=TARGETS, help="recalls to reach")
+    add("--dims", type=list_of(whole(1, 4096)), default=[64],
+        help="dimensions of the generator's embeddings")
+    add("--bytes", type=list_of(whole(1, 10**6)), default=BYTES,
+        help="bytes of a behaviour's code to find the best recall for")
     add("--bits", type=list_of(whole(1, 4096)), default=BITS, help="code widths")
     add("--k", type=whole(1, 10**6), default=64, help="behaviours to retrieve per candidate")
     add("--b", type=whole(1, 10**6), default=256, help="candidates per request")
@@ -88,7 +98,7 @@ def parse_options(arguments):
         help="FAISS's quantised searches too; slow with a FAISS built without AVX2")
     add("--budget", type=whole(1, 10**8), help="seconds after which runs are left for another time")
     options = parser.parse_args(arguments)
-    names = [name for name, _ in options.data] + ["generated"]
+    names = [name for name, _ in options.data] + [generated(dim) for dim in options.dims]
     if len(set(names)) < len(names):
         raise BadInput("--data: two data sets have one name ('generated' is the generator)")
     return options
@@ -110,18 +120,20 @@ def main(arguments):
                                       options.with_faiss_codes)
     if unknown:
         notes.append("left out, this retrieval_bench does not know them: " + ", ".join(unknown))
-    data_sets = [] if options.no_generator else [DataSet("generated")]
+    data_sets = [] if options.no_generator else [DataSet(generated(d), dim=d) for d in options.dims]
     data_sets += [DataSet(name, folder) for name, folder in options.data]
     cells = run_cells(make_cells(data_sets, methods, options, notes), options, notes)
     if not cells:
         raise BadInput("no run is finished: " + "; ".join(notes))
     order = {data.name: i for i, data in enumerate(data_sets)}
     cells.sort(key=lambda c: (order[c.data], options.caches.index(c.cache), c.length))
-    choices = []
+    choices, by_bytes = [], []
     for cell in cells:
         where = {"data": cell.data, "cache": cell.cache, "l": cell.length}
-        choices += select(where, read_rows(cell.csv), options.targets)
-    print(tables.write_all(cells, choices, notes, options.output), end="")
+        rows = read_rows(cell.csv)
+        choices += select(where, rows, options.targets)
+        by_bytes += select_by_bytes(where, rows, cell.dim, options.bytes)
+    print(tables.write_all(cells, choices, by_bytes, notes, options.output), end="")
     try:
         from eta_simd.experiments.equal_recall.picture import draw
 

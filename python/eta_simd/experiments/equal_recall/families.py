@@ -3,7 +3,7 @@
 import re
 
 RERANK = [2, 4, 8]  # oversampling of the rescoring
-PQ_BITS = [64, 128]  # the widths tried of which 4 bits a subspace fit 32 dimensions
+PQ_BITS = [64, 128, 256]  # a subspace takes 4 bits and one dimension or more: fits() says where
 BASE = "faiss_exact"  # speed-ups are over this one
 
 # Families in the order of the table. A method is of the first family whose pattern it matches.
@@ -13,6 +13,7 @@ FAMILIES = {
     "eta+rerank": r"eta:\d+\+rerank:\d+",
     "eta+rerank_i8": r"eta:\d+\+rerank_i8:\d+",
     "eta_norm": r"eta_norm:\d+",
+    "eta_norm+rerank_i8": r"eta_norm:\d+\+rerank_i8:\d+",
     "eta_asym": r"eta_asym:\d+",
     "eta_asym+rerank_i8": r"eta_asym:\d+\+rerank_i8:\d+",
     "pq4": r"pq4:\d+",
@@ -36,6 +37,24 @@ def family_of(method):
     return None
 
 
+def fits(method, dim):
+    """Whether a method can be run on embeddings of `dim` dimensions: FAISS wants subspaces that
+    divide them, ours no more subspaces than dimensions."""
+    if match := re.match(r"(faiss_o?)?pq4:(\d+)", method):
+        subspaces = int(match[2]) // 4
+        return dim % subspaces == 0 if match[1] else subspaces <= dim
+    return True
+
+
+def code_bytes(method, dim):
+    """Bytes of a behaviour's code or row by the method's name, without factor and item id; None for
+    methods that keep an index."""
+    if match := re.match(r"(?:faiss_o?)?(?:eta|eta_\w+|pq4):(\d+)", method):
+        return (int(match[1]) + 7) // 8
+    return {"scan_i8": dim + 4, "faiss_sq8": dim, "faiss_rabitq": dim // 8 + 8, "scan_f32": 4 * dim,
+            "exact": 4 * dim, "faiss_exact": 4 * dim}.get(method)
+
+
 def choose_methods(listing, bits, with_hnsw, with_faiss_codes=False):
     """Methods of the grid that the binary has by its --list-methods, and those that it lacks."""
     names = [line.split()[0] for line in listing.splitlines() if line.strip()]
@@ -52,6 +71,7 @@ def choose_methods(listing, bits, with_hnsw, with_faiss_codes=False):
     add("eta", bits, "+rerank")
     add("eta", bits, "+rerank_i8")
     add("eta_norm", bits)
+    add("eta_norm", bits, "+rerank_i8")
     add("eta_asym", bits)
     add("eta_asym", bits, "+rerank_i8")
     add("pq4", pq_bits)

@@ -16,6 +16,7 @@ STYLES = {
     "eta+rerank": ("#009E73", "^", "-"),
     "eta+rerank_i8": ("#332288", "<", "--"),
     "eta_norm": ("#117733", "d", "-."),
+    "eta_norm+rerank_i8": ("#117733", "D", "-"),
     "eta_asym": ("#CC79A7", "v", "-."),
     "eta_asym+rerank_i8": ("#CC79A7", ">", "-"),
     "pq4": ("#AA4499", "H", "--"),

@@ -34,8 +34,38 @@ whose mean recall, ties forgiven, reaches the target. The fastest family is **bo
 speed-up over `faiss_exact`; `-` where no setting reaches the target, with its best recall."""
 
 
-def markdown(choices, notes):
-    """A table for each data set and cache mode, and the notes."""
+BYTES_HEAD = """
+## Best recall in so many bytes
+
+The setting of best recall whose code or row of a behaviour takes at most so many bytes, and its
+median latency per candidate: the fastest of those within 0.005 of the best. Rescoring reads rows of
+the items, which all users share. In brackets: all bytes of a prepared history, per behaviour."""
+
+
+def bytes_field(choice):
+    """A choice by bytes in the Markdown table."""
+    if choice is None:
+        return "-"
+    return (f"`{choice['method']}` {choice['recall_ties']:.2f} in "
+            f"{number(choice['ns_per_candidate'])} ns ({number(choice['bytes_per_behaviour'])})")
+
+
+def bytes_markdown(choices):
+    """The table of the choices by bytes."""
+    budgets = sorted({c["code_bytes_at_most"] for c in choices})
+    lines = [BYTES_HEAD, "", "| data | cache | L | rescored | "
+             + " | ".join(f"{budget} bytes" for budget in budgets) + " |"]
+    lines += ["|---|---|---:|---|" + "---|" * len(budgets)]
+    for where, row in group(choices, "data", "cache", "l", "is_rescored").items():
+        by_budget = {c["code_bytes_at_most"]: c for c in row}
+        cells = [where[0], where[1], f"{where[2]:,}", "yes" if where[3] else "no"]
+        cells += [bytes_field(by_budget.get(budget)) for budget in budgets]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def markdown(choices, by_bytes, notes):
+    """A table for each data set and cache mode, one by bytes, and the notes."""
     lines = [MARKDOWN_HEAD]
     for (data, cache), part in group(choices, "data", "cache").items():
         families = list(dict.fromkeys(c["family"] for c in part))
@@ -47,6 +77,8 @@ def markdown(choices, notes):
             winner = next((c["family"] for c in row if c["is_winner"]), "-")
             cells = [f"{length:,}", f"{target:g}", winner] + [fields.get(f, "") for f in families]
             lines.append("| " + " | ".join(cells) + " |")
+    if by_bytes:
+        lines += bytes_markdown(by_bytes)
     if notes:
         lines += ["", "Notes:", ""] + [f"- {note}" for note in notes]
     return "\n".join(lines) + "\n"
@@ -62,12 +94,15 @@ def describe(cell):
             "notes": run["notes"]}
 
 
-def write_all(cells, choices, notes, output):
-    """Writes equal_recall.csv, .md and .json; returns the Markdown."""
+def write_all(cells, choices, by_bytes, notes, output):
+    """Writes equal_recall.csv, equal_recall_bytes.csv, .md and .json; returns the Markdown."""
     files.write_csv(output / "equal_recall.csv", choices, list(choices[0]))
-    text = markdown(choices, notes)
+    if by_bytes:
+        files.write_csv(output / "equal_recall_bytes.csv", by_bytes, list(by_bytes[0]))
+    text = markdown(choices, by_bytes, notes)
     files.write_text(output / "equal_recall.md", text)
-    whole = {"format": "eta-simd equal_recall 1", "choices": choices, "notes": notes,
+    whole = {"format": "eta-simd equal_recall 1", "choices": choices, "by_bytes": by_bytes,
+             "notes": notes,
              "runs": [describe(cell) for cell in cells]}
     files.write_text(output / "equal_recall.json", json.dumps(whole, indent=1) + "\n")
     return text
