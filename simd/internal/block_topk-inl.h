@@ -185,7 +185,10 @@ class BlockTopK {
   void RunTile(size_t first_query, size_t queries) {
     NearestList<T> lists[BlockTopKLayout::kMaxTile];
     size_t limits[BlockTopKLayout::kMaxTile];
-    for (size_t i = 0; i < queries; ++i) lists[i] = EmptyList(i);
+    for (size_t i = 0; i < queries; ++i) {
+      lists[i] = EmptyList(i);
+      limits[i] = max_distance_;  // set by the first chunk; GCC 14 does not see that and warns
+    }
     for (size_t row = 0; row < rows_.n; row += layout_.chunk_rows()) {
       for (size_t i = 0; i < queries; ++i) {
         const size_t rows = ComputeChunk(first_query + i, row, chunk(0));
