@@ -216,4 +216,4 @@ def write_hdf5(path, train, test, metric):
         if test is not None:
             file["test"] = test
             file["neighbors"], file["distances"] = nearest(train, test, metric)
-    path.write_bytes(memory.getbuffer())
+    path.write_bytes(memory.getvalue())  # a view would outlive a failure, which Python 3.13 reports
