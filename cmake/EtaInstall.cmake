@@ -32,11 +32,13 @@ function(eta_install_library part)
   install(TARGETS eta_${part} EXPORT eta-simd-${part}-targets COMPONENT ${part})
   install(EXPORT eta-simd-${part}-targets NAMESPACE eta:: DESTINATION ${ETA_CMAKE_DIR}
           COMPONENT ${part})
-  # The scalar twins are text to read and the tests' oracle, not an interface.
-  install(DIRECTORY ${part} DESTINATION ${ETA_INCLUDE_DIR} COMPONENT ${part}
-          FILES_MATCHING PATTERN "*.h"
-          PATTERN internal EXCLUDE
-          PATTERN reference EXCLUDE)
+  get_target_property(headers eta_${part} ETA_HEADERS)
+  get_target_property(folder eta_${part} ETA_HEADERS_DIR)
+  foreach(header ${headers})
+    cmake_path(GET header PARENT_PATH parent)
+    install(FILES ${folder}/${header} DESTINATION ${ETA_INCLUDE_DIR}/eta/${part}/${parent}
+            COMPONENT ${part})
+  endforeach()
   configure_file(cmake/eta-${part}.pc.in ${PROJECT_BINARY_DIR}/eta-${part}.pc @ONLY)
   install(FILES ${PROJECT_BINARY_DIR}/eta-${part}.pc DESTINATION ${ETA_PKGCONFIG_DIR}
           COMPONENT ${part})
@@ -55,7 +57,8 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/eta-simd-config-version.c
 install(FILES ${PROJECT_BINARY_DIR}/eta-simd-config.cmake
               ${PROJECT_BINARY_DIR}/eta-simd-config-version.cmake
         DESTINATION ${ETA_CMAKE_DIR} COMPONENT simd)
-install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT doc)
+install(FILES README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT doc)
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT simd)
 
 if(ETA_BUILD_BENCH AND NOT ETA_SANITIZE)  # sanitized programs are not built by default
   set(programs bundle_tool ctr_bench freshness_bench kernel_bench retrieval_bench)

@@ -4,9 +4,9 @@
 #include <cstdio>
 #include <vector>
 
-#include "simd/code_blocks.h"
-#include "simd/hamming.h"
-#include "simd/target.h"
+#include "eta/simd/code_blocks.h"
+#include "eta/simd/hamming.h"
+#include "eta/simd/target.h"
 
 int main() {
   const uint8_t codes[] = {0, 1, 3};

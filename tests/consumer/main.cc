@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <vector>
 
-#include "core/retrieval/eta.h"
+#include "eta/core/retrieval/eta.h"
 
 int main() {
   constexpr size_t kItems = 6;

@@ -32,10 +32,13 @@ cmake --install "$build" --prefix "$work/kernels" --component simd >/dev/null
 if grep -rIl -e "$build" -e "$root/" "$work/all"; then
   fail "the files above name the build or source folder"
 fi
-extra="$(find "$work/all" -path '*/internal/*' -o -path '*/reference/*')"
+extra="$(find "$work/all" -path '*/internal/*' -o -path '*/reference/*' -o -name '*-inl.h')"
 [[ -z $extra ]] || fail "installed, but no interface: $extra"
 core="$(find "$work/kernels" -path '*core*')"
 [[ -z $core ]] || fail "component simd installs $core"
+for file in doc/eta-simd/LICENSE include/eta-simd/eta/simd/version.h eta-simd.pc; do
+  [[ -n $(find "$work/kernels" -path "*/$file") ]] || fail "component simd lacks $file"
+done
 for file in LICENSE README.md CHANGELOG.md; do
   [[ -n $(find "$work/all" -path "*/doc/eta-simd/$file") ]] || fail "$file is not installed"
 done
@@ -79,11 +82,28 @@ refuse unknown "$work/all" "there is no component 'gpu'" -DCOMPONENTS=gpu
 # Every public header compiles on its own includes, from the installed tree alone.
 include="$work/all/include/eta-simd"
 for part in simd core; do
-  (cd "$include" && find "$part" -name '*.h') | sort | sed 's/.*/#include "&"/' >"$work/$part.cc"
+  (cd "$include" && find "eta/$part" -name '*.h') | sort | sed 's/.*/#include "&"/' >"$work/$part.cc"
   standard=17
   [[ $part == simd ]] || standard=20
   "$compiler" -std=c++$standard -Wall -Wextra -Werror -fsyntax-only -I "$include" "$work/$part.cc"
 done
+
+# What is exported, and that it can be unloaded. A plug-in of a static library exports nothing of it.
+library="$(find "$work/all" -name 'libeta_simd.so' -o -name 'libeta_simd.a')"
+folder="$(dirname "$library")"
+if [[ $library == *.so ]]; then
+  "$compiler" -std=c++17 "$here/unload_main.cc" -ldl -o "$work/unload"
+  for part in simd core; do
+    "$PYTHON" "$here/symbols.py" "$folder/libeta_$part.so" "$part" "$include"
+  done
+  "$work/unload" "$folder/libeta_simd.so" _ZN3eta4simd12ActiveTargetEv
+  "$work/unload" "$folder/libeta_core.so" _ZN3eta11PortableLogEd
+else
+  "$compiler" -shared -o "$work/plug-in.so" -Wl,--whole-archive "$folder"/libeta_*.a \
+    -Wl,--no-whole-archive -Wl,--unresolved-symbols=ignore-all
+  exported="$(nm -D --defined-only "$work/plug-in.so" | c++filt | grep -E ' eta::| u ' || true)"
+  [[ -z $exported ]] || fail "a plug-in exports symbols of the static libraries: $exported"
+fi
 
 if ! command -v pkg-config >/dev/null; then
   echo "pkg-config is missing: its part is skipped"

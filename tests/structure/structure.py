@@ -80,6 +80,8 @@ def _quote_problem(root, path, header):
         is_public = (_within(path, "simd") and path.endswith(".h")
                      and not _within(path, "simd/internal"))
         return "public headers do not include Highway" if is_public else None
+    if any(_within(path, place) for place in BUILT_ELSEWHERE) and header.startswith("eta/"):
+        header = header[len("eta/"):]  # as users of the libraries include them
     if header not in GENERATED and not (Path(root) / header).is_file():
         return "there is no such file; paths start at the root"
     if "/internal/" in header and not any(_within(path, place) for place in INTERNAL_READERS):
@@ -146,3 +148,46 @@ def length_problems(root):
             if lines > MAX_LINES:
                 problems.append(f"{path}: {lines} lines, more than {MAX_LINES}")
     return problems
+
+
+def _is_public(path):
+    return (any(_within(path, folder) for folder in _LAYERS) and path.endswith(".h")
+            and "/internal/" not in path)
+
+
+# At the start of a line: a class or struct that is defined, and a function that is declared.
+TYPE = re.compile(r"^(?:class|struct) (?!ETA_)(\w+)[^;]*\{")
+FUNCTION = re.compile(r"^(?!ETA_|inline|constexpr|template|class|struct|enum|namespace|using|"
+                      r"static|extern|#|//|\}|\s)[A-Za-z_][^=]*?(\w+)\(")
+EXPLICIT = re.compile(r"^template\b.*>$")
+
+
+def export_problems(root):
+    """Lines for public declarations that no shared library would export, and for public headers
+    that are not installed, because no CMakeLists.txt names them."""
+    problems = []
+    for path in filter(_is_public, files(root, ".h")):
+        part = path.split("/")[0]
+        lists = Path(root) / part / "CMakeLists.txt"
+        name = path[len(part) + 1:]
+        if lists.is_file() and not re.search(rf"(^|\s){re.escape(name)}($|[\s)])",
+                                             lists.read_text(encoding="utf-8")):
+            problems.append(f"{path}: {part}/CMakeLists.txt does not name it")
+        before = ""
+        for line in (Path(root) / path).read_text(encoding="utf-8").splitlines():
+            # Templates are compiled where they are used; types of simd/ have inline parts only.
+            found = FUNCTION.match(line) or (TYPE.match(line) if part == "core" else None)
+            if found and not EXPLICIT.match(before):
+                problems.append(f"{path}: {found.group(1)} lacks ETA_{part.upper()}_API")
+            before = line
+    return problems
+
+
+def version_problems(root):
+    """A line if CMake and simd/version.h do not agree on the version."""
+    cmake = re.findall(r"project\(eta-simd VERSION ([0-9.]+)",
+                       (Path(root) / "CMakeLists.txt").read_text(encoding="utf-8"))
+    header = (Path(root) / "simd/version.h").read_text(encoding="utf-8")
+    parts = re.findall(r"ETA_SIMD_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)", header)
+    version = ".".join(parts)
+    return [] if cmake == [version] else [f"simd/version.h: {version}, not {', '.join(cmake)}"]

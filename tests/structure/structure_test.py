@@ -25,6 +25,9 @@ class ThisTree(unittest.TestCase):
     def test_no_file_is_long(self):
         self.check(structure.length_problems(ROOT))
 
+    def test_public_headers_are_exported_and_installed(self):
+        self.check(structure.export_problems(ROOT) + structure.version_problems(ROOT))
+
 
 class PlantedViolations(unittest.TestCase):
     def setUp(self):
@@ -112,6 +115,28 @@ class PlantedViolations(unittest.TestCase):
         self.write("simd/CMakeLists.txt", "add_library(eta_simd dot_i8.cc)\n")
         self.assertEqual(structure.unlisted_problems(self.root),
                          ["simd/dot.cc: no CMakeLists.txt names it"])
+
+    def test_a_declaration_that_is_not_exported_is_found(self):
+        self.write("simd/dot.h", "void Scan(\n    int n);\nETA_SIMD_API void Pack();\n"
+                   "inline int Rows() { return 1; }\nstruct View {\n  int n;\n};\n")
+        self.write("core/data/items.h", "struct Items {\n};\nclass ETA_CORE_API Table {\n};\n"
+                   "class Forward;\ntemplate <class T>\nstruct Matrix {\n};\n")
+        self.assertEqual(structure.export_problems(self.root),
+                         ["core/data/items.h: Items lacks ETA_CORE_API",
+                          "simd/dot.h: Scan lacks ETA_SIMD_API"])
+
+    def test_a_header_that_is_not_installed_is_found(self):
+        self.write("simd/CMakeLists.txt", "eta_public_headers(eta_simd simd dot.h)\n")
+        self.assertEqual(structure.export_problems(self.root),
+                         ["simd/views.h: simd/CMakeLists.txt does not name it"])
+
+    def test_two_versions_are_found(self):
+        self.write("CMakeLists.txt", "project(eta-simd VERSION 1.2.4 LANGUAGES CXX)\n")
+        self.write("simd/version.h", "".join(f"#define ETA_SIMD_VERSION_{part} {number}\n"
+                                             for part, number in
+                                             (("MAJOR", 1), ("MINOR", 2), ("PATCH", 3))))
+        self.assertEqual(structure.version_problems(self.root),
+                         ["simd/version.h: 1.2.3, not 1.2.4"])
 
     def test_a_long_file_is_found(self):
         self.write("simd/dot.cc", "\n" * 401)
