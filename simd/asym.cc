@@ -40,7 +40,7 @@ using AsymScan = NibbleScan<MaxPenalty>;
 
 template <typename T>
 HWY_INLINE void ComputePenalties(const CodeBlocksView& rows, const int8_t* weights, T* penalties) {
-  HWY_ALIGN uint8_t tables[kMaxAsymCodeBytes * kNibbleTableBytes];
+  HWY_ALIGN uint8_t tables[kMaxRankedCodeBytes * kNibbleTableBytes];
   MakePenaltyTables(weights, rows.code_bytes, tables);
   AsymScan::Distances(rows, tables, penalties);
 }
@@ -88,7 +88,7 @@ HWY_EXPORT(AsymPenalties16OnTarget);
 HWY_EXPORT(AsymTopKOnTarget);
 
 void QuantizeProjections(const float* projections, size_t bits, int8_t* weights) {
-  HWY_DASSERT(bits >= 1 && bits <= 8 * kMaxAsymCodeBytes);
+  ETA_SIMD_REQUIRE(bits >= 1 && bits <= 8 * kMaxRankedCodeBytes);
   const size_t code_bytes = (bits + 7) / 8;
   const auto finite = [&](size_t j) {
     constexpr double kMost = std::numeric_limits<float>::max();
@@ -113,26 +113,29 @@ void QuantizeProjections(const float* projections, size_t bits, int8_t* weights)
 }
 
 void AsymPenalties(const CodeBlocksView& rows, const int8_t* weights, uint8_t* penalties) {
-  HWY_DASSERT(rows.code_bytes >= 1 && rows.code_bytes <= kMaxBytePenaltyCodeBytes);
+  ETA_SIMD_REQUIRE(rows.code_bytes >= 1);
+  HWY_ASSERT(rows.code_bytes <= kMaxBytePenaltyCodeBytes);  // else penalties may not fit a byte
   HWY_DYNAMIC_DISPATCH(AsymPenalties8OnTarget)(rows, weights, penalties);
 }
 
 void AsymPenalties(const CodeBlocksView& rows, const int8_t* weights, uint16_t* penalties) {
-  HWY_DASSERT(rows.code_bytes > kMaxBytePenaltyCodeBytes && rows.code_bytes <= kMaxAsymCodeBytes);
+  HWY_ASSERT(rows.code_bytes > kMaxBytePenaltyCodeBytes && rows.code_bytes <= kMaxRankedCodeBytes);
   HWY_DYNAMIC_DISPATCH(AsymPenalties16OnTarget)(rows, weights, penalties);
 }
 
 size_t AsymTopKScratchBytes(size_t n, size_t code_bytes, size_t k) {
+  if (!HasBlockTopKScratch(n, code_bytes)) return kNoScratch;
   return kAsymTile * code_bytes * kNibbleTableBytes + AsymLayout(n, code_bytes, k).bytes();
 }
 
 size_t AsymTopK(const CodeBlocksView& rows, const Queries<int8_t>& weights,
-                const TopKOptions& options, void* scratch, const TopKResult<uint16_t>& result) {
-  HWY_DASSERT(rows.code_bytes >= 1 && rows.code_bytes <= kMaxAsymCodeBytes && options.k >= 1);
-  HWY_DASSERT(weights.stride >= WeightBytes(rows.code_bytes));
-  HWY_DASSERT(rows.n <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
+                const TopKOptions& options, ScratchView scratch,
+                const TopKResult<uint16_t>& result) {
+  ETA_SIMD_REQUIRE(HasBlockTopKScratch(rows.n, rows.code_bytes) && options.k >= 1);
+  ETA_SIMD_REQUIRE(weights.stride >= WeightBytes(rows.code_bytes));
+  ETA_SIMD_REQUIRE(scratch.bytes >= AsymTopKScratchBytes(rows.n, rows.code_bytes, options.k));
   if (!AnsweredWithoutScan(rows.n, weights.count, options, result)) {
-    HWY_DYNAMIC_DISPATCH(AsymTopKOnTarget)(rows, weights, options, scratch, result);
+    HWY_DYNAMIC_DISPATCH(AsymTopKOnTarget)(rows, weights, options, scratch.data, result);
   }
   return std::min(options.k, rows.n);
 }

@@ -25,14 +25,13 @@ inline constexpr size_t kMaxWeight = 15;
 // Up to 128 bits the weights of a candidate add up to at most 254, and a penalty fits a byte.
 inline constexpr size_t kMaxBytePenaltyCodeBytes = 16;
 
-// The largest penalty of a code.
 // The largest penalty of codes of this many bytes.
 constexpr size_t MaxPenalty(size_t code_bytes) {
   return code_bytes <= kMaxBytePenaltyCodeBytes ? 254 : code_bytes * 8 * kMaxWeight;
 }
 
 // Weights of one candidate: one byte per bit of a code.
-constexpr size_t WeightBytes(size_t code_bytes) { return code_bytes * 8; }
+constexpr size_t WeightBytes(size_t code_bytes) { return SaturatingProduct(code_bytes, 8); }
 
 // weights[j] = projections[j] / scale, rounded to the nearest integer, halves away from 0, for j <
 // bits; then 0 up to WeightBytes(ceil(bits / 8)). The sign is the candidate's bit. scale is the
@@ -47,7 +46,7 @@ ETA_SIMD_API void QuantizeProjections(const float* projections, size_t bits, int
 // Writes PaddedRows(rows.n) values: the first rows.n are valid, the rest unspecified. The byte form
 // needs code_bytes <= kMaxBytePenaltyCodeBytes, the other code_bytes in [17, 512]. Preconditions:
 // WeightBytes(code_bytes) weights; |weights[j]| <= 15; in the byte form their magnitudes add up to
-// at most 254. Any alignment.
+// at most 254. Any alignment. Uses 17 KB of stack.
 ETA_SIMD_API void AsymPenalties(const CodeBlocksView& rows, const int8_t* weights,
                                 uint8_t* penalties);
 ETA_SIMD_API void AsymPenalties(const CodeBlocksView& rows, const int8_t* weights,
@@ -62,7 +61,7 @@ ETA_SIMD_API size_t AsymTopKScratchBytes(size_t n, size_t code_bytes, size_t k);
 // penalties, and the weights meet the preconditions of AsymPenalties. `scratch` has
 // AsymTopKScratchBytes(n, code_bytes, k) bytes and is not kept.
 ETA_SIMD_API size_t AsymTopK(const CodeBlocksView& rows, const Queries<int8_t>& weights,
-                             const TopKOptions& options, void* scratch,
+                             const TopKOptions& options, ScratchView scratch,
                              const TopKResult<uint16_t>& result);
 
 }  // namespace eta::simd

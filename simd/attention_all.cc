@@ -82,8 +82,8 @@ HWY_EXPORT(AttendAllOfTarget);
 
 void PackProjectedRows(const RowsView<float>& keys, const RowsView<float>& values, size_t heads,
                        float* packed_keys, float* packed_values) {
-  HWY_DASSERT(heads >= 1 && keys.width % heads == 0);
-  HWY_DASSERT(keys.count == values.count && keys.width == values.width);
+  ETA_SIMD_REQUIRE(heads >= 1 && keys.width % heads == 0);
+  ETA_SIMD_REQUIRE(keys.count == values.count && keys.width == values.width);
   const size_t n = keys.count, part = keys.width / heads;
   if (n == 0) return;  // the rows may be null
   for (size_t h = 0; h < heads; ++h) {
@@ -95,13 +95,18 @@ void PackProjectedRows(const RowsView<float>& keys, const RowsView<float>& value
 }
 
 size_t AttendAllScratchBytes(size_t count) {
-  return kCacheLineBytes + sizeof(float) * kQueriesTogether * PaddedColumns(count);
+  const size_t floats = SaturatingProduct(kQueriesTogether, PaddedColumns(count));
+  const size_t bytes = SaturatingProduct(sizeof(float), floats);
+  return bytes > kNoScratch - kCacheLineBytes ? kNoScratch : bytes + kCacheLineBytes;
 }
 
-void AttendAll(const ProjectedRows& rows, const Queries<float>& queries, void* scratch,
+void AttendAll(const ProjectedRows& rows, const Queries<float>& queries, ScratchView scratch,
                const OutputRows<float>& out) {
-  HWY_DASSERT(rows.heads >= 1 && rows.part >= 1);
-  HWY_DYNAMIC_DISPATCH(AttendAllOfTarget)(rows, queries, AlignedFloats(scratch), out);
+  ETA_SIMD_REQUIRE(rows.heads >= 1 && rows.part >= 1);
+  ETA_SIMD_REQUIRE(queries.stride >= rows.heads * rows.part &&
+                   out.stride >= rows.heads * rows.part);
+  ETA_SIMD_REQUIRE(scratch.bytes >= AttendAllScratchBytes(rows.count));
+  HWY_DYNAMIC_DISPATCH(AttendAllOfTarget)(rows, queries, AlignedFloats(scratch.data), out);
 }
 
 }  // namespace eta::simd

@@ -39,7 +39,7 @@ ETA_SIMD_API size_t AttendAllScratchBytes(size_t count);
 // all 0 where rows.count is 0. Results agree across targets within rounding.
 // Preconditions: rows.heads, rows.part >= 1; all values are finite; strides >= heads * part; `out`
 // overlaps nothing that is read. Any alignment.
-ETA_SIMD_API void AttendAll(const ProjectedRows& rows, const Queries<float>& queries, void* scratch,
-                            const OutputRows<float>& out);
+ETA_SIMD_API void AttendAll(const ProjectedRows& rows, const Queries<float>& queries,
+                            ScratchView scratch, const OutputRows<float>& out);
 
 }  // namespace eta::simd

@@ -208,15 +208,19 @@ namespace eta::simd {
 HWY_EXPORT(AttendHeadsOfTarget);
 
 size_t AttendHeadsScratchBytes(size_t max_count) {
+  if (max_count > kMaxRankedRows) return kNoScratch;
   return kCacheLineBytes + AttendHeadsScratch::Bytes(max_count);
 }
 
 void AttendHeads(const ChosenRows& rows, const HeadLayout& layout, const Queries<float>& queries,
-                 void* scratch, const OutputRows<float>& out) {
-  HWY_DASSERT(layout.heads >= 1 && layout.part >= 1);
-  HWY_DASSERT(rows.table.width == 2 * layout.columns() && rows.table.stride >= rows.table.width);
+                 ScratchView scratch, const OutputRows<float>& out) {
+  ETA_SIMD_REQUIRE(layout.heads >= 1 && layout.part >= 1);
+  ETA_SIMD_REQUIRE(rows.table.width == 2 * layout.columns() && AreRows(rows.table));
+  ETA_SIMD_REQUIRE(AreChosen(rows, queries.count));
+  ETA_SIMD_REQUIRE(scratch.bytes >=
+                   AttendHeadsScratchBytes(LargestCount(rows.counts, queries.count)));
   HWY_DYNAMIC_DISPATCH(AttendHeadsOfTarget)
-  (rows, layout, queries, AlignUp(scratch, kCacheLineBytes), out);
+  (rows, layout, queries, AlignUp(scratch.data, kCacheLineBytes), out);
 }
 
 }  // namespace eta::simd

@@ -45,7 +45,7 @@ ETA_SIMD_API size_t AttendHeadsScratchBytes(size_t max_count);
 // names a row of the table; all values are finite; strides >= the widths; `out` overlaps nothing
 // that is read. Any alignment.
 ETA_SIMD_API void AttendHeads(const ChosenRows& rows, const HeadLayout& layout,
-                              const Queries<float>& queries, void* scratch,
+                              const Queries<float>& queries, ScratchView scratch,
                               const OutputRows<float>& out);
 
 }  // namespace eta::simd

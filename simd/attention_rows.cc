@@ -214,15 +214,21 @@ namespace eta::simd {
 HWY_EXPORT(AttendRowsOfTarget);
 
 size_t AttendRowsScratchBytes(size_t max_count, size_t dim, size_t heads) {
-  return kCacheLineBytes + sizeof(float) * AttendRowsScratch::Floats(max_count, dim, heads);
+  constexpr size_t kMost = kMaxRankedRows;  // so that no product of two wraps
+  if (max_count > kMost || dim > kMost || heads > kMost) return kNoScratch;
+  const size_t floats = AttendRowsScratch::Floats(max_count, dim, heads);
+  return SaturatingProduct(floats + kCacheLineBytes / sizeof(float), sizeof(float));
 }
 
-void AttendRows(const ChosenRows& rows, size_t heads, const Queries<float>& queries, void* scratch,
-                const OutputRows<float>& sums) {
-  HWY_DASSERT(rows.table.width >= 1 && heads >= 1 && queries.count % heads == 0);
-  HWY_DASSERT(rows.table.stride >= rows.table.width);
-  HWY_DASSERT(queries.stride >= rows.table.width && sums.stride >= rows.table.width);
-  HWY_DYNAMIC_DISPATCH(AttendRowsOfTarget)(rows, heads, queries, AlignedFloats(scratch), sums);
+void AttendRows(const ChosenRows& rows, size_t heads, const Queries<float>& queries,
+                ScratchView scratch, const OutputRows<float>& sums) {
+  ETA_SIMD_REQUIRE(rows.table.width >= 1 && heads >= 1 && queries.count % heads == 0);
+  ETA_SIMD_REQUIRE(AreRows(rows.table) && AreChosen(rows, queries.count / heads));
+  ETA_SIMD_REQUIRE(scratch.bytes >=
+                   AttendRowsScratchBytes(LargestCount(rows.counts, queries.count / heads),
+                                          rows.table.width, heads));
+  ETA_SIMD_REQUIRE(queries.stride >= rows.table.width && sums.stride >= rows.table.width);
+  HWY_DYNAMIC_DISPATCH(AttendRowsOfTarget)(rows, heads, queries, AlignedFloats(scratch.data), sums);
 }
 
 }  // namespace eta::simd

@@ -29,6 +29,6 @@ ETA_SIMD_API size_t AttendRowsScratchBytes(size_t max_count, size_t dim, size_t 
 // values are finite; strides >= rows.table.width; `sums` overlaps nothing that is read. Any
 // alignment.
 ETA_SIMD_API void AttendRows(const ChosenRows& rows, size_t heads, const Queries<float>& queries,
-                             void* scratch, const OutputRows<float>& sums);
+                             ScratchView scratch, const OutputRows<float>& sums);
 
 }  // namespace eta::simd

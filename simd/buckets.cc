@@ -42,7 +42,7 @@ namespace eta::simd {
 HWY_EXPORT(CountSharedBucketsOnTarget);
 
 void CountSharedBuckets(const BucketPlanesView& planes, const uint16_t* query, uint16_t* counts) {
-  HWY_DASSERT(planes.rounds < size_t{1} << 16);
+  ETA_SIMD_REQUIRE(planes.rounds < size_t{1} << 16);
   HWY_DYNAMIC_DISPATCH(CountSharedBucketsOnTarget)(planes, query, counts);
 }
 

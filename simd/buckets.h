@@ -21,7 +21,9 @@ struct BucketPlanesView {
 };
 
 // Number of uint16_t values in the planes.
-constexpr size_t BucketPlanesSize(size_t n, size_t rounds) { return PaddedRows(n) * rounds; }
+constexpr size_t BucketPlanesSize(size_t n, size_t rounds) {
+  return SaturatingProduct(PaddedRows(n), rounds);
+}
 
 // counts[i] = number of rounds r in which behaviour i has the bucket query[r]. Writes
 // PaddedRows(planes.n) values: the first planes.n are valid, the rest unspecified. Preconditions:

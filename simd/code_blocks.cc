@@ -161,12 +161,26 @@ HWY_EXPORT(PackCodeBlocksOnTarget);
 HWY_EXPORT(GatherCodeBlocksOnTarget);
 
 void PackCodeBlocks(const RowsView<uint8_t>& codes, uint8_t* blocks) {
-  HWY_DASSERT(codes.width >= 1 && codes.stride >= codes.width);
+  ETA_SIMD_REQUIRE(AreRows(codes));
   HWY_DYNAMIC_DISPATCH(PackCodeBlocksOnTarget)(codes, blocks);
 }
 
+void CopyCodeBlocks(const CodeBlocksView& rows, uint8_t* copy) {
+  ETA_SIMD_REQUIRE(CodeBlocksBytes(rows.n, rows.code_bytes) < SIZE_MAX);
+  if (rows.n == 0) return;
+  const size_t whole = CodeBlocksBytes(rows.n / kBlockRows * kBlockRows, rows.code_bytes);
+  if (whole != 0) std::memcpy(copy, rows.data, whole);
+  const size_t rest = rows.n % kBlockRows;
+  if (rest == 0) return;
+  for (size_t p = 0; p < rows.code_bytes; ++p) {
+    uint8_t* plane = copy + whole + p * kBlockRows;
+    std::memcpy(plane, rows.data + whole + p * kBlockRows, rest);
+    std::memset(plane + rest, 0, kBlockRows - rest);
+  }
+}
+
 void GatherCodeBlocks(const RowsView<uint8_t>& table, IdsView ids, uint8_t* blocks) {
-  HWY_DASSERT(table.width >= 1 && table.stride >= table.width);
+  ETA_SIMD_REQUIRE(AreRows(table) && AreIds(ids, table.count));
   HWY_DYNAMIC_DISPATCH(GatherCodeBlocksOnTarget)(table, ids, blocks);
 }
 

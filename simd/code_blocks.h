@@ -13,7 +13,9 @@
 namespace eta::simd {
 
 // Bytes that the blocks of n codes take.
-constexpr size_t CodeBlocksBytes(size_t n, size_t code_bytes) { return PaddedRows(n) * code_bytes; }
+constexpr size_t CodeBlocksBytes(size_t n, size_t code_bytes) {
+  return SaturatingProduct(PaddedRows(n), code_bytes);
+}
 
 // Lays out codes.count codes of codes.width >= 1 bytes as code blocks. Writes
 // CodeBlocksBytes(codes.count, codes.width) bytes at `blocks`, which must not overlap the codes.
@@ -36,5 +38,17 @@ inline void GetBlockCode(const uint8_t* blocks, size_t code_bytes, size_t i, uin
   const uint8_t* block = blocks + (i / kBlockRows) * kBlockRows * code_bytes + i % kBlockRows;
   for (size_t p = 0; p < code_bytes; ++p) code[p] = block[p * kBlockRows];
 }
+
+// Copies the rows.n codes to the blocks at `copy`, of CodeBlocksBytes(rows.n, rows.code_bytes)
+// bytes; unused rows of its last block become 0. Reads these codes and nothing else, which a scan
+// does not promise. So one thread may append while others copy and scan what they copied, without a
+// lock, given blocks with room for all codes and a std::atomic<size_t> count:
+//   append:  const size_t n = count.load(std::memory_order_relaxed);
+//            SetBlockCode(blocks, code_bytes, n, code);
+//            count.store(n + 1, std::memory_order_release);
+//   scan:    const size_t n = count.load(std::memory_order_acquire);
+//            CopyCodeBlocks({blocks, n, code_bytes}, copy);
+// A code that was counted must not be written again while others may copy it.
+ETA_SIMD_API void CopyCodeBlocks(const CodeBlocksView& rows, uint8_t* copy);
 
 }  // namespace eta::simd

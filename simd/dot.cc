@@ -120,29 +120,31 @@ HWY_EXPORT(FloatBlockScores);
 HWY_EXPORT(FloatBlockTopK);
 
 void PackFloatBlocks(const RowsView<float>& rows, float* blocks) {
-  HWY_DASSERT(rows.width >= 1 && rows.stride >= rows.width);
+  ETA_SIMD_REQUIRE(AreRows(rows));
   HWY_DYNAMIC_DISPATCH(FloatBlocksFromRows)(rows, blocks);
 }
 
 void GatherFloatBlocks(const RowsView<float>& table, IdsView ids, float* blocks) {
-  HWY_DASSERT(table.width >= 1 && table.stride >= table.width);
+  ETA_SIMD_REQUIRE(AreRows(table) && AreIds(ids, table.count));
   HWY_DYNAMIC_DISPATCH(FloatBlocksFromIds)(table, ids, blocks);
 }
 
 void DotScores(const FloatBlocksView& rows, const Queries<float>& queries, float* scores,
                size_t score_stride) {
-  HWY_DASSERT(rows.dim >= 1 && queries.stride >= rows.dim && score_stride >= PaddedRows(rows.n));
+  ETA_SIMD_REQUIRE(rows.dim >= 1 && queries.stride >= rows.dim &&
+                   score_stride >= PaddedRows(rows.n));
   HWY_DYNAMIC_DISPATCH(FloatBlockScores)(rows, queries, scores, score_stride);
 }
 
 size_t DotTopKScratchBytes(size_t n, size_t k) { return FloatTopKScratchBytes(n, k); }
 
 size_t DotTopK(const FloatBlocksView& rows, const Queries<float>& queries,
-               const TopKOptions& options, void* scratch, const TopKResult<float>& result) {
-  HWY_DASSERT(rows.dim >= 1 && queries.stride >= rows.dim && options.k >= 1);
-  HWY_DASSERT(rows.n <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
+               const TopKOptions& options, ScratchView scratch, const TopKResult<float>& result) {
+  ETA_SIMD_REQUIRE(rows.dim >= 1 && queries.stride >= rows.dim && options.k >= 1);
+  ETA_SIMD_REQUIRE(rows.n <= kMaxRankedRows);
+  ETA_SIMD_REQUIRE(scratch.bytes >= DotTopKScratchBytes(rows.n, options.k));
   if (!AnsweredWithoutScan(rows.n, queries.count, options, result)) {
-    HWY_DYNAMIC_DISPATCH(FloatBlockTopK)(rows, queries, options, scratch, result);
+    HWY_DYNAMIC_DISPATCH(FloatBlockTopK)(rows, queries, options, scratch.data, result);
   }
   return std::min(options.k, rows.n);
 }

@@ -13,7 +13,9 @@
 namespace eta::simd {
 
 // Floats that the blocks of n rows take.
-constexpr size_t FloatBlocksSize(size_t n, size_t dim) { return PaddedRows(n) * dim; }
+constexpr size_t FloatBlocksSize(size_t n, size_t dim) {
+  return SaturatingProduct(PaddedRows(n), dim);
+}
 
 // n rows of dim >= 1 floats in blocks: FloatBlocksSize(n, dim) floats of any alignment. What the
 // unused rows of the last block hold does not matter.
@@ -45,11 +47,11 @@ ETA_SIMD_API size_t DotTopKScratchBytes(size_t n, size_t k);
 // For each query the min(k, n) rows of largest score (DotScores), n = rows.n. Equal scores, 0 and
 // -0 among them, are ranked by options.ties; NaN ranks as -infinity. Values are the scores, NaN and
 // -0 as they are. Returns min(k, n).
-// Preconditions, checked in debug builds: n < 2^31; k >= 1; queries.stride >= rows.dim. `scratch`
+// Preconditions: n < 2^31; k >= 1; queries.stride >= rows.dim. `scratch`
 // is of DotTopKScratchBytes(n, k) bytes and any alignment; its contents need not be kept from call
 // to call. n = 0 needs no rows.
 ETA_SIMD_API size_t DotTopK(const FloatBlocksView& rows, const Queries<float>& queries,
-                            const TopKOptions& options, void* scratch,
+                            const TopKOptions& options, ScratchView scratch,
                             const TopKResult<float>& result);
 
 }  // namespace eta::simd

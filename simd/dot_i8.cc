@@ -125,8 +125,10 @@ void I8BlocksFromIds(const I8RowsView& table, IdsView ids, uint8_t* blocks) {
 // Scores blocks of rows with a tile of queries, for FloatTopK.
 class I8Scorer {
  public:
-  I8Scorer(const I8BlocksView& rows, const I8Queries& queries)
-      : rows_(rows),
+  // `scratch` has kI8WordsBytes bytes.
+  I8Scorer(const I8BlocksView& rows, const I8Queries& queries, void* scratch)
+      : words_(static_cast<int32_t*>(AlignUp(scratch, kCacheLineBytes))),
+        rows_(rows),
         queries_(queries),
         groups_(I8Groups(rows.dim)),
         words_per_query_(groups_ * kI8WordsPerGroup) {}
@@ -154,19 +156,19 @@ class I8Scorer {
   }
 
  private:
+  int32_t* const words_;  // prepared queries of the tile
   const I8BlocksView rows_;
   const I8Queries queries_;
   const size_t groups_;
   const size_t words_per_query_;
   size_t count_ = 0;               // queries of the tile, their scales and
-  const float* scales_ = nullptr;  // prepared words, and what their sums start from
-  HWY_ALIGN int32_t words_[kI8TileWords];
+  const float* scales_ = nullptr;  // what their sums start from
   int32_t starts_[kFloatTopKTile];
 };
 
-void I8BlockScores(const I8BlocksView& rows, const I8Queries& queries, float* scores,
+void I8BlockScores(const I8BlocksView& rows, const I8Queries& queries, void* scratch, float* scores,
                    size_t score_stride) {
-  I8Scorer scorer(rows, queries);
+  I8Scorer scorer(rows, queries, scratch);
   for (size_t q = 0; q < queries.count; q += scorer.tile()) {
     scorer.Begin(q, HWY_MIN(scorer.tile(), queries.count - q));
     for (size_t block = 0; block < NumBlocks(rows.n); ++block) {
@@ -178,8 +180,9 @@ void I8BlockScores(const I8BlocksView& rows, const I8Queries& queries, float* sc
 
 void I8BlockTopK(const I8BlocksView& rows, const I8Queries& queries, const TopKOptions& options,
                  void* scratch, const TopKResult<float>& result) {
-  I8Scorer scorer(rows, queries);
-  FloatTopK<I8Scorer>(rows.n, queries.count, options, scratch, result, scorer).Run();
+  I8Scorer scorer(rows, queries, scratch);
+  void* const rest = static_cast<uint8_t*>(scratch) + kI8WordsBytes;
+  FloatTopK<I8Scorer>(rows.n, queries.count, options, rest, result, scorer).Run();
 }
 
 }  // namespace
@@ -196,40 +199,47 @@ HWY_EXPORT(I8BlockScores);
 HWY_EXPORT(I8BlockTopK);
 
 void QuantizeI8(const RowsView<float>& rows, int8_t* values, size_t value_stride, float* scales) {
-  HWY_DASSERT(rows.width >= 1 && rows.stride >= rows.width && value_stride >= rows.width);
+  ETA_SIMD_REQUIRE(AreRows(rows) && value_stride >= rows.width);
   HWY_DYNAMIC_DISPATCH(QuantizeI8Rows)(rows, values, value_stride, scales);
 }
 
 void PackI8Blocks(const I8RowsView& rows, uint8_t* blocks, float* block_scales) {
-  HWY_DASSERT(rows.width >= 1 && rows.stride >= rows.width);
+  ETA_SIMD_REQUIRE(AreI8Rows(rows));
   HWY_DYNAMIC_DISPATCH(I8BlocksFromRows)(rows, blocks);
   for (size_t i = 0; i < rows.count; ++i) block_scales[i] = rows.scales[i];
   std::fill(block_scales + rows.count, block_scales + PaddedRows(rows.count), 0.0f);
 }
 
 void GatherI8Blocks(const I8RowsView& table, IdsView ids, uint8_t* blocks, float* block_scales) {
-  HWY_DASSERT(table.width >= 1 && table.stride >= table.width);
+  ETA_SIMD_REQUIRE(AreI8Rows(table) && AreIds(ids, table.count));
   HWY_DYNAMIC_DISPATCH(I8BlocksFromIds)(table, ids, blocks);
   for (size_t i = 0; i < ids.count; ++i) block_scales[i] = table.scales[ids.data[i]];
   std::fill(block_scales + ids.count, block_scales + PaddedRows(ids.count), 0.0f);
 }
 
-void DotI8Scores(const I8BlocksView& rows, const I8Queries& queries, float* scores,
-                 size_t score_stride) {
-  HWY_DASSERT(rows.dim >= 1 && rows.dim <= kI8MaxDim && queries.stride >= rows.dim);
-  HWY_DASSERT(score_stride >= PaddedRows(rows.n));
-  HWY_DYNAMIC_DISPATCH(I8BlockScores)(rows, queries, scores, score_stride);
+size_t DotI8ScoresScratchBytes() { return kI8WordsBytes; }
+
+void DotI8Scores(const I8BlocksView& rows, const I8Queries& queries, ScratchView scratch,
+                 float* scores, size_t score_stride) {
+  ETA_SIMD_REQUIRE(rows.dim >= 1 && rows.dim <= kI8MaxDim && queries.stride >= rows.dim);
+  ETA_SIMD_REQUIRE(score_stride >= PaddedRows(rows.n));
+  ETA_SIMD_REQUIRE(scratch.bytes >= DotI8ScoresScratchBytes());
+  HWY_DYNAMIC_DISPATCH(I8BlockScores)(rows, queries, scratch.data, scores, score_stride);
 }
 
-size_t DotI8TopKScratchBytes(size_t n, size_t k) { return FloatTopKScratchBytes(n, k); }
+size_t DotI8TopKScratchBytes(size_t n, size_t k) {
+  const size_t bytes = FloatTopKScratchBytes(n, k);
+  return bytes == kNoScratch ? kNoScratch : kI8WordsBytes + bytes;
+}
 
 size_t DotI8TopK(const I8BlocksView& rows, const I8Queries& queries, const TopKOptions& options,
-                 void* scratch, const TopKResult<float>& result) {
-  HWY_DASSERT(rows.dim >= 1 && rows.dim <= kI8MaxDim && queries.stride >= rows.dim);
-  HWY_DASSERT(options.k >= 1);
-  HWY_DASSERT(rows.n <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
+                 ScratchView scratch, const TopKResult<float>& result) {
+  ETA_SIMD_REQUIRE(rows.dim >= 1 && rows.dim <= kI8MaxDim && queries.stride >= rows.dim);
+  ETA_SIMD_REQUIRE(options.k >= 1);
+  ETA_SIMD_REQUIRE(rows.n <= kMaxRankedRows);
+  ETA_SIMD_REQUIRE(scratch.bytes >= DotI8TopKScratchBytes(rows.n, options.k));
   if (!AnsweredWithoutScan(rows.n, queries.count, options, result)) {
-    HWY_DYNAMIC_DISPATCH(I8BlockTopK)(rows, queries, options, scratch, result);
+    HWY_DYNAMIC_DISPATCH(I8BlockTopK)(rows, queries, options, scratch.data, result);
   }
   return std::min(options.k, rows.n);
 }

@@ -17,15 +17,17 @@
 
 namespace eta::simd {
 
-// The largest dim: a sum of 4,096 products of bytes is exact in 32 bits with room to spare, and a
-// prepared query still fits the stack.
+// The largest dim: a sum of 4,096 products of bytes is exact in 32 bits with room to spare, and
+// four prepared queries still fit the scratch.
 constexpr size_t kI8MaxDim = 4096;
 
 // Groups of four dimensions that a row takes.
-constexpr size_t I8Groups(size_t dim) { return (dim + 3) / 4; }
+constexpr size_t I8Groups(size_t dim) { return dim / 4 + (dim % 4 != 0 ? 1 : 0); }
 
 // Bytes that the blocks of n rows take.
-constexpr size_t I8BlocksBytes(size_t n, size_t dim) { return PaddedRows(n) * I8Groups(dim) * 4; }
+constexpr size_t I8BlocksBytes(size_t n, size_t dim) {
+  return SaturatingProduct(SaturatingProduct(PaddedRows(n), I8Groups(dim)), 4);
+}
 
 // `count` quantised rows of `width` values, 1 to kI8MaxDim: row i at values + i * stride, its scale
 // scales[i]. stride >= width.
@@ -87,14 +89,18 @@ ETA_SIMD_API void PackI8Blocks(const I8RowsView& rows, uint8_t* blocks, float* b
 ETA_SIMD_API void GatherI8Blocks(const I8RowsView& table, IdsView ids, uint8_t* blocks,
                                  float* block_scales);
 
+// Bytes of scratch that DotI8Scores needs, whatever the rows and queries.
+ETA_SIMD_API size_t DotI8ScoresScratchBytes();
+
 // Inner products of all rows with all queries of rows.dim values (queries.stride >= rows.dim):
 // scores[q * score_stride + i] = (float(sum_d row_i[d] * query_q[d]) * row scale) * query scale.
 // The sum is exact; it is rounded to float32 (which changes it only past 1,040 dimensions), and so
 // is each of the two products, in this order: the same bits on every target. Writes
 // PaddedRows(rows.n) scores per query; the first rows.n are valid, the rest unspecified.
-// score_stride >= PaddedRows(rows.n). No alignment is required.
-ETA_SIMD_API void DotI8Scores(const I8BlocksView& rows, const I8Queries& queries, float* scores,
-                              size_t score_stride);
+// score_stride >= PaddedRows(rows.n). `scratch` has DotI8ScoresScratchBytes() bytes; its contents
+// need not be kept. No alignment is required. Uses 4 KB of stack.
+ETA_SIMD_API void DotI8Scores(const I8BlocksView& rows, const I8Queries& queries,
+                              ScratchView scratch, float* scores, size_t score_stride);
 
 // Bytes of scratch that DotI8TopK needs for n rows, whatever the number of queries.
 ETA_SIMD_API size_t DotI8TopKScratchBytes(size_t n, size_t k);
@@ -102,11 +108,11 @@ ETA_SIMD_API size_t DotI8TopKScratchBytes(size_t n, size_t k);
 // For each query the min(k, n) rows of largest score (DotI8Scores), n = rows.n. Equal scores, 0 and
 // -0 among them, are ranked by options.ties; NaN ranks as -infinity. Values are the scores, NaN and
 // -0 as they are. Returns min(k, n).
-// Preconditions, checked in debug builds: n < 2^31; k >= 1; queries.stride >= rows.dim. `scratch`
+// Preconditions: n < 2^31; k >= 1; queries.stride >= rows.dim. `scratch`
 // is of DotI8TopKScratchBytes(n, k) bytes and any alignment; its contents need not be kept from
 // call to call. n = 0 needs no rows.
 ETA_SIMD_API size_t DotI8TopK(const I8BlocksView& rows, const I8Queries& queries,
-                              const TopKOptions& options, void* scratch,
+                              const TopKOptions& options, ScratchView scratch,
                               const TopKResult<float>& result);
 
 }  // namespace eta::simd

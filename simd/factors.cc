@@ -21,6 +21,8 @@
 #define ETA_SIMD_FACTORS_TYPES_
 namespace eta::simd {
 
+inline constexpr size_t kMaxFactorBits = 8 * kMaxRankedCodeBytes;
+
 constexpr size_t PlainCodeBytes(size_t bits) { return FactorCodeBytes(bits) - 1; }
 
 // How the penalties of one query become distances, as factors.h has it.
@@ -70,6 +72,7 @@ inline PlanesView CodePlanes(const CodeBlocksView& rows) {
 }
 
 inline size_t FactorTopKScratchBytes(size_t n, size_t bits, size_t k, size_t query_bytes) {
+  if (n > kMaxRankedRows || bits < 1 || bits > kMaxFactorBits) return kNoScratch;
   return kFactorTile * query_bytes +
          BlockTopKLayout(n, FactorCodeBytes(bits), k, 1, kMaxFactorDistance).bytes();
 }
@@ -253,7 +256,7 @@ template <class Scan, typename Value>
 HWY_INLINE void ComputeDistances(const FactorBlocksView& rows, const Value* query,
                                  uint8_t* distances) {
   if (rows.n == 0) return;
-  HWY_ALIGN uint8_t prepared[kFactorHeaderBytes + kMaxAsymCodeBytes * kNibbleTableBytes];
+  HWY_ALIGN uint8_t prepared[kFactorHeaderBytes + kMaxRankedCodeBytes * kNibbleTableBytes];
   Scan::Prepare(query, rows.bits, MaxFactor(CodesOf(rows)), prepared);
   Scan::Distances(CodesOf(rows), prepared, distances);
 }
@@ -313,8 +316,6 @@ HWY_EXPORT(AsymFactorTopKOnTarget);
 
 namespace {
 
-constexpr size_t kMaxFactorBits = 8 * kMaxAsymCodeBytes;
-
 double SquaredLength(const float* row, size_t dim) {
   double sum = 0;
   for (size_t d = 0; d < dim; ++d) sum += static_cast<double>(row[d]) * row[d];
@@ -323,7 +324,7 @@ double SquaredLength(const float* row, size_t dim) {
 
 HWY_MAYBE_UNUSED bool IsTopKCall(const FactorBlocksView& rows, const TopKOptions& options) {
   return rows.bits >= 1 && rows.bits <= kMaxFactorBits && options.k >= 1 &&
-         rows.n <= static_cast<size_t>(std::numeric_limits<int32_t>::max());
+         rows.n <= kMaxRankedRows;
 }
 
 }  // namespace
@@ -339,19 +340,19 @@ float AsymFactor(const float* row, size_t dim, const float* projections, size_t 
 }
 
 uint8_t QuantizeFactor(float factor, float unit) {
-  HWY_DASSERT(unit > 0);
+  ETA_SIMD_REQUIRE(unit > 0);
   const double units = static_cast<double>(factor) / unit;
   if (!(units > 0)) return 0;
   return static_cast<uint8_t>(std::floor(std::min(units, 255.0) + 0.5));
 }
 
 void NormDistances(const FactorBlocksView& rows, const uint8_t* query, uint8_t* distances) {
-  HWY_DASSERT(rows.bits >= 1 && rows.bits <= kMaxFactorBits);
+  ETA_SIMD_REQUIRE(rows.bits >= 1 && rows.bits <= kMaxFactorBits);
   HWY_DYNAMIC_DISPATCH(NormDistancesOnTarget)(rows, query, distances);
 }
 
 void AsymFactorDistances(const FactorBlocksView& rows, const int8_t* weights, uint8_t* distances) {
-  HWY_DASSERT(rows.bits >= 1 && rows.bits <= kMaxFactorBits);
+  ETA_SIMD_REQUIRE(rows.bits >= 1 && rows.bits <= kMaxFactorBits);
   HWY_DYNAMIC_DISPATCH(AsymFactorDistancesOnTarget)(rows, weights, distances);
 }
 
@@ -365,20 +366,23 @@ size_t AsymFactorTopKScratchBytes(size_t n, size_t bits, size_t k) {
 }
 
 size_t NormTopK(const FactorBlocksView& rows, const Queries<uint8_t>& queries,
-                const TopKOptions& options, void* scratch, const TopKResult<uint16_t>& result) {
-  HWY_DASSERT(IsTopKCall(rows, options) && queries.stride >= PlainCodeBytes(rows.bits));
+                const TopKOptions& options, ScratchView scratch,
+                const TopKResult<uint16_t>& result) {
+  ETA_SIMD_REQUIRE(IsTopKCall(rows, options) && queries.stride >= PlainCodeBytes(rows.bits));
+  ETA_SIMD_REQUIRE(scratch.bytes >= NormTopKScratchBytes(rows.n, rows.bits, options.k));
   if (!AnsweredWithoutScan(rows.n, queries.count, options, result)) {
-    HWY_DYNAMIC_DISPATCH(NormTopKOnTarget)(rows, queries, options, scratch, result);
+    HWY_DYNAMIC_DISPATCH(NormTopKOnTarget)(rows, queries, options, scratch.data, result);
   }
   return std::min(options.k, rows.n);
 }
 
 size_t AsymFactorTopK(const FactorBlocksView& rows, const Queries<int8_t>& weights,
-                      const TopKOptions& options, void* scratch,
+                      const TopKOptions& options, ScratchView scratch,
                       const TopKResult<uint16_t>& result) {
-  HWY_DASSERT(IsTopKCall(rows, options) && weights.stride >= PlainCodeBytes(rows.bits) * 8);
+  ETA_SIMD_REQUIRE(IsTopKCall(rows, options) && weights.stride >= PlainCodeBytes(rows.bits) * 8);
+  ETA_SIMD_REQUIRE(scratch.bytes >= AsymFactorTopKScratchBytes(rows.n, rows.bits, options.k));
   if (!AnsweredWithoutScan(rows.n, weights.count, options, result)) {
-    HWY_DYNAMIC_DISPATCH(AsymFactorTopKOnTarget)(rows, weights, options, scratch, result);
+    HWY_DYNAMIC_DISPATCH(AsymFactorTopKOnTarget)(rows, weights, options, scratch.data, result);
   }
   return std::min(options.k, rows.n);
 }

@@ -34,7 +34,7 @@
 namespace eta::simd {
 
 // Bytes of a code of `bits` bits with its factor, which is the last of them.
-constexpr size_t FactorCodeBytes(size_t bits) { return (bits + 7) / 8 + 1; }
+constexpr size_t FactorCodeBytes(size_t bits) { return bits / 8 + (bits % 8 != 0 ? 1 : 0) + 1; }
 
 // The largest distance.
 inline constexpr size_t kMaxFactorDistance = 254;
@@ -63,12 +63,14 @@ ETA_SIMD_API uint8_t QuantizeFactor(float factor, float unit);
 
 // distances[i] = the distance of behaviour i from the query code of ceil(rows.bits / 8) bytes, as
 // above, with Hamming distances as penalties. Writes PaddedRows(rows.n) values: the first rows.n
-// are valid, the rest unspecified. Preconditions: bits in [1, 4096]. Any alignment.
+// are valid, the rest unspecified. Preconditions: bits in [1, 4096]. Any alignment. Uses 20 KB of
+// stack.
 ETA_SIMD_API void NormDistances(const FactorBlocksView& rows, const uint8_t* query,
                                 uint8_t* distances);
 
 // The same for a candidate's WeightBytes(ceil(rows.bits / 8)) weights, with asymmetric penalties.
-// Preconditions: those of AsymPenalties on weights, those of the tail bits are 0.
+// Preconditions: those of AsymPenalties on weights, those of the tail bits are 0. Uses 20 KB of
+// stack.
 ETA_SIMD_API void AsymFactorDistances(const FactorBlocksView& rows, const int8_t* weights,
                                       uint8_t* distances);
 
@@ -82,13 +84,13 @@ ETA_SIMD_API size_t AsymFactorTopKScratchBytes(size_t n, size_t bits, size_t k);
 // HammingTopK; the values are distances. `scratch` has NormTopKScratchBytes(n, bits, k) bytes and
 // is not kept.
 ETA_SIMD_API size_t NormTopK(const FactorBlocksView& rows, const Queries<uint8_t>& queries,
-                             const TopKOptions& options, void* scratch,
+                             const TopKOptions& options, ScratchView scratch,
                              const TopKResult<uint16_t>& result);
 
 // The same for candidates' weights and AsymFactorDistances, with scratch of
 // AsymFactorTopKScratchBytes(n, bits, k) bytes.
 ETA_SIMD_API size_t AsymFactorTopK(const FactorBlocksView& rows, const Queries<int8_t>& weights,
-                                   const TopKOptions& options, void* scratch,
+                                   const TopKOptions& options, ScratchView scratch,
                                    const TopKResult<uint16_t>& result);
 
 }  // namespace eta::simd

@@ -355,8 +355,8 @@ void PackHadamardSigns(const uint8_t* sign_bits, size_t count, uint32_t* signs) 
 
 void HadamardEncode(const RowsView<float>& x, const HadamardSigns& signs, uint8_t* codes,
                     size_t code_stride) {
-  HWY_DASSERT(x.width >= 1 && x.width <= kHadamardMaxSize && x.stride >= x.width);
-  HWY_DASSERT(signs.bits >= 1 && code_stride >= (signs.bits + 7) / 8);
+  ETA_SIMD_REQUIRE(AreRows(x) && x.width <= kHadamardMaxSize);
+  ETA_SIMD_REQUIRE(signs.bits >= 1 && code_stride >= (signs.bits + 7) / 8);
   HWY_DYNAMIC_DISPATCH(HadamardEncodeOfTarget)(x, signs, {codes, code_stride});
 }
 

@@ -21,7 +21,7 @@ inline constexpr size_t kHadamardMaxSize = 4096;  // of a transform: buffers are
 // hyperplanes stay distinct.
 constexpr size_t HadamardSize(size_t dim) {
   size_t size = kHadamardMinSize;
-  while (size < dim) size *= 2;
+  while (size < dim && size <= SIZE_MAX / 2) size *= 2;
   return size;
 }
 
@@ -29,7 +29,8 @@ constexpr size_t HadamardSize(size_t dim) {
 // of HadamardSize(dim) bits, the last of which may be used in part.
 constexpr size_t HadamardSignCount(size_t dim, size_t bits) {
   const size_t size = HadamardSize(dim);
-  return (bits + size - 1) / size * kHadamardRounds * size;
+  const size_t groups = bits / size + (bits % size != 0 ? 1 : 0);
+  return SaturatingProduct(SaturatingProduct(groups, kHadamardRounds), size);
 }
 
 // Signs as PackHadamardSigns lays them out, for codes of `bits` bits: HadamardSignCount(dim, bits)
@@ -55,7 +56,8 @@ ETA_SIMD_API void PackHadamardSigns(const uint8_t* sign_bits, size_t count, uint
 // subtracts infinities from each other. Rows of length below 2^127 / P^1.5 cannot overflow; in
 // longer rows a sum may become infinite, which counts as an infinity in the row.
 // Preconditions: 1 <= x.width <= kHadamardMaxSize; bits >= 1; x.stride >= x.width;
-// code_stride >= (bits + 7) / 8; `codes` overlaps nothing that is read. Any alignment.
+// code_stride >= (bits + 7) / 8; `codes` overlaps nothing that is read. Any alignment. Uses
+// 36 KB of stack.
 ETA_SIMD_API void HadamardEncode(const RowsView<float>& x, const HadamardSigns& signs,
                                  uint8_t* codes, size_t code_stride);
 

@@ -74,27 +74,33 @@ HWY_EXPORT(HammingDistances16OnTarget);
 HWY_EXPORT(HammingTopKOnTarget);
 
 void HammingDistances(const CodeBlocksView& rows, const uint8_t* query, uint8_t* distances) {
-  HWY_DASSERT(rows.code_bytes >= 1 && rows.code_bytes <= kMaxByteDistanceCodeBytes);
+  ETA_SIMD_REQUIRE(rows.code_bytes >= 1);
+  HWY_ASSERT(rows.code_bytes <=
+             kMaxByteDistanceCodeBytes);  // else distances of 255 and more are lost
   HWY_DYNAMIC_DISPATCH(HammingDistances8OnTarget)(rows, query, distances);
 }
 
 void HammingDistances(const CodeBlocksView& rows, const uint8_t* query, uint16_t* distances) {
-  HWY_DASSERT(rows.code_bytes >= 1 && rows.code_bytes <= 8191);
+  ETA_SIMD_REQUIRE(rows.code_bytes >= 1);
+  HWY_ASSERT(rows.code_bytes <= 8191);
   HWY_DYNAMIC_DISPATCH(HammingDistances16OnTarget)(rows, query, distances);
 }
 
 size_t HammingTopKScratchBytes(size_t n, size_t code_bytes, size_t k) {
+  if (!HasBlockTopKScratch(n, code_bytes)) return kNoScratch;
   // Where bytes may saturate, room for the run with 16 bits.
   const size_t distance_bytes = code_bytes <= kMaxByteDistanceCodeBytes ? 1 : 2;
   return BlockTopKLayout(n, code_bytes, k, distance_bytes, code_bytes * 8).bytes();
 }
 
 size_t HammingTopK(const CodeBlocksView& rows, const Queries<uint8_t>& queries,
-                   const TopKOptions& options, void* scratch, const TopKResult<uint16_t>& result) {
-  HWY_DASSERT(rows.code_bytes >= 1 && rows.code_bytes <= 512 && options.k >= 1);
-  HWY_DASSERT(rows.n <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
+                   const TopKOptions& options, ScratchView scratch,
+                   const TopKResult<uint16_t>& result) {
+  ETA_SIMD_REQUIRE(HasBlockTopKScratch(rows.n, rows.code_bytes) && options.k >= 1);
+  ETA_SIMD_REQUIRE(queries.count <= 1 || queries.stride >= rows.code_bytes);
+  ETA_SIMD_REQUIRE(scratch.bytes >= HammingTopKScratchBytes(rows.n, rows.code_bytes, options.k));
   if (!AnsweredWithoutScan(rows.n, queries.count, options, result)) {
-    HWY_DYNAMIC_DISPATCH(HammingTopKOnTarget)(rows, queries, options, scratch, result);
+    HWY_DYNAMIC_DISPATCH(HammingTopKOnTarget)(rows, queries, options, scratch.data, result);
   }
   return std::min(options.k, rows.n);
 }

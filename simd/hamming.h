@@ -32,7 +32,7 @@ ETA_SIMD_API size_t HammingTopKScratchBytes(size_t n, size_t code_bytes, size_t 
 // untouched. Exact on every target. `scratch` has HammingTopKScratchBytes(n, code_bytes, k) bytes
 // and is not kept. Preconditions: code_bytes in [1, 512]; n < 2^31; k >= 1.
 ETA_SIMD_API size_t HammingTopK(const CodeBlocksView& rows, const Queries<uint8_t>& queries,
-                                const TopKOptions& options, void* scratch,
+                                const TopKOptions& options, ScratchView scratch,
                                 const TopKResult<uint16_t>& result);
 
 }  // namespace eta::simd

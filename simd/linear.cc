@@ -92,8 +92,8 @@ void PackLinearTransposed(const RowsView<float>& weight, float* packed) {
 }
 
 void Linear(const RowsView<float>& x, const LinearLayer& layer, float* y, size_t y_stride) {
-  HWY_DASSERT(x.width >= 1 && layer.out >= 1 && x.stride >= x.width && y_stride >= layer.out);
-  HWY_DASSERT(layer.bias_stride == 0 || layer.bias_stride >= layer.out);
+  ETA_SIMD_REQUIRE(AreRows(x) && layer.out >= 1 && y_stride >= layer.out);
+  ETA_SIMD_REQUIRE(layer.bias_stride == 0 || layer.bias_stride >= layer.out);
   HWY_DYNAMIC_DISPATCH(LinearOfTarget)(x, layer, y, y_stride);
 }
 

@@ -14,11 +14,14 @@ inline constexpr size_t kLinearColumns = 16;
 
 // `columns` rounded up to whole panels.
 constexpr size_t PaddedColumns(size_t columns) {
-  return (columns + kLinearColumns - 1) / kLinearColumns * kLinearColumns;
+  const size_t panels = columns / kLinearColumns + (columns % kLinearColumns != 0 ? 1 : 0);
+  return SaturatingProduct(panels, kLinearColumns);
 }
 
 // Floats that PackLinear writes for an in x out matrix.
-constexpr size_t PackedLinearSize(size_t in, size_t out) { return in * PaddedColumns(out); }
+constexpr size_t PackedLinearSize(size_t in, size_t out) {
+  return SaturatingProduct(in, PaddedColumns(out));
+}
 
 // Packs an in x out matrix, given as `in` rows of `out` weights, into panels of 16 columns:
 // element (i, j) goes to packed[((j / 16) * in + i) * 16 + j % 16], and columns past `out` are 0.

@@ -60,27 +60,31 @@ HWY_EXPORT(Pq4Penalties16OnTarget);
 HWY_EXPORT(Pq4TopKOnTarget);
 
 void Pq4Penalties(const CodeBlocksView& rows, const uint8_t* tables, uint8_t* penalties) {
-  HWY_DASSERT(rows.code_bytes >= 1 && rows.code_bytes <= kPq4MaxByteCodeBytes);
+  ETA_SIMD_REQUIRE(rows.code_bytes >= 1);
+  HWY_ASSERT(rows.code_bytes <= kPq4MaxByteCodeBytes);
   HWY_DYNAMIC_DISPATCH(Pq4Penalties8OnTarget)(rows, tables, penalties);
 }
 
 void Pq4Penalties(const CodeBlocksView& rows, const uint8_t* tables, uint16_t* penalties) {
-  HWY_DASSERT(rows.code_bytes >= 1 && rows.code_bytes <= 512);
+  ETA_SIMD_REQUIRE(rows.code_bytes >= 1);
+  HWY_ASSERT(rows.code_bytes <= kMaxRankedCodeBytes);  // else sums may not fit 16 bits
   HWY_DYNAMIC_DISPATCH(Pq4Penalties16OnTarget)(rows, tables, penalties);
 }
 
 size_t Pq4TopKScratchBytes(size_t n, size_t code_bytes, size_t k) {
+  if (!HasBlockTopKScratch(n, code_bytes)) return kNoScratch;
   // Penalties that do not fit a byte are ranked in 16 bits, whatever the width.
   return BlockTopKLayout(n, code_bytes, k, 2, MaxPq4Penalty(code_bytes)).bytes();
 }
 
 size_t Pq4TopK(const CodeBlocksView& rows, const Queries<uint8_t>& tables,
-               const TopKOptions& options, void* scratch, const TopKResult<uint16_t>& result) {
-  HWY_DASSERT(rows.code_bytes >= 1 && rows.code_bytes <= 512 && options.k >= 1);
-  HWY_DASSERT(tables.stride >= Pq4TableBytes(rows.code_bytes));
-  HWY_DASSERT(rows.n <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
+               const TopKOptions& options, ScratchView scratch,
+               const TopKResult<uint16_t>& result) {
+  ETA_SIMD_REQUIRE(HasBlockTopKScratch(rows.n, rows.code_bytes) && options.k >= 1);
+  ETA_SIMD_REQUIRE(tables.stride >= Pq4TableBytes(rows.code_bytes));
+  ETA_SIMD_REQUIRE(scratch.bytes >= Pq4TopKScratchBytes(rows.n, rows.code_bytes, options.k));
   if (!AnsweredWithoutScan(rows.n, tables.count, options, result)) {
-    HWY_DYNAMIC_DISPATCH(Pq4TopKOnTarget)(rows, tables, options, scratch, result);
+    HWY_DYNAMIC_DISPATCH(Pq4TopKOnTarget)(rows, tables, options, scratch.data, result);
   }
   return std::min(options.k, rows.n);
 }

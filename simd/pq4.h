@@ -23,7 +23,7 @@ inline constexpr size_t kPq4MaxEntry = 63;
 inline constexpr size_t kPq4MaxByteCodeBytes = 16;
 
 // Bytes of the tables of a query: 16 for each subspace, in order.
-constexpr size_t Pq4TableBytes(size_t code_bytes) { return code_bytes * 32; }
+constexpr size_t Pq4TableBytes(size_t code_bytes) { return SaturatingProduct(code_bytes, 32); }
 
 // penalties[i] = the sum over the subspaces s of tables[16 s + code of row i there]; the byte form
 // gives 255 for sums of 255 or more, and needs code_bytes <= kPq4MaxByteCodeBytes. Writes
@@ -43,7 +43,7 @@ ETA_SIMD_API size_t Pq4TopKScratchBytes(size_t n, size_t code_bytes, size_t k);
 // the values are whole penalties, also where they do not fit a byte. `scratch` has
 // Pq4TopKScratchBytes(n, code_bytes, k) bytes and is not kept.
 ETA_SIMD_API size_t Pq4TopK(const CodeBlocksView& rows, const Queries<uint8_t>& tables,
-                            const TopKOptions& options, void* scratch,
+                            const TopKOptions& options, ScratchView scratch,
                             const TopKResult<uint16_t>& result);
 
 }  // namespace eta::simd

@@ -212,8 +212,8 @@ HWY_EXPORT(Pq4TablesOnTarget);
 
 void PackPq4Codebooks(const RowsView<float>& centroids, size_t dim, size_t subspaces,
                       float* packed) {
-  HWY_DASSERT(subspaces >= 1 && subspaces <= kPq4MaxSubspaces && subspaces <= dim);
-  HWY_DASSERT(centroids.count == subspaces * kPq4Centroids);
+  ETA_SIMD_REQUIRE(subspaces >= 1 && subspaces <= kPq4MaxSubspaces && subspaces <= dim);
+  ETA_SIMD_REQUIRE(AreRows(centroids) && centroids.count == subspaces * kPq4Centroids);
   for (size_t s = 0; s < subspaces; ++s) {
     const size_t first = Pq4FirstDim(dim, subspaces, s);
     const size_t width = Pq4FirstDim(dim, subspaces, s + 1) - first;
@@ -231,16 +231,17 @@ void PackPq4Codebooks(const RowsView<float>& centroids, size_t dim, size_t subsp
 
 void Pq4Encode(const RowsView<float>& x, const PackedPq4Codebooks& codebooks, uint8_t* codes,
                size_t code_stride) {
-  HWY_DASSERT(codebooks.subspaces % 2 == 0 && codebooks.subspaces <= kPq4MaxSubspaces);
-  HWY_DASSERT(x.width == codebooks.dim && code_stride >= codebooks.subspaces / 2);
+  ETA_SIMD_REQUIRE(codebooks.subspaces % 2 == 0 && codebooks.subspaces <= kPq4MaxSubspaces);
+  ETA_SIMD_REQUIRE(AreRows(x) && x.width == codebooks.dim &&
+                   code_stride >= codebooks.subspaces / 2);
   HWY_DYNAMIC_DISPATCH(Pq4EncodeOnTarget)(x, codebooks, codes, code_stride);
 }
 
 void Pq4Tables(const RowsView<float>& queries, const PackedPq4Codebooks& codebooks, uint8_t* tables,
                size_t table_stride) {
-  HWY_DASSERT(codebooks.subspaces % 2 == 0 && codebooks.subspaces <= kPq4MaxSubspaces);
-  HWY_DASSERT(queries.width == codebooks.dim);
-  HWY_DASSERT(table_stride >= codebooks.subspaces * kPq4Centroids);
+  ETA_SIMD_REQUIRE(codebooks.subspaces % 2 == 0 && codebooks.subspaces <= kPq4MaxSubspaces);
+  ETA_SIMD_REQUIRE(AreRows(queries) && queries.width == codebooks.dim);
+  ETA_SIMD_REQUIRE(table_stride >= codebooks.subspaces * kPq4Centroids);
   HWY_DYNAMIC_DISPATCH(Pq4TablesOnTarget)(queries, codebooks, tables, table_stride);
 }
 

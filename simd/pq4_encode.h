@@ -29,7 +29,7 @@ struct PackedPq4Codebooks {
 
 // Floats of packed codebooks: 16 for each dimension, 16 for each subspace.
 constexpr size_t PackedPq4CodebooksSize(size_t dim, size_t subspaces) {
-  return (dim + subspaces) * kPq4Centroids;
+  return dim > SIZE_MAX - subspaces ? SIZE_MAX : SaturatingProduct(dim + subspaces, kPq4Centroids);
 }
 
 // Lays out the centroids of all subspaces so that 16 of them fill a vector: element d of centroid m
@@ -61,8 +61,8 @@ ETA_SIMD_API void Pq4Encode(const RowsView<float>& x, const PackedPq4Codebooks& 
 // subspace in place of 406, so that every sum fits, recall@64 of 1,024 generated behaviours is
 // lower by 0.015 at 128 bits and by 0.004 at 64 in a simulation; 2026-11-26.) Where an inner
 // product is not finite, or all are equal, or scale is not a number greater than 0, all entries are
-// 0. The same bits on every target. Preconditions as for Pq4Encode, with table_stride >= 16 *
-// subspaces.
+// 0. The same bits on every target. Uses 72 KB of stack. Preconditions as for Pq4Encode, with
+// table_stride >= 16 * subspaces.
 ETA_SIMD_API void Pq4Tables(const RowsView<float>& queries, const PackedPq4Codebooks& codebooks,
                             uint8_t* tables, size_t table_stride);
 

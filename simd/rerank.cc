@@ -243,24 +243,26 @@ HWY_EXPORT(TableRowScores);
 HWY_EXPORT(ShortlistTopK);
 
 void DotRows(const RowsView<float>& table, IdsView ids, const float* query, float* scores) {
-  HWY_DASSERT(table.width >= 1 && table.stride >= table.width);
+  ETA_SIMD_REQUIRE(AreRows(table) && AreIds(ids, table.count));
   if (ids.count == 0) return;
   HWY_DYNAMIC_DISPATCH(TableRowScores)(table, ids, query, scores);
 }
 
 size_t RerankTopKScratchBytes(size_t length) {
+  if (length > kMaxRankedRows) return kNoScratch;
   ScratchPieces pieces(nullptr);
   FloatSelectScratch(length, kFloatGroup, pieces);
   return pieces.bytes();
 }
 
-size_t RerankTopK(const Shortlists& shortlists, const TopKOptions& options, void* scratch,
+size_t RerankTopK(const Shortlists& shortlists, const TopKOptions& options, ScratchView scratch,
                   const TopKResult<float>& result) {
-  HWY_DASSERT(options.k >= 1 && shortlists.position_stride >= shortlists.length);
-  HWY_DASSERT(shortlists.length <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
+  ETA_SIMD_REQUIRE(options.k >= 1 && shortlists.position_stride >= shortlists.length);
+  ETA_SIMD_REQUIRE(shortlists.length <= kMaxRankedRows);
+  ETA_SIMD_REQUIRE(scratch.bytes >= RerankTopKScratchBytes(shortlists.length));
   const size_t keep = std::min(options.k, shortlists.length);
   if (keep == 0 || shortlists.queries == 0) return keep;
-  HWY_DYNAMIC_DISPATCH(ShortlistTopK)(shortlists, options, scratch, result);
+  HWY_DYNAMIC_DISPATCH(ShortlistTopK)(shortlists, options, scratch.data, result);
   return keep;
 }
 

@@ -42,6 +42,6 @@ ETA_SIMD_API size_t RerankTopKScratchBytes(size_t length);
 // PaddedRows(length) scores of each query can be read (simd/code_blocks.h); no overlap. `scratch`
 // is of RerankTopKScratchBytes(length) bytes and any alignment; its contents need not be kept.
 ETA_SIMD_API size_t RerankTopK(const Shortlists& shortlists, const TopKOptions& options,
-                               void* scratch, const TopKResult<float>& result);
+                               ScratchView scratch, const TopKResult<float>& result);
 
 }  // namespace eta::simd

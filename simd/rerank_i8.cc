@@ -218,7 +218,7 @@ namespace eta::simd {
 HWY_EXPORT(TableI8RowScores);
 
 void DotI8Rows(const I8RowsView& table, IdsView ids, const I8Query& query, float* scores) {
-  HWY_DASSERT(table.width >= 1 && table.width <= kI8MaxDim && table.stride >= table.width);
+  ETA_SIMD_REQUIRE(AreI8Rows(table) && AreIds(ids, table.count));
   if (ids.count == 0) return;
   HWY_DYNAMIC_DISPATCH(TableI8RowScores)(table, ids, query, scores);
 }

@@ -88,9 +88,9 @@ void PackHyperplanes(const RowsView<float>& planes, float* packed) {
 
 void SimHashEncode(const RowsView<float>& x, const PackedHyperplanes& planes, uint8_t* codes,
                    size_t code_stride) {
-  HWY_DASSERT(planes.dim >= 1 && planes.bits >= 1);
-  HWY_DASSERT(x.width == planes.dim && x.stride >= x.width);
-  HWY_DASSERT(code_stride >= CodeBytes(planes.bits));
+  ETA_SIMD_REQUIRE(planes.dim >= 1 && planes.bits >= 1);
+  ETA_SIMD_REQUIRE(x.width == planes.dim && AreRows(x));
+  ETA_SIMD_REQUIRE(code_stride >= CodeBytes(planes.bits));
   HWY_DYNAMIC_DISPATCH(SimHashEncodeOfTarget)(x, planes, codes, code_stride);
 }
 

@@ -15,11 +15,12 @@ namespace eta::simd {
 inline constexpr size_t kPanelBits = 64;
 
 // Bytes of a code of `bits` bits.
-constexpr size_t CodeBytes(size_t bits) { return (bits + 7) / 8; }
+constexpr size_t CodeBytes(size_t bits) { return bits / 8 + (bits % 8 != 0 ? 1 : 0); }
 
 // Floats that PackHyperplanes writes: `bits` rounded up to whole panels.
 constexpr size_t PackedHyperplanesSize(size_t dim, size_t bits) {
-  return dim * ((bits + kPanelBits - 1) / kPanelBits) * kPanelBits;
+  const size_t panels = bits / kPanelBits + (bits % kPanelBits != 0 ? 1 : 0);
+  return SaturatingProduct(SaturatingProduct(dim, panels), kPanelBits);
 }
 
 // Hyperplanes as PackHyperplanes lays them out: a dim x bits matrix R.

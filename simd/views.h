@@ -1,6 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// How kernels are given memory that the caller owns. A view is a pointer with its sizes: it owns
-// nothing, copies nothing, and must not outlive what it points to. Strides count elements.
+// How kernels are given memory that the caller owns, and what all kernels promise. A view is a
+// pointer with its sizes: it owns nothing, copies nothing, and must not outlive what it points to.
+// Strides count elements.
+//
+// Threads: kernels keep no state from call to call and take no lock. Any number of threads may call
+// them at once, and read the same input. Outputs and scratch belong to one call at a time, so that
+// each thread needs scratch of its own.
+// Writing beside a scan: nothing that a kernel reads may be written meanwhile, and scans read whole
+// blocks. To write a row of the last block, even one past n, is a data race with a scan of it.
+// CopyCodeBlocks (simd/code_blocks.h) is for histories that grow while they are scanned.
+// fork(): a child may call kernels, whatever the threads of its parent were doing.
+// Alignment: a pointer is aligned as its element type, which C++ demands of any pointer. "Any
+// alignment" means no more than that; scratch and bytes may lie anywhere. 64 bytes is fastest.
+// Checks: kernels throw and return no errors. Builds without NDEBUG, and those with
+// ETA_SIMD_CHECKED, check preconditions (ids, widths, strides, sizes, scratch) and end the process
+// with a message where one does not hold. Other builds check only what would give wrong results in
+// silence: that distances fit their type.
+// Stack: at most 12 KB, except where a function says another size.
 #pragma once
 
 #include <cstddef>
@@ -69,14 +85,32 @@ struct ChosenRows {
   const int32_t* ids_of(size_t q) const { return ids + q * ids_stride; }
 };
 
+// Memory that one call may overwrite, of any alignment. A pointer converts to it, and then its size
+// is not known; where it is given, builds that check refuse scratch that is too small.
+struct ScratchView {
+  // `size` bytes.
+  ScratchView(void* scratch, size_t size) : data(scratch), bytes(size) {}
+  // As many as the call needs.
+  ScratchView(void* scratch) : ScratchView(scratch, SIZE_MAX) {}  // NOLINT: implicit
+
+  void* data;
+  size_t bytes;
+};
+
+// a * b, or the largest size_t where that is less: a size never wraps, so that an allocation of too
+// much fails where one of the wrapped size would be too small.
+constexpr size_t SaturatingProduct(size_t a, size_t b) {
+  return b != 0 && a > SIZE_MAX / b ? SIZE_MAX : a * b;
+}
+
 // Rows of a block, in all layouts that are scanned: a cache line of bytes, a vector of AVX-512.
 inline constexpr size_t kBlockRows = 64;
 
 // Blocks that n rows take, the last one perhaps in part.
-constexpr size_t NumBlocks(size_t n) { return (n + kBlockRows - 1) / kBlockRows; }
+constexpr size_t NumBlocks(size_t n) { return n / kBlockRows + (n % kBlockRows != 0 ? 1 : 0); }
 
 // n rounded up to whole blocks: the number of distances or scores that a scan writes.
-constexpr size_t PaddedRows(size_t n) { return NumBlocks(n) * kBlockRows; }
+constexpr size_t PaddedRows(size_t n) { return SaturatingProduct(NumBlocks(n), kBlockRows); }
 
 // n codes of code_bytes bytes each, oldest first, in code blocks (code_blocks.h): PaddedRows(n) *
 // code_bytes bytes of any alignment (64 bytes is fastest).

@@ -68,7 +68,8 @@ struct Fixture {
   }
 
   void Scores() {
-    simd::DotI8Scores(i8_rows(), i8_queries(), scores.data(), simd::PaddedRows(s.length));
+    simd::DotI8Scores(i8_rows(), i8_queries(), scratch.data(), scores.data(),
+                      simd::PaddedRows(s.length));
   }
 
   void TopK(simd::ResultOrder order) {

@@ -14,6 +14,11 @@ namespace eta::simd {
 // Entries behind the end of a list that may be written: vectors are stored whole.
 inline constexpr size_t kListSlack = kBlockRows;
 
+// Whether a top-K takes n codes of this width.
+constexpr bool HasBlockTopKScratch(size_t n, size_t code_bytes) {
+  return n <= kMaxRankedRows && code_bytes >= 1 && code_bytes <= kMaxRankedCodeBytes;
+}
+
 class BlockTopKLayout {
  public:
   // A chunk of codes stays in the L1 cache (32 to 48 KiB) while all queries of a tile read it, so
@@ -37,7 +42,7 @@ class BlockTopKLayout {
   static constexpr size_t kSampleRows = 1024;
   static constexpr size_t kSampleShare = 4;
 
-  // For distances of `distance_bytes` bytes up to max_distance. n and k are at least 1.
+  // For distances of `distance_bytes` bytes up to max_distance. HasBlockTopKScratch(n, code_bytes).
   BlockTopKLayout(size_t n, size_t code_bytes, size_t k, size_t distance_bytes, size_t max_distance)
       : k_(std::min(k, n)), distance_bytes_(distance_bytes), counters_(max_distance + 2) {
     constexpr size_t kFourBlocks = 4 * kBlockRows;  // what the distance kernels take at once

@@ -34,9 +34,6 @@ inline constexpr size_t kNibbleTableBytes = 32;
 // The most planes for which the weights of asym.h add up to a byte: 128 bits.
 inline constexpr size_t kMaxByteWeightPlanes = 16;
 
-// The most bytes of a code that is scanned by them.
-inline constexpr size_t kMaxAsymCodeBytes = 512;
-
 }  // namespace eta::simd
 #endif  // ETA_SIMD_CODE_SCAN_TYPES_
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What all kernels share: which Highway targets they are compiled for, what each of them can do,
-// and which compiler flags are refused; then, without SIMD, the layout of the scratch that a caller
-// hands them, which may have any alignment, top-K calls that need no scan, and the planes of code
-// blocks. Include it before any Highway header. Every file that includes Highway needs the same
-// settings: each file has its own table of targets, and one that lacks a target silently runs a
-// lesser one.
+// which compiler flags are refused, and how preconditions are checked; then, without SIMD, the
+// layout of the scratch that a caller hands them, which may have any alignment, top-K calls that
+// need no scan, and the planes of code blocks. Include it before any Highway header. Every file
+// that includes Highway needs the same settings: each file has its own table of targets, and one
+// that lacks a target silently runs a lesser one.
 #pragma once
 
 #include <cstddef>
@@ -12,9 +12,14 @@
 
 #include "simd/views.h"
 
-// Codes, scores and ties are promised bit for bit, NaN and infinities included.
-#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
-#error "simd/ does not work with -ffast-math, -Ofast or -ffinite-math-only"
+// Codes, scores and ties are promised bit for bit, NaN and infinities included. GCC takes back its
+// claim of IEC 559 for any part of -ffast-math that changes results, such as -freciprocal-math;
+// clang hides the parts but -ffinite-math-only. Contraction changes nothing: kernels fuse where
+// they say so, products that they add otherwise are exact, and tests/copy/run.sh compares the
+// results.
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) || \
+    (defined(__GCC_IEC_559) && __GCC_IEC_559 == 0)
+#error "simd/ does not work with -ffast-math, -Ofast or any part of them that changes results"
 #endif
 
 // Compile every target that the compiler knows and the portable fallback, even those below the
@@ -70,6 +75,14 @@
 // AVX-512 and SVE: one instruction compresses 32-bit lanes.
 #define ETA_SIMD_HAS_COMPRESS (ETA_SIMD_HAS_MASK_REGISTERS || HWY_HAVE_SCALABLE)
 
+// Checks a precondition in builds without NDEBUG, optimised or not, and with ETA_SIMD_CHECKED: ends
+// the process with the condition, file and line.
+#if !defined(NDEBUG) || defined(ETA_SIMD_CHECKED)
+#define ETA_SIMD_REQUIRE(condition) HWY_ASSERT(condition)
+#else
+#define ETA_SIMD_REQUIRE(condition) static_cast<void>(sizeof(!(condition)))
+#endif
+
 namespace eta::simd {
 
 // A cache line, and the largest vector that is loaded or stored aligned.
@@ -99,6 +112,48 @@ inline void* AlignUp(void* p, size_t alignment) {
 // The floats that start at the first cache line of the scratch.
 inline float* AlignedFloats(void* scratch) {
   return static_cast<float*>(AlignUp(scratch, kCacheLineBytes));
+}
+
+// The most rows that are ranked: positions are int32_t.
+inline constexpr size_t kMaxRankedRows = 0x7FFFFFFF;
+
+// The widest codes that are ranked.
+inline constexpr size_t kMaxRankedCodeBytes = 512;
+
+// What a ...ScratchBytes function returns for sizes that its kernel does not take.
+inline constexpr size_t kNoScratch = SIZE_MAX;
+
+// Whether the rows have a width, a stride that holds it, and a size in bytes that exists.
+template <typename T>
+constexpr bool AreRows(const RowsView<T>& rows) {
+  return rows.width >= 1 && rows.stride >= rows.width &&
+         SaturatingProduct(SaturatingProduct(rows.count, rows.stride), sizeof(T)) < SIZE_MAX;
+}
+
+// Whether all ids name one of `rows` rows.
+inline bool AreIds(IdsView ids, size_t rows) {
+  for (size_t i = 0; i < ids.count; ++i) {
+    if (ids.data[i] < 0 || static_cast<size_t>(ids.data[i]) >= rows) return false;
+  }
+  return true;
+}
+
+// Whether rows are chosen for `queries` queries, each of the table and at most as many as there is
+// scratch for.
+inline bool AreChosen(const ChosenRows& rows, size_t queries) {
+  for (size_t q = 0; q < queries; ++q) {
+    if (rows.counts[q] < 0) return false;
+    const IdsView ids{rows.ids_of(q), static_cast<size_t>(rows.counts[q])};
+    if (!AreIds(ids, rows.table.count)) return false;
+  }
+  return true;
+}
+
+// The largest of `count` counts.
+inline size_t LargestCount(const int32_t* counts, size_t count) {
+  int32_t largest = 0;
+  for (size_t i = 0; i < count; ++i) largest = counts[i] > largest ? counts[i] : largest;
+  return static_cast<size_t>(largest);
 }
 
 // Answers a call that needs no comparison, and says whether it was one: there are no rows or no

@@ -23,9 +23,16 @@ namespace eta::simd {
 
 inline constexpr size_t kI8GroupBytes = kBlockRows * 4;  // four dimensions of a block
 
-// Words of the prepared queries of one pass over the rows, on the stack (32 KiB): room for 24
-// queries of 680 dimensions or 4 of 4,096, twice as many with VNNI.
+// Words of the prepared queries of one pass over the rows (32 KiB of scratch): room for 24 queries
+// of 680 dimensions or 4 of 4,096, twice as many with VNNI.
 inline constexpr size_t kI8TileWords = 8192;
+inline constexpr size_t kI8WordsBytes = kCacheLineBytes + kI8TileWords * sizeof(int32_t);
+
+// Whether the rows have a width that kernels take, a stride that holds it, and a size that exists.
+constexpr bool AreI8Rows(const I8RowsView& rows) {
+  return rows.width <= kI8MaxDim &&
+         AreRows(RowsView<int8_t>{rows.values, rows.count, rows.width, rows.stride});
+}
 
 // Up to kI8TileQueries queries and the 64 rows of a block.
 struct I8Tile {

@@ -82,6 +82,7 @@ struct FloatTopKScratch {
 
 // Scratch of FloatTopK for n rows.
 inline size_t FloatTopKScratchBytes(size_t n, size_t k) {
+  if (n > kMaxRankedRows) return kNoScratch;
   const FloatTopKPlan plan(n, k);
   FloatTopKScratch scratch(n, plan, nullptr);
   FloatSelectScratch(plan.stored_rows, kFloatGroup, scratch.stored);

@@ -74,9 +74,15 @@ for compiler in "${compilers[@]}"; do
   (cd "$work/joined" &&
     "$compiler" -std=c++17 -Wall -Wextra -Werror -fsyntax-only -I. -I"$root" joined.cc) ||
     fail "$compiler: kernels cannot share a translation unit"
-  ! log="$(cd "$work/dot" && "$compiler" -std=c++17 -ffast-math -fsyntax-only -I. simd/dot.cc 2>&1)" ||
-    fail "$compiler -ffast-math is accepted"
-  grep -q '#error' <<<"$log" || fail "$compiler -ffast-math: $log"
+  flags=(-ffast-math -Ofast -ffinite-math-only)
+  # clang does not reveal these.
+  "$compiler" --version | grep -q clang ||
+    flags+=(-freciprocal-math -funsafe-math-optimizations -fno-signed-zeros)
+  for flag in "${flags[@]}"; do
+    ! log="$(cd "$work/dot" && "$compiler" -std=c++17 "$flag" -fsyntax-only -I. simd/dot.cc 2>&1)" ||
+      fail "$compiler $flag is accepted"
+    grep -q '#error' <<<"$log" || fail "$compiler $flag: $log"
+  done
 done
 different="$(cat "$work"/*.result | sort -u | cut -d' ' -f1 | uniq -d)"
 [[ -z $different ]] || fail "compilers or flags disagree on $different"

@@ -75,7 +75,9 @@ void CheckGather(const Case& c, const simd::I8RowsView& rows) {
 void CheckScores(const Case& c, const simd::I8BlocksView& rows, const simd::I8Queries& queries) {
   const size_t padded = simd::PaddedRows(c.n), stride = padded + c.offset;
   Buffer<float> scores(c.count == 0 ? 0 : (c.count - 1) * stride + padded, c.offset, 8);
-  simd::DotI8Scores(rows, queries, scores.data(), stride);
+  std::vector<uint8_t> score_scratch(simd::DotI8ScoresScratchBytes());
+  simd::DotI8Scores(rows, queries, {score_scratch.data(), score_scratch.size()}, scores.data(),
+                    stride);
   for (size_t q = 0; q < c.count; ++q) {
     ASSERT_TRUE(test::SameValues<float>({scores.data() + q * stride, c.n},
                                         reference::DotI8Scores(c.rows, c.queries, q, c.dim)))

@@ -114,7 +114,9 @@ void ExpectScores(const I8Case& c, size_t num_queries) {
   const size_t padded = simd::PaddedRows(c.n);
   const size_t score_stride = padded + c.seed % 2 * 5;
   Buffer<float> scores((num_queries - 1) * score_stride + padded, c.offset, c.seed % 2 * 16);
-  simd::DotI8Scores(blocks.view(), some.view(), scores.data(), score_stride);
+  std::vector<uint8_t> scratch(simd::DotI8ScoresScratchBytes());
+  simd::DotI8Scores(blocks.view(), some.view(), {scratch.data(), scratch.size()}, scores.data(),
+                    score_stride);
   for (size_t q = 0; q < num_queries; ++q) {
     const size_t begin = q * score_stride;
     EXPECT_TRUE(SameValues<float>({scores.data() + begin, c.n},
@@ -173,7 +175,8 @@ TEST_P(DotI8Test, OrderOfTheTwoProducts) {
 TEST_P(DotI8Test, NoBehavioursNeedNoMemory) {
   const int8_t query[3] = {1, 2, 3};
   const float scale = 1.0f;
-  simd::DotI8Scores({nullptr, nullptr, 0, 3}, {query, &scale, 1, 3}, nullptr, 0);
+  std::vector<uint8_t> scratch(simd::DotI8ScoresScratchBytes());
+  simd::DotI8Scores({nullptr, nullptr, 0, 3}, {query, &scale, 1, 3}, scratch.data(), nullptr, 0);
   simd::PackI8Blocks({nullptr, nullptr, 0, 3, 3}, nullptr, nullptr);
 }
 

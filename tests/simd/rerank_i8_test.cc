@@ -84,8 +84,9 @@ TEST_P(DotI8RowsTest, AsTheScan) {
     simd::PackI8Blocks({values.data(), scales.data(), n, dim, dim}, blocks.data(),
                        block_scales.data());
     const int8_t* query = values.data() + n * dim;
+    std::vector<uint8_t> scratch(simd::DotI8ScoresScratchBytes());
     simd::DotI8Scores({blocks.data(), block_scales.data(), n, dim}, {query, &scales[n], 1, dim},
-                      scanned.data(), scanned.size());
+                      scratch.data(), scanned.data(), scanned.size());
     std::vector<int32_t> ids;
     for (size_t i = 0; i < n; ++i) ids.push_back(static_cast<int32_t>(n - 1 - i));
     simd::DotI8Rows({values.data(), scales.data(), n + 1, dim, dim}, {ids.data(), n},
