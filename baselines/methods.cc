@@ -150,6 +150,10 @@ std::unique_ptr<Retriever> MakeScanI8(const Spec& spec) {
 constexpr Method kMethods[] = {
     {"exact", "all inner products with this project's kernel", MakeExact},
     {"scan_f32", "exact under another name", MakeExact},
+    {"cosine", "all cosines: what the recall of sign codes tends to with more bits",
+     [](const Spec& spec) -> std::unique_ptr<Retriever> {
+       return MakeCosineRetriever(spec.text, spec.items);
+     }},
     {"scan_i8", "all inner products of embeddings quantised to int8", MakeScanI8},
     {"eta:BITS", "ETA: Hamming top-K of SimHash codes", MakeCodeMethod<MakeEtaRetriever>},
     {"eta:BITS+rerank:C", "the C*K nearest by Hamming distance, cut to K by inner product",

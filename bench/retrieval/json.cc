@@ -29,6 +29,11 @@ Json GeneratorJson(const GeneratorOptions& g) {
           {"cross_category_share", g.cross_category_share}};
 }
 
+Json NormsJson(const std::optional<NormSpread>& norms) {
+  if (!norms) return nullptr;
+  return {{"p5", norms->p5}, {"p50", norms->p50}, {"p95", norms->p95}};
+}
+
 Json DataJson(const Report& report) {
   const Options& o = report.options;
   const Bundle& bundle = report.data.bundle;
@@ -44,6 +49,7 @@ Json DataJson(const Report& report) {
           {"behaviours", bundle.histories.items.size()},
           {"dim", bundle.items.dim()},
           {"normalized", o.normalize},
+          {"norms", NormsJson(report.data.norms)},
           {"has_categories", !bundle.items.categories.empty()},
           {"has_candidates", bundle.candidates.has_value()}};
 }

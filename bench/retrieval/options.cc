@@ -20,14 +20,14 @@ constexpr uint64_t kMaxRepeats = 1'000'000;
 constexpr double kMaxSeconds = 1e6;
 constexpr uint64_t kMaxMegabytes = 1'000'000'000;
 
-// ETA in three widths, the exact scan, the rivals that beat ETA at equal recall (scan_i8, eta_asym,
-// rescoring in int8), FAISS, SIM and the newest K.
+// ETA in three widths, the exact scan, the ceiling of sign codes (cosine), the rivals that beat ETA
+// at equal recall (scan_i8, eta_asym, rescoring in int8), FAISS, SIM and the newest K.
 constexpr const char* kDefaultMethods =
-    "exact,scan_i8,eta:64,eta:128,eta:256,eta_asym:64,eta:64+rerank_i8:4,faiss_exact,"
+    "exact,cosine,scan_i8,eta:64,eta:128,eta:256,eta_asym:64,eta:64+rerank_i8:4,faiss_exact,"
     "faiss_binary:64,faiss_binary:256,sim_hard,sim_soft:ivf,sim_soft:hnsw,recent";
 // The same with a width to be filled in.
 constexpr const char* kDefaultSweptMethods =
-    "exact,scan_i8,eta:{bits},eta_asym:{bits},eta:{bits}+rerank_i8:4,faiss_exact,"
+    "exact,cosine,scan_i8,eta:{bits},eta_asym:{bits},eta:{bits}+rerank_i8:4,faiss_exact,"
     "faiss_binary:{bits},sim_hard,sim_soft:ivf,sim_soft:hnsw,recent";
 
 // An option that makes sense only where `holds` does.

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/retrieval/report.h"
 
+#include <sstream>
+#include <utility>
+
 #include "baselines/methods.h"
 #include "bench/common/build_info.h"
 #include "bench/common/text.h"
@@ -24,6 +27,21 @@ std::string DataLine(const Report& report) {
              bundle.histories.users(), " users, ", bundle.items.size(), " items, dim ",
              bundle.items.dim(), report.options.normalize ? ", normalised" : "", ", digest ",
              report.data.digest);
+}
+
+// With three digits.
+std::string Short(double value) {
+  std::ostringstream text;
+  text.precision(3);
+  text << value;
+  return std::move(text).str();
+}
+
+std::string NormsLine(const Report& report) {
+  const auto& norms = report.data.norms;
+  if (!norms) return "";
+  return Cat("\nnorms     of item embeddings: 5 % up to ", Short(norms->p5), ", median ",
+             Short(norms->p50), ", 95 % up to ", Short(norms->p95));
 }
 
 std::string RequestLine(const Report& report) {
@@ -68,7 +86,7 @@ std::string CacheLine(const Report& report) {
 
 std::string HeaderText(const Report& report) {
   const Environment& e = report.environment;
-  return Cat("data      ", DataLine(report), "\nrequests  ", RequestLine(report), UsersLine(report),
+  return Cat("data      ", DataLine(report), NormsLine(report), "\nrequests  ", RequestLine(report), UsersLine(report),
              "\nCPU       ", e.cpu, ", ", e.usable_cpus, " of ", e.logical_cpus,
              " logical CPUs, load ", Fixed(e.load_average, 2), "\ntarget    ", report.target,
              "; eta-simd ", kProjectVersion, " (", kGitRevision, "), Highway ", kHighwayVersion,

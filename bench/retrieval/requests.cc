@@ -9,6 +9,7 @@
 
 #include "core/base/check.h"
 #include "core/base/random.h"
+#include "core/retrieval/metrics.h"
 
 namespace eta::bench {
 namespace {
@@ -21,15 +22,17 @@ size_t Below(Random& random, size_t bound) {
   return std::min(bound - 1, static_cast<size_t>(random.Uniform() * static_cast<double>(bound)));
 }
 
-void Normalize(Matrix<float>& embeddings) {
-  for (size_t r = 0; r < embeddings.rows; ++r) {
-    const std::span<float> row(embeddings.row(r), embeddings.cols);
+// Nothing where no norm is finite.
+std::optional<NormSpread> SpreadOfNorms(const Matrix<float>& rows) {
+  std::vector<double> norms;
+  for (size_t r = 0; r < rows.rows; ++r) {
     double sum = 0;
-    for (const float x : row) sum += static_cast<double>(x) * x;
-    if (sum == 0) continue;  // a zero vector has no direction: it stays as it is
-    const double scale = 1 / std::sqrt(sum);
-    for (float& x : row) x = static_cast<float>(x * scale);
+    for (const float x : std::span(rows.row(r), rows.cols)) sum += static_cast<double>(x) * x;
+    if (std::isfinite(sum)) norms.push_back(std::sqrt(sum));
   }
+  if (norms.empty()) return std::nullopt;
+  std::ranges::sort(norms);
+  return NormSpread{Percentile(norms, 5), Percentile(norms, 50), Percentile(norms, 95)};
 }
 
 // Chooses candidates in one data set; holds what all users share.
@@ -121,7 +124,8 @@ DataSet LoadData(const Options& options) {
           "the embeddings have ", data.bundle.items.dim(), " dimensions; 1 to ", kMaxDim,
           " are supported");
   data.digest = BundleDigest(data.bundle);
-  if (options.normalize) Normalize(data.bundle.items.embeddings);
+  if (options.normalize) NormalizeRows(data.bundle.items.embeddings);
+  data.norms = SpreadOfNorms(data.bundle.items.embeddings);
   if (data.bundle.hyperplanes && !options.hyperplanes) {
     data.hyperplanes = Hyperplanes::FromMatrix(*data.bundle.hyperplanes);
   }

@@ -16,12 +16,21 @@
 
 namespace eta::bench {
 
+// Lengths of the item embeddings. Sign codes see directions alone, so that lengths that differ cost
+// them recall.
+struct NormSpread {
+  double p5;
+  double p50;
+  double p95;
+};
+
 // What all requests are drawn from. Moving it keeps the contents in place that spans point into.
 struct DataSet {
   Bundle bundle;
   std::string digest;                      // of the bundle as read, before --normalize
   std::optional<Hyperplanes> hyperplanes;  // the bundle's own, unless --hyperplanes overrides them
   std::optional<Pq4Codebooks> codebooks;   // the bundle's own
+  std::optional<NormSpread> norms;         // after --normalize; nothing where none is finite
 };
 
 // Reads the bundle or generates one, and normalises embeddings if asked.

@@ -8,6 +8,7 @@
 
 #include "bench/common/cpus.h"
 #include "bench/common/options.h"
+#include "bench/common/text.h"
 #include "bench/retrieval/cold.h"
 #include "bench/retrieval/load/load.h"
 #include "bench/retrieval/measure.h"
@@ -50,6 +51,18 @@ void AddSpreadNote(const std::vector<Row>& rows, Notes& notes) {
   if (methods.empty()) return;
   notes.push_back(Cat("the 95 % interval of p50 is wider than ", 100 * kWideSpread, " % for ",
                       methods, ": more repeats or a quieter machine would tell more"));
+}
+
+// Below this recall of exact cosines, norms matter too much for sign codes.
+constexpr double kLowCeiling = 0.9;
+
+void AddCosineNote(const std::vector<Row>& rows, Notes& notes) {
+  const auto cosine = std::ranges::find(rows, "cosine", &Row::method);
+  if (cosine == rows.end() || cosine->recall.value_or(1) >= kLowCeiling) return;
+  notes.push_back(Cat("embeddings differ in length: even exact cosines have a recall of ",
+                      Fixed(*cosine->recall, 3),
+                      ", to which codes of signs (eta, faiss_binary) tend with more bits; "
+                      "methods that know the lengths are eta_norm, eta_asym and pq4"));
 }
 
 }  // namespace
@@ -95,6 +108,7 @@ Report RunBenchmark(const Options& options, const DataSet& data, const Machine& 
   std::vector<Row> rows = SummarizeMethods(contenders, data, summary, options);
   AddThreadsNote(rows, options.threads, notes);
   AddSpreadNote(rows, notes);
+  AddCosineNote(rows, notes);
   LoadReport load = MeasureLoad(contenders, requests, options, machine.cpus, progress);
   Environment environment = machine.environment;
   environment.mhz_end = CpuMegahertz();

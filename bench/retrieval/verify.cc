@@ -262,6 +262,11 @@ void Verify(std::span<const Contender> contenders, const DataSet& data,
     const Retriever& retriever = contender.retriever();
     if (retriever.name() == "exact") {
       for (const Sample& sample : samples) VerifyExact(retriever, items, sample, options.k);
+    } else if (retriever.name() == "cosine") {
+      ItemTable scaled = items;
+      NormalizeRows(scaled.embeddings);
+      for (const Sample& sample : MakeSamples(scaled, requests))
+        VerifyExact(retriever, scaled, sample, options.k);
     } else if (const VerifyOnPlanes verify = VerifierOf(retriever.name()); verify != nullptr) {
       const Hyperplanes planes =
           MethodHyperplanes(retriever.name(), retriever.bits(), items, OptionsOf(data, options));

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/data/items.h"
 
+#include <cmath>
+#include <span>
+
 #include "core/base/check.h"
 
 namespace eta {
@@ -11,6 +14,17 @@ void ValidateItemTable(const ItemTable& items) {
           items.dim(), " embeddings");
   Require(items.categories.empty() || items.categories.size() == items.size(),
           "item table: ", items.categories.size(), " categories for ", items.size(), " items");
+}
+
+void NormalizeRows(Matrix<float>& rows) {
+  for (size_t r = 0; r < rows.rows; ++r) {
+    const std::span<float> row(rows.row(r), rows.cols);
+    double sum = 0;
+    for (const float x : row) sum += static_cast<double>(x) * x;
+    if (sum == 0) continue;
+    const double scale = 1 / std::sqrt(sum);
+    for (float& x : row) x = static_cast<float>(x * scale);
+  }
 }
 
 }  // namespace eta

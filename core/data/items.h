@@ -24,4 +24,8 @@ struct ETA_CORE_API ItemTable {
 // one for each item.
 ETA_CORE_API void ValidateItemTable(const ItemTable& items);
 
+// Scales every row to length 1, so that inner products are cosines. A row of zeros has no direction
+// and stays as it is.
+void NormalizeRows(Matrix<float>& rows);
+
 }  // namespace eta

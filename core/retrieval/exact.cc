@@ -24,6 +24,9 @@ class ExactRetriever final : public RefillableRetriever {
       : RefillableRetriever(std::move(name), items.size()), rows_(items.embeddings) {
     ValidateItemTable(items);
   }
+  // Over rows of its own.
+  ExactRetriever(std::string name, Matrix<float> rows)
+      : RefillableRetriever(std::move(name), rows.rows), own_(std::move(rows)), rows_(own_) {}
 
   size_t table_bytes() const override { return rows_.values.size() * sizeof(float); }
   size_t query_bytes() const override { return rows_.cols * sizeof(float); }
@@ -50,6 +53,7 @@ class ExactRetriever final : public RefillableRetriever {
     std::ranges::fill(out.counts, static_cast<int32_t>(count));
   }
 
+  Matrix<float> own_;  // empty where the rows are the item table's
   const Matrix<float>& rows_;
 };
 
@@ -57,6 +61,13 @@ class ExactRetriever final : public RefillableRetriever {
 
 std::unique_ptr<RefillableRetriever> MakeExactRetriever(std::string name, const ItemTable& items) {
   return std::make_unique<ExactRetriever>(std::move(name), items);
+}
+
+std::unique_ptr<RefillableRetriever> MakeCosineRetriever(std::string name, const ItemTable& items) {
+  ValidateItemTable(items);
+  Matrix<float> rows = items.embeddings;
+  NormalizeRows(rows);
+  return std::make_unique<ExactRetriever>(std::move(name), std::move(rows));
 }
 
 }  // namespace eta

@@ -17,4 +17,10 @@ namespace eta {
 ETA_CORE_API std::unique_ptr<RefillableRetriever> MakeExactRetriever(std::string name,
                                                                      const ItemTable& items);
 
+// The same with cosines in place of inner products. Codes of signs estimate them, so that with ever
+// more bits their recall tends to that of this method. A copy of the embeddings, scaled to length
+// 1, is made here; `items` need not outlive the retriever. Throws as MakeExactRetriever does.
+ETA_CORE_API std::unique_ptr<RefillableRetriever> MakeCosineRetriever(std::string name,
+                                                                      const ItemTable& items);
+
 }  // namespace eta

@@ -34,7 +34,7 @@ TEST_F(RetrievalBench, RunsAllDefaultMethods) {
   const Outcome outcome = Run(Cat(kTiny, kSmallRequests));
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   for (const char* method :
-       {"exact", "scan_i8", "eta:64", "eta:128", "eta:256", "eta_asym:64", "eta:64+rerank_i8:4",
+       {"exact", "cosine", "scan_i8", "eta:64", "eta:128", "eta:256", "eta_asym:64", "eta:64+rerank_i8:4",
         "faiss_exact", "faiss_binary:64", "faiss_binary:256", "sim_hard", "sim_soft:ivf",
         "sim_soft:hnsw", "recent"}) {
     EXPECT_NE(outcome.out.find(Cat("\n", method, " ")), std::string::npos) << method;
@@ -42,6 +42,35 @@ TEST_F(RetrievalBench, RunsAllDefaultMethods) {
   for (const char* text : {"data ", "CPU ", "target ", "compiler ", "FAISS ", "threads "}) {
     EXPECT_NE(outcome.out.find(text), std::string::npos) << text;
   }
+}
+
+// Where lengths differ, directions alone do not find the largest inner products.
+TEST_F(RetrievalBench, SaysWhatLengthsCostSignCodes) {
+  const std::string bundle = MakeBundle([](Bundle& b) {
+    for (size_t i = 0; i < b.items.size(); ++i) {
+      for (size_t d = 0; d < 16; ++d) b.items.embeddings.row(i)[d] *= i % 2 == 0 ? 1 : 5;
+    }
+  });
+  const auto path = folder_ / "run.json";
+  const std::string arguments = Cat("--data ", bundle, kSmallRequests,
+                                    " --methods exact,cosine --repeats 1 --json ", path.string());
+  Outcome outcome = Run(arguments);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("\nnorms     of item embeddings: "), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.err.find("note: embeddings differ in length"), std::string::npos);
+  EXPECT_NE(outcome.err.find("eta_norm, eta_asym and pq4"), std::string::npos) << outcome.err;
+  auto json = nlohmann::json::parse(ReadAll(path));
+  EXPECT_LT(json.at("rows")[1].at("recall"), 0.9);
+  const auto& norms = json.at("data").at("norms");
+  EXPECT_GT(norms.at("p95"), 3 * norms.at("p5").get<double>());
+  EXPECT_LE(norms.at("p50"), norms.at("p95"));
+
+  outcome = Run(arguments + " --normalize");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(outcome.err.find("differ in length"), std::string::npos) << outcome.err;
+  json = nlohmann::json::parse(ReadAll(path));
+  EXPECT_GT(json.at("rows")[1].at("recall"), 0.99);
+  EXPECT_NEAR(json.at("data").at("norms").at("p5").get<double>(), 1, 1e-6);
 }
 
 TEST_F(RetrievalBench, JudgesAlikeAtAnyThreadCountAndSplit) {

@@ -48,6 +48,7 @@ Retrievers MakeCopying(const ItemTable& items) {
   all.push_back(MakeRerankI8Retriever("eta_asym+rerank_i8", items,
                                       MakeEtaAsymRetriever("eta_asym", items, planes), 3));
   all.push_back(MakeScanI8Retriever("scan_i8", items));
+  all.push_back(MakeCosineRetriever("cosine", items));
   all.push_back(MakePq4Retriever("pq4", items, Pq4Codebooks::Train(items, kBits)));
   all.push_back(MakeReformerRetriever("reformer", SomeBuckets(items.size())));
   return all;

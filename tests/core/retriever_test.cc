@@ -111,6 +111,26 @@ TEST_P(RetrieverTest, AHistoryOfOneItemKeepsItsNewest) {
   }
 }
 
+// Lengths, here powers of 2 that scale without rounding, change no answer.
+TEST_P(RetrieverTest, CosineSeesDirectionsAlone) {
+  constexpr size_t kItems = 90;
+  const ItemTable items = BellItems(kItems, 12, 1);
+  ItemTable scaled = items, unit = items;
+  for (size_t i = 0; i < scaled.embeddings.values.size(); ++i) {
+    scaled.embeddings.values[i] *= static_cast<float>(1 << i / 12 % 7);
+  }
+  NormalizeRows(unit.embeddings);
+  Rng rng(3);
+  const auto history = RandomIds(rng, 300, kItems), candidates = RandomIds(rng, 11, kItems);
+  const auto of = [&](const Retriever& retriever) {
+    return RetrieveSets(retriever, history, candidates, 40);
+  };
+  const Lists expected = of(*MakeExactRetriever("exact", unit));
+  EXPECT_EQ(of(*MakeCosineRetriever("cosine", items)), expected);
+  EXPECT_EQ(of(*MakeCosineRetriever("cosine", scaled)), expected);
+  EXPECT_NE(of(*MakeExactRetriever("exact", scaled)), expected);
+}
+
 TEST_P(RetrieverTest, SaysWhatItIs) {
   const ItemTable items = BellItems(100, 8, 1);
   const auto eta = MakeEtaRetriever("eta:20", items, Planes(8, 20));
