@@ -163,9 +163,8 @@ LastLevelCache FindLastLevelCache(const Options& options) {
       "--llc-mb");
 }
 
-ColdReport MeasureCold(std::vector<Contender>& contenders, const DataSet& data,
-                       std::span<const UserRequest> requests, const Options& options,
-                       Progress& progress) {
+ColdReport MeasureCold(std::vector<Contender>& contenders, std::span<const UserRequest> requests,
+                       const Options& options, QualityMeter& quality, Progress& progress) {
   ColdReport report{.cache = FindLastLevelCache(options),
                     .memory_limit = MemoryLimit(options),
                     .is_flushed = false,
@@ -175,7 +174,6 @@ ColdReport MeasureCold(std::vector<Contender>& contenders, const DataSet& data,
   std::vector<Ring> rings = MakeRings(contenders, requests, report.memory_limit);
   KeepCold(rings, report);
   Flusher flusher(report.is_flushed ? kColdFactor * report.cache.bytes : 0);
-  QualityMeter quality(data.bundle.items, options.k);
   size_t rotation = 0;
   for (size_t pass = 0; pass <= options.repeats; ++pass) {
     progress.Show(Cat("measuring cold, pass ", pass, " of ", options.repeats));

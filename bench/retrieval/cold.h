@@ -40,8 +40,7 @@ inline constexpr size_t kColdFactor = 2;
 // first one is untimed, and recall is judged by it. What all users share (code table, embeddings)
 // is as warm as the requests of the other users leave it. Throws std::invalid_argument when the
 // memory limit is too low.
-ColdReport MeasureCold(std::vector<Contender>& contenders, const DataSet& data,
-                       std::span<const UserRequest> requests, const Options& options,
-                       Progress& progress);
+ColdReport MeasureCold(std::vector<Contender>& contenders, std::span<const UserRequest> requests,
+                       const Options& options, QualityMeter& quality, Progress& progress);
 
 }  // namespace eta::bench

@@ -46,6 +46,18 @@ inline constexpr Column kColumns[] = {
     {"build_us", "mean time to prepare the history of one request, in microseconds, one thread"},
 };
 
+// The columns of --per-request.
+inline constexpr Column kPerRequestColumns[] = {
+    {"user", "number of the user in the bundle"},
+    {"length", "behaviours of the history"},
+    {"candidates", "candidates of the request"},
+    {"method", "name as given in --methods"},
+    {"recall", "as above, of this request; empty without history"},
+    {"recall_ties", "as above"},
+    {"attention_mass", "as above"},
+    {"p50_us", "median latency of the request over the repeats, in microseconds"},
+};
+
 // The columns of --load-csv.
 inline constexpr Column kLoadColumns[] = {
     {"method", "name as given in --methods"},

@@ -25,7 +25,10 @@ std::string ColumnsText(std::span<const Column> columns) {
 
 std::string HelpFooter() {
   return "Columns of the CSV and the JSON, and of the table by shorter names:\n" +
-         ColumnsText(kColumns) + "\nColumns of --load-csv:\n" + ColumnsText(kLoadColumns) +
+         ColumnsText(kColumns) +
+         "\nColumns of --per-request, a row for each request and method:\n" +
+         ColumnsText(kPerRequestColumns) + "\nColumns of --load-csv:\n" +
+         ColumnsText(kLoadColumns) +
          "\nExit codes: 0 done; 1 unexpected failure; 2 bad arguments or data; 3 a kernel "
          "disagrees with\nthe scalar reference.";
 }

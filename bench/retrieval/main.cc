@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs many retrieval methods on the same requests and reports recall against latency.
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 #include "bench/retrieval/requests.h"
 #include "bench/retrieval/run.h"
 #include "bench/retrieval/sweep/sweep_run.h"
+#include "core/base/staged_folder.h"
 
 namespace eta::bench {
 namespace {
@@ -31,14 +33,19 @@ void Print(const Report& report) {
 void RunOnce(const Options& options, const Machine& machine) {
   std::optional<Progress> progress(!options.quiet);
   progress->Show(options.data.empty() ? "generating data" : "reading " + options.data);
+  std::optional<StagedFolder> dump;  // first, so that a folder that exists is found at once
+  if (!options.dump.empty()) dump.emplace(options.dump);
   const DataSet data = LoadData(options);
-  Report report = RunBenchmark(options, data, machine, *progress);
+  Report report = RunBenchmark(options, data, machine,
+                               dump ? dump->path() : std::filesystem::path(), *progress);
   progress.reset();
   // The table first: what was measured must not be lost when the disk has filled up since.
   Print(report);
   report.notes.insert(report.notes.begin(), machine.notes.begin(), machine.notes.end());
   if (!options.csv.empty()) WriteWholeFile(options.csv, CsvText(report.rows));
   if (!options.json.empty()) WriteWholeFile(options.json, JsonText(report));
+  if (!options.per_request.empty()) WriteWholeFile(options.per_request, report.per_request_csv);
+  if (dump) dump->Commit();
   if (!options.load_csv.empty()) {
     WriteWholeFile(options.load_csv, LoadCsvText(report.load, report.requests, options));
   }
@@ -59,7 +66,9 @@ int Run(int argc, char** argv) {
   const std::optional<Options> options = ParseOptions(argc, argv);
   if (!options) return 0;
   const Machine machine = PrepareMachine(*options);
-  CheckOutputs({options->csv, options->json, options->load_csv, options->cells}, {options->data});
+  CheckOutputs(
+      {options->csv, options->json, options->per_request, options->load_csv, options->cells},
+      {options->data});
   if (!options->quiet) PrintNotes(machine.notes);
   if (options->sweep.empty()) {
     RunOnce(*options, machine);

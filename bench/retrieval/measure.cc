@@ -199,10 +199,10 @@ void MeasureTurn(std::vector<Contender>& contenders, std::span<const UserRequest
 }  // namespace
 
 void Measure(std::vector<Contender>& contenders, const DataSet& data,
-             std::span<const UserRequest> requests, const Options& options, Progress& progress) {
+             std::span<const UserRequest> requests, const Options& options, QualityMeter& quality,
+             Progress& progress) {
   const size_t turn_size = TurnSize(options, requests.size());
   const size_t bytes = data.bundle.items.dim() * sizeof(float) * contenders.size();
-  QualityMeter quality(data.bundle.items, options.k);
   size_t rotation = 0;
   for (size_t begin = 0; begin < requests.size();) {
     const auto turn = NextTurn(requests.subspan(begin), turn_size, options, bytes);

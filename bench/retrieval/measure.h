@@ -15,6 +15,7 @@
 #include "bench/retrieval/options.h"
 #include "bench/retrieval/requests.h"
 #include "core/retrieval/batch.h"
+#include "core/retrieval/metrics.h"
 #include "core/retrieval/retriever.h"
 
 namespace eta::bench {
@@ -24,11 +25,12 @@ struct Measurements {
   // Seconds; one per request and repeat.
   std::vector<double> latencies;
   std::vector<double> latencies_per_candidate;
-  std::vector<std::vector<double>> repeat_latencies;  // the latencies of each repeat
-  double retrieve_seconds = 0;                        // wall time of all timed runs
-  std::optional<int> threads;                         // the fewest that OpenMP ran at any time
-  size_t candidates = 0;                              // answered in that time
-  size_t codes = 0;  // candidates x behaviours, summed over all timed requests
+  // The latencies of each repeat, one per request, in their order.
+  std::vector<std::vector<double>> repeat_latencies;
+  double retrieve_seconds = 0;  // wall time of all timed runs
+  std::optional<int> threads;   // the fewest that OpenMP ran at any time
+  size_t candidates = 0;        // answered in that time
+  size_t codes = 0;             // candidates x behaviours, summed over all timed requests
   // During the timed runs.
   ContextSwitches switches;
   std::optional<uint64_t> cycles;
@@ -37,10 +39,8 @@ struct Measurements {
   size_t builds = 0;
   size_t prepared_bytes = 0;
   size_t behaviours = 0;
-  // One per request with a history: the mean over its candidates.
-  std::vector<double> recall;
-  std::vector<double> recall_ties;
-  std::vector<double> attention_mass;
+  // One per request, in their order: means over its candidates. Nothing without history.
+  std::vector<std::optional<Quality>> quality;
   // Equal where the same positions were returned for every candidate, in whatever order.
   uint64_t positions_digest = 0;
 };
@@ -97,11 +97,15 @@ inline constexpr size_t kFewestSharedTurn = 64;
 // Repeats of a turn before the next method has its turn.
 inline constexpr size_t kRepeatsPerTurn = 3;
 
+class QualityMeter;
+
 // Measures all methods interleaved: a turn of requests goes through all methods, once for every
 // kRepeatsPerTurn repeats, in an order that rotates, so that drift of clock speed or of other load
 // hits all alike. A method first answers its turn once untimed. Where histories are long a turn has
-// fewer requests, two at least, to bound the memory that they take.
+// fewer requests, two at least, to bound the memory that they take. `quality` is told of every
+// request, in their order.
 void Measure(std::vector<Contender>& contenders, const DataSet& data,
-             std::span<const UserRequest> requests, const Options& options, Progress& progress);
+             std::span<const UserRequest> requests, const Options& options, QualityMeter& quality,
+             Progress& progress);
 
 }  // namespace eta::bench

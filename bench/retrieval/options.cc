@@ -177,6 +177,14 @@ void AddOutputOptions(CLI::App& app, Options& o) {
   OptionGroup group(app, "Output");
   group.Text("--csv", o.csv, "FILE", "Write the rows as CSV");
   group.Text("--json", o.json, "FILE", "Write rows, settings and environment as JSON");
+  group.Text(
+      "--per-request", o.per_request, "FILE",
+      "Write a row for each request and method as CSV: user, length, recall, attention mass, "
+      "time");
+  group.Text(
+      "--dump", o.dump, "DIR",
+      "Write what each method returned as NumPy files, a row for each request and candidate: "
+      "user, candidate, positions, counts and scores; the folder must not exist");
   group.Flag("--quiet", o.quiet, "Print the table only: no header, notes or progress");
 }
 
@@ -237,6 +245,8 @@ std::string ConvertSweep(const Arguments& arguments, Options& o) {
   }
   MakeCells(o.sweep);  // throws when there are too many
   Require(!IsSwept(o) || !IsLoaded(o), "--sweep does not go with --load and --slo-ms");
+  Require(!IsSwept(o) || (o.per_request.empty() && o.dump.empty()),
+          "--sweep does not go with --per-request and --dump");
   return ExpandBits(
       o.methods_are_default && !bits.empty() ? kDefaultSweptMethods : arguments.methods, bits);
 }

@@ -67,6 +67,8 @@ struct Options {
   // Output.
   std::string csv;
   std::string json;
+  std::string per_request;
+  std::string dump;  // folder to make
   bool quiet = false;
 
   std::vector<std::string> command_line;

@@ -2,8 +2,10 @@
 #include "bench/retrieval/quality.h"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
+#include "bench/retrieval/dump.h"
 #include "bench/retrieval/measure.h"
 #include "simd/dot.h"
 
@@ -12,27 +14,24 @@ namespace {
 
 // Sums over the candidates of one request.
 struct QualitySum {
-  double recall = 0;
-  double recall_ties = 0;
+  Quality sum{};
   double attention_mass = 0;
   size_t candidates = 0;
   size_t weighted = 0;  // candidates for which some behaviour has weight
 
   void Add(const Quality& quality) {
-    recall += quality.recall;
-    recall_ties += quality.recall_ties;
+    sum.recall += quality.recall;
+    sum.recall_ties += quality.recall_ties;
     attention_mass += quality.attention_mass.value_or(0);
     ++candidates;
     if (quality.attention_mass) ++weighted;
   }
 
-  void AddMeansTo(Measurements& measurements) const {
+  Quality Means() const {
     const auto n = static_cast<double>(candidates);
-    measurements.recall.push_back(recall / n);
-    measurements.recall_ties.push_back(recall_ties / n);
-    if (weighted > 0) {
-      measurements.attention_mass.push_back(attention_mass / static_cast<double>(weighted));
-    }
+    Quality means{sum.recall / n, sum.recall_ties / n, std::nullopt};
+    if (weighted > 0) means.attention_mass = attention_mass / static_cast<double>(weighted);
+    return means;
   }
 };
 
@@ -53,13 +52,16 @@ uint64_t PositionsDigest(uint64_t request, uint64_t candidate, std::span<const i
 
 }  // namespace
 
-QualityMeter::QualityMeter(const ItemTable& items, size_t k)
-    : items_(items), judge_(k, items.dim()) {}
+QualityMeter::QualityMeter(const ItemTable& items, const Options& options, Dump* dump)
+    : items_(items), judge_(options.k, items.dim()), dump_(dump) {}
 
 void QualityMeter::Add(const UserRequest& request, size_t index,
                        std::vector<Contender>& contenders) {
   const size_t n = request.history.size();
-  if (n == 0) return;
+  if (n == 0) {
+    for (size_t i = 0; i < contenders.size(); ++i) AddEmpty(request, i, contenders[i]);
+    return;
+  }
   const size_t dim = items_.dim();
   blocks_.resize(simd::FloatBlocksSize(n, dim));
   scores_.resize(simd::PaddedRows(n));
@@ -74,12 +76,20 @@ void QualityMeter::Add(const UserRequest& request, size_t index,
       const auto retrieved = contenders[i].result().retrieved(index, c);
       sums[i].Add(*judge_.Rate(retrieved));
       contenders[i].measurements().positions_digest += PositionsDigest(requests_, c, retrieved);
+      if (dump_ != nullptr) dump_->Add(i, request, retrieved, std::span(scores_).first(n));
     }
   }
   for (size_t i = 0; i < contenders.size(); ++i) {
-    sums[i].AddMeansTo(contenders[i].measurements());
+    contenders[i].measurements().quality.push_back(sums[i].Means());
   }
   ++requests_;
+}
+
+void QualityMeter::AddEmpty(const UserRequest& request, size_t method, Contender& contender) {
+  contender.measurements().quality.push_back(std::nullopt);
+  for (size_t c = 0; dump_ != nullptr && c < request.candidates.size(); ++c) {
+    dump_->Add(method, request, {}, {});
+  }
 }
 
 }  // namespace eta::bench

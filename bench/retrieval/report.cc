@@ -86,8 +86,8 @@ std::string CacheLine(const Report& report) {
 
 std::string HeaderText(const Report& report) {
   const Environment& e = report.environment;
-  return Cat("data      ", DataLine(report), NormsLine(report), "\nrequests  ", RequestLine(report), UsersLine(report),
-             "\nCPU       ", e.cpu, ", ", e.usable_cpus, " of ", e.logical_cpus,
+  return Cat("data      ", DataLine(report), NormsLine(report), "\nrequests  ", RequestLine(report),
+             UsersLine(report), "\nCPU       ", e.cpu, ", ", e.usable_cpus, " of ", e.logical_cpus,
              " logical CPUs, load ", Fixed(e.load_average, 2), "\ntarget    ", report.target,
              "; eta-simd ", kProjectVersion, " (", kGitRevision, "), Highway ", kHighwayVersion,
              "\ncompiler  ", kCompiler, ", ", kBuildType, "\nFAISS     ", FaissBuild(),

@@ -28,6 +28,7 @@ struct Report {
   LoadReport load;                 // with --load or --slo-ms
   std::vector<std::string> notes;
   std::vector<Row> rows;
+  std::string per_request_csv;  // with --per-request
 };
 
 // Lines about data, requests and machine, to stand before the table.

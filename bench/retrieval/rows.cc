@@ -58,14 +58,21 @@ void FillMachine(const Measurements& m, Row& row) {
 }
 
 void FillQuality(const Measurements& m, Row& row) {
-  row.recall = MeanOf(m.recall);
-  row.recall_p5 = PercentileOf(m.recall, 5);
-  row.recall_p50 = PercentileOf(m.recall, 50);
-  row.recall_ties = MeanOf(m.recall_ties);
-  row.attention_mass = MeanOf(m.attention_mass);
-  row.requests_with_recall = m.recall.size();
+  std::vector<double> recalls, recalls_ties, masses;
+  for (const std::optional<Quality>& quality : m.quality) {
+    if (!quality) continue;
+    recalls.push_back(quality->recall);
+    recalls_ties.push_back(quality->recall_ties);
+    if (quality->attention_mass) masses.push_back(*quality->attention_mass);
+  }
+  row.recall = MeanOf(recalls);
+  row.recall_p5 = PercentileOf(recalls, 5);
+  row.recall_p50 = PercentileOf(recalls, 50);
+  row.recall_ties = MeanOf(recalls_ties);
+  row.attention_mass = MeanOf(masses);
+  row.requests_with_recall = recalls.size();
   row.recall_histogram = {};
-  for (const double recall : m.recall) {
+  for (const double recall : recalls) {
     const auto bin = static_cast<size_t>(recall * static_cast<double>(kRecallBins));
     ++row.recall_histogram[std::min(bin, kRecallBins - 1)];
   }

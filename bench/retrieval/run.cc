@@ -10,8 +10,11 @@
 #include "bench/common/options.h"
 #include "bench/common/text.h"
 #include "bench/retrieval/cold.h"
+#include "bench/retrieval/dump.h"
 #include "bench/retrieval/load/load.h"
 #include "bench/retrieval/measure.h"
+#include "bench/retrieval/per_request.h"
+#include "bench/retrieval/quality.h"
 #include "bench/retrieval/rows.h"
 #include "bench/retrieval/verify.h"
 #include "core/base/check.h"
@@ -53,6 +56,12 @@ void AddSpreadNote(const std::vector<Row>& rows, Notes& notes) {
                       methods, ": more repeats or a quieter machine would tell more"));
 }
 
+std::vector<std::string> NamesOf(std::span<const Contender> contenders) {
+  std::vector<std::string> names;
+  for (const Contender& contender : contenders) names.push_back(contender.retriever().name());
+  return names;
+}
+
 // Below this recall of exact cosines, norms matter too much for sign codes.
 constexpr double kLowCeiling = 0.9;
 
@@ -80,7 +89,7 @@ Machine PrepareMachine(const Options& options) {
 }
 
 Report RunBenchmark(const Options& options, const DataSet& data, const Machine& machine,
-                    Progress& progress) {
+                    const std::filesystem::path& dump_folder, Progress& progress) {
   if (options.pin) {
     PinOpenMpThreads(machine.cpus, options.threads);
   } else {
@@ -99,12 +108,18 @@ Report RunBenchmark(const Options& options, const DataSet& data, const Machine& 
   Verify(contenders, data, requests, options);
   progress.Show("calibrating");
   Calibrate(contenders, requests, options.k);
+  std::optional<Dump> dump;
+  if (!dump_folder.empty()) {
+    dump.emplace(dump_folder, options, data, requests, NamesOf(contenders));
+  }
+  QualityMeter quality(data.bundle.items, options, dump ? &*dump : nullptr);
   std::optional<ColdReport> cold;
   if (options.is_cold) {
-    cold = MeasureCold(contenders, data, requests, options, progress);
+    cold = MeasureCold(contenders, requests, options, quality, progress);
   } else {
-    Measure(contenders, data, requests, options, progress);
+    Measure(contenders, data, requests, options, quality, progress);
   }
+  if (dump) dump->Finish();
   std::vector<Row> rows = SummarizeMethods(contenders, data, summary, options);
   AddThreadsNote(rows, options.threads, notes);
   AddSpreadNote(rows, notes);
@@ -112,15 +127,17 @@ Report RunBenchmark(const Options& options, const DataSet& data, const Machine& 
   LoadReport load = MeasureLoad(contenders, requests, options, machine.cpus, progress);
   Environment environment = machine.environment;
   environment.mhz_end = CpuMegahertz();
-  return {.options = options,
-          .data = data,
-          .requests = summary,
-          .target = machine.target,
-          .environment = std::move(environment),
-          .cold = std::move(cold),
-          .load = std::move(load),
-          .notes = std::move(notes),
-          .rows = std::move(rows)};
+  return {
+      .options = options,
+      .data = data,
+      .requests = summary,
+      .target = machine.target,
+      .environment = std::move(environment),
+      .cold = std::move(cold),
+      .load = std::move(load),
+      .notes = std::move(notes),
+      .rows = std::move(rows),
+      .per_request_csv = options.per_request.empty() ? "" : PerRequestCsv(contenders, requests)};
 }
 
 }  // namespace eta::bench

@@ -2,6 +2,7 @@
 // One measurement: all methods on one data set with one set of options.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,8 +31,9 @@ Machine PrepareMachine(const Options& options);
 
 // Draws the requests, builds the methods, checks them against the scalar reference and measures
 // them. `options` and `data` must outlive the report. Throws std::invalid_argument when the options
-// do not fit data or machine, and Mismatch when a kernel disagrees with its reference.
+// do not fit data or machine, and Mismatch when a kernel disagrees with its reference. What --dump
+// asks for is written to `dump_folder`, which is empty, unless its name is.
 Report RunBenchmark(const Options& options, const DataSet& data, const Machine& machine,
-                    Progress& progress);
+                    const std::filesystem::path& dump_folder, Progress& progress);
 
 }  // namespace eta::bench

@@ -14,16 +14,16 @@
 #include "bench/common/options.h"
 #include "bench/common/output.h"
 #include "bench/common/text.h"
+#include "bench/tools/encoding.h"
 #include "core/base/check.h"
 #include "core/base/random.h"
 #include "core/base/staged_folder.h"
 #include "core/data/bundle.h"
 #include "core/data/generator.h"
+#include "core/data/limits.h"
 #include "core/data/movielens.h"
 #include "core/data/npy.h"
-#include "core/retrieval/hyperplanes.h"
-#include "core/retrieval/itq.h"
-#include "core/retrieval/pq4_codebooks.h"
+#include "simd/pq4_encode.h"
 
 namespace eta::bench {
 namespace {
@@ -220,62 +220,9 @@ void Check(const fs::path& folder) {
   PrintNotes(DataNotes(bundle));
 }
 
-// How hyperplanes or codebooks are trained on a bundle's items.
-struct TrainOptions {
-  std::string input;
-  std::string output;
-  size_t bits = 64;
-  uint64_t seed = 1;
-};
-
-void TrainHyperplanes(const TrainOptions& options) {
-  Require(!fs::exists(fs::symlink_status(options.output)), options.output,
-          ": exists already (expected a new file)");
-  CheckOutputs({options.output});
-  const Bundle bundle = ReadBundle(options.input);
-  const Hyperplanes planes = TrainItq(bundle.items, options.bits, options.seed);
-  WriteWholeFile(options.output, NpyMatrixBytes(planes.matrix()));
-  std::cout << Printable(options.output) << ": " << planes.dim() << " x " << planes.bits() << '\n';
-}
-
-bool IsOfCodebooks(const fs::path& file) {
-  return file.filename() == "pq_codebooks.npy" || file.filename() == "pq_rotation.npy";
-}
-
-// Copies the files of a bundle but for its codebooks: those that ReadBundle does not read, and what
-// bundle.json says beside what it reads, are somebody's all the same.
-void CopyOthers(const fs::path& from, const fs::path& to) {
-  for (const fs::directory_entry& entry : fs::directory_iterator(from)) {
-    if (IsOfCodebooks(entry.path())) continue;
-    const fs::path copy = to / entry.path().filename();
-    std::error_code error;
-    if (!entry.is_regular_file(error)) {
-      throw DataError(Cat(entry.path().string(), ": not a regular file, so it is not copied"));
-    }
-    if (!fs::copy_file(entry.path(), copy, error)) {
-      throw DataError(Cat(copy.string(), ": cannot be written: ", error.message()));
-    }
-  }
-}
-
-void TrainCodebooks(const TrainOptions& options) {
-  StagedFolder staged(options.output);
-  const Bundle bundle = ReadBundle(options.input);
-  const auto codebooks = Pq4Codebooks::Train(bundle.items, options.bits, {.seed = options.seed});
-  CopyOthers(options.input, staged.path());
-  WriteNpyMatrix(staged.path() / "pq_codebooks.npy", codebooks.centroids());
-  const auto rotation = codebooks.rotation();
-  if (rotation) WriteNpyMatrix(staged.path() / "pq_rotation.npy", *rotation);
-  staged.Commit();
-  std::cout << Printable(options.output) << ": " << codebooks.subspaces() << " subspaces of 16 "
-            << "centroids, " << codebooks.dim() << " dimensions "
-            << (rotation ? "with a rotation\n" : "without a rotation\n");
-}
-
 // What the subcommands read from the command line.
 struct Arguments {
-  TrainOptions itq;
-  TrainOptions pq4;
+  EncodingArguments encoding;
   GeneratorOptions generator;
   ImportOptions import;
   std::string input;
@@ -319,32 +266,6 @@ void AddExportInteractions(CLI::App& app, Arguments& a) {
   command->callback([&a] { ExportInteractions(a.input, a.output); });
 }
 
-void AddTrainItq(CLI::App& app, TrainOptions& o) {
-  CLI::App* command = app.add_subcommand(
-      "train-itq",
-      "Train hyperplanes on a bundle's items (iterative quantisation) and write them as .npy; in a "
-      "bundle they are hyperplanes.npy");
-  OptionGroup group(*command, "Options");
-  group.Text("--input", o.input, "DIR", "Bundle folder")->required();
-  group.Text("--output", o.output, "FILE", "float32 .npy to write, dim x bits")->required();
-  group.Whole("--bits", o.bits, 1, kMaxBits, "Width of a code");
-  group.Whole("--seed", o.seed, 0, kMaxSeed, "Seed of the sample and of the first rotations");
-  command->callback([&o] { TrainHyperplanes(o); });
-}
-
-void AddTrainPq4(CLI::App& app, TrainOptions& o) {
-  CLI::App* command = app.add_subcommand(
-      "train-pq4",
-      "Train codebooks of pq4:BITS on a bundle's items and write a copy of the bundle that has "
-      "them as pq_codebooks.npy, and as pq_rotation.npy the rotation that comes first, if any");
-  OptionGroup group(*command, "Options");
-  group.Text("--input", o.input, "DIR", "Bundle folder")->required();
-  group.Text("--output", o.output, "DIR", kNewBundle)->required();
-  group.Whole("--bits", o.bits, 8, kMaxBits, "Width of a code, a multiple of 8");
-  group.Whole("--seed", o.seed, 0, kMaxSeed, "Seed of the sample and of the first centroids");
-  command->callback([&o] { TrainCodebooks(o); });
-}
-
 void AddCheck(CLI::App& app, Arguments& a) {
   CLI::App* command = app.add_subcommand("check", "Read a bundle, check it and describe it");
   command->add_option("folder", a.input, "Bundle folder")->required();
@@ -362,8 +283,7 @@ int Run(int argc, char** argv) {
   AddGenerate(app, arguments);
   AddImportMovielens(app, arguments.import);
   AddExportInteractions(app, arguments);
-  AddTrainItq(app, arguments.itq);
-  AddTrainPq4(app, arguments.pq4);
+  AddEncodingCommands(app, arguments.encoding);
   AddCheck(app, arguments);
   if (!app.Parse(argc, argv)) return 0;
   return 0;

@@ -151,6 +151,45 @@ void WriteNpyMatrix(const std::filesystem::path& file, const Matrix<T>& matrix) 
 }
 
 template <class T>
+NpyRowWriter<T>::NpyRowWriter(const std::filesystem::path& file, size_t rows, size_t cols)
+    : NpyRowWriter(file, rows, cols, Cat("(", rows, ", ", cols, ")")) {}
+
+template <class T>
+NpyRowWriter<T>::NpyRowWriter(const std::filesystem::path& file, size_t rows)
+    : NpyRowWriter(file, rows, 1, Cat("(", rows, ",)")) {}
+
+template <class T>
+NpyRowWriter<T>::NpyRowWriter(const std::filesystem::path& file, size_t rows, size_t cols,
+                              std::string_view shape)
+    : file_(file), out_(file, std::ios::binary | std::ios::trunc), missing_(rows), cols_(cols) {
+  const std::string header = MakeNpyHeader(kDescr<T>, shape);
+  out_.write(header.data(), static_cast<std::streamsize>(header.size()));
+  Check();
+}
+
+template <class T>
+void NpyRowWriter<T>::Append(std::span<const T> row) {
+  Require(missing_ > 0, file_.string(), ": more rows than there should be");
+  Require(row.size() == cols_, file_.string(), ": a row of ", row.size(), " values, not ", cols_);
+  out_.write(reinterpret_cast<const char*>(row.data()),
+             static_cast<std::streamsize>(row.size_bytes()));
+  Check();
+  --missing_;
+}
+
+template <class T>
+void NpyRowWriter<T>::Close() {
+  Require(missing_ == 0, file_.string(), ": ", missing_, " rows are missing");
+  out_.close();
+  Check();
+}
+
+template <class T>
+void NpyRowWriter<T>::Check() const {
+  if (!out_) throw DataError(Cat(file_.string(), ": cannot be written: ", std::strerror(errno)));
+}
+
+template <class T>
 std::string NpyMatrixBytes(const Matrix<T>& matrix) {
   std::string bytes = HeaderOf(matrix);
   bytes.append(reinterpret_cast<const char*>(matrix.values.data()),
@@ -166,6 +205,7 @@ std::string NpyMatrixBytes(const Matrix<T>& matrix) {
   template Matrix<T> ParseNpyMatrix<T>(std::span<const std::byte>, std::string_view);             \
   template void WriteNpyVector<T>(const std::filesystem::path&, std::span<const T>);              \
   template void WriteNpyMatrix<T>(const std::filesystem::path&, const Matrix<T>&);                \
+  template class NpyRowWriter<T>;                                                                 \
   template std::string NpyMatrixBytes<T>(const Matrix<T>&)
 
 ETA_INSTANTIATE_NPY(float);

@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <filesystem>
+#include <fstream>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,6 +45,30 @@ template <class T>
 ETA_CORE_API void WriteNpyVector(const std::filesystem::path& file, std::span<const T> values);
 template <class T>
 ETA_CORE_API void WriteNpyMatrix(const std::filesystem::path& file, const Matrix<T>& matrix);
+
+// Writes the same file row by row, so that memory need not hold it.
+template <class T>
+class ETA_CORE_API NpyRowWriter {
+ public:
+  // A matrix of rows x cols. Throws DataError when the file cannot be written, as all here do.
+  NpyRowWriter(const std::filesystem::path& file, size_t rows, size_t cols);
+  // A vector of `rows` values.
+  NpyRowWriter(const std::filesystem::path& file, size_t rows);
+
+  // Adds the next row. Throws std::invalid_argument when it is one too many or has another length.
+  void Append(std::span<const T> row);
+  // Ends the file, which is not whole before. Throws std::invalid_argument when rows are missing.
+  void Close();
+
+ private:
+  NpyRowWriter(const std::filesystem::path& file, size_t rows, size_t cols, std::string_view shape);
+  void Check() const;
+
+  std::filesystem::path file_;
+  std::ofstream out_;
+  size_t missing_;
+  size_t cols_;
+};
 
 // These bytes, for who writes files in another way.
 template <class T>

@@ -271,5 +271,30 @@ TEST(NpyTest, SurvivesMutations) {
   EXPECT_GT(refused, 10000);
 }
 
+TEST(NpyRowWriter, WritesWhatNumpyWouldRowByRow) {
+  const TempFolder folder;
+  Matrix<float> matrix(3, 2);
+  std::iota(matrix.values.begin(), matrix.values.end(), 1.0f);
+  WriteNpyMatrix(folder / "whole.npy", matrix);
+  NpyRowWriter<float> writer(folder / "rows.npy", 3, 2);
+  for (size_t r = 0; r < 3; ++r) {
+    EXPECT_THROW(writer.Close(), std::invalid_argument) << "after " << r;
+    writer.Append({matrix.row(r), 2});
+  }
+  EXPECT_THROW(writer.Append({matrix.row(0), 2}), std::invalid_argument);
+  writer.Close();
+  EXPECT_EQ(ReadNpyMatrix<float>(folder / "rows.npy").values, matrix.values);
+  EXPECT_EQ(std::filesystem::file_size(folder / "rows.npy"),
+            std::filesystem::file_size(folder / "whole.npy"));
+
+  NpyRowWriter<int32_t> vector(folder / "vector.npy", 1);
+  const int32_t values[] = {7, 8};
+  EXPECT_THROW(vector.Append(values), std::invalid_argument);
+  vector.Append({values, 1});
+  vector.Close();
+  EXPECT_EQ(ReadNpyVector<int32_t>(folder / "vector.npy"), std::vector<int32_t>{7});
+  EXPECT_THROW(NpyRowWriter<float>(folder / "none" / "x.npy", 1, 1), DataError);
+}
+
 }  // namespace
 }  // namespace eta

@@ -39,6 +39,28 @@ class Codebooks(DataTest):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn("product codebooks: 16 bits, rotated\n", done.stdout)
 
+    def test_codes_are_signs_of_projections(self):
+        arrays = self.arrays()
+        planes = np.random.RandomState(2).standard_normal((DIM, 20)).astype(np.float32)
+        write_bundle(self.output, {**arrays, "hyperplanes": planes}, {"name": "x"})
+
+        def codes(*options):
+            path = self.folder / f"codes{len(options)}.npy"
+            done = self.tool("codes", "--input", self.output, "--output", path, *options)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            return np.load(path)
+        found = codes("--bits", 20)
+        self.assertEqual((found.dtype, found.shape), (np.uint8, (60, 3)))
+        bits = arrays["item_embeddings"].astype(float) @ planes.astype(float) > 0
+        expected = np.packbits(bits, axis=1, bitorder="little")
+        self.assertTrue((found == expected).all())
+        self.assertEqual(codes("--bits", 8, "--seed", 3, "--hyperplanes", "signs").shape, (60, 1))
+        drawn = codes("--bits", 20, "--hyperplanes", "gaussian")
+        self.assertFalse((drawn == expected).all())
+        refused = self.tool("codes", "--input", self.output, "--output", self.folder / "codes2.npy")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("exists already", refused.stderr)
+
     def test_python_and_bundle_tool_refuse_the_same(self):
         def alone(arrays):
             del arrays["pq_codebooks"]

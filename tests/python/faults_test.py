@@ -28,7 +28,7 @@ import faults_table as table
 
 NOBODY = 65534
 OUTPUTS = re.compile(r"(?<![\w-])--(?:csv|json|out|output|results|keep|cells|load-csv|"
-                     r"benchmark_out)(?![\w-])")
+                     r"per-request|dump|benchmark_out)(?![\w-])")
 PROGRAMS = Path()
 RAW_WRITES = re.compile(r"(?<!files)\.write_text\(|\.write_bytes\(|np\.save\(|savefig\(|"
                         r"open\([^)]*[\"']wb?[\"']")
@@ -267,7 +267,7 @@ class Table(unittest.TestCase):
             calls: list = [()]
             if path.name == "bundle_tool":
                 calls += [("generate",), ("import-movielens",), ("export-interactions",),
-                          ("train-itq",), ("train-pq4",)]
+                          ("train-itq",), ("train-pq4",), ("codes",)]
             for more in calls:
                 text = subprocess.run([*start, str(path), *more, "--help"], capture_output=True,
                                       text=True, check=False).stdout

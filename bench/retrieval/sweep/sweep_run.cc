@@ -97,7 +97,7 @@ class Sweep {
     if (!data_ || loaded_ != std::pair(options.generator.fixed_length, options.generator.dim)) {
       Load(options);
     }
-    Report report = RunBenchmark(options, *data_, machine_, progress_);
+    Report report = RunBenchmark(options, *data_, machine_, {}, progress_);
     const double seconds = SecondsSince(start);
     finished_.push_back({cell, data_->digest, report.requests, seconds, std::move(report.notes),
                          std::move(report.rows)});
