@@ -20,6 +20,7 @@
 #include "core/retrieval/exact.h"
 #include "core/retrieval/itq.h"
 #include "core/retrieval/pq4.h"
+#include "core/retrieval/random_positions.h"
 #include "core/retrieval/recent.h"
 #include "core/retrieval/rerank.h"
 #include "core/retrieval/scan_i8.h"
@@ -223,6 +224,10 @@ constexpr Method kMethods[] = {
     {"recent", "the newest K behaviours",
      [](const Spec& spec) -> std::unique_ptr<Retriever> {
        return MakeRecentRetriever(spec.text, spec.items.size());
+     }},
+    {"random", "K behaviours drawn at random, the floor of every measure",
+     [](const Spec& spec) -> std::unique_ptr<Retriever> {
+       return MakeRandomRetriever(spec.text, spec.items.size(), spec.options.seed);
      }},
 };
 

@@ -30,8 +30,8 @@ inline constexpr Column kColumns[] = {
     {"recall_ties",
      "as recall, but any position counts whose exact score reaches the K-th best, less 1e-6 of it"},
     {"attention_mass",
-     "share of softmax(score / sqrt(dim)) over the whole history that falls on what was returned; "
-     "means as for recall"},
+     "share of softmax(score / (temperature sqrt(dim))) over the whole history that falls on what "
+     "was returned; means as for recall"},
     {"p50_us", "median latency of a request with all its candidates, in microseconds"},
     {"p50_low_us",
      "lower end of the 95 % bootstrap interval of the median of repeat_p50_us (in the JSON: median "

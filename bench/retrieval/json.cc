@@ -79,6 +79,7 @@ Json SettingsJson(const Report& report) {
   return {{"seed", o.seed},
           {"methods", o.methods},
           {"k", o.k},
+          {"temperature", o.temperature},
           {"requests", o.requests},
           {"b", o.b},
           {"held_out", o.held_out},

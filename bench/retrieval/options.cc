@@ -18,17 +18,19 @@ namespace {
 
 constexpr uint64_t kMaxRepeats = 1'000'000;
 constexpr double kMaxSeconds = 1e6;
+constexpr double kMaxTemperature = 1e6;
 constexpr uint64_t kMaxMegabytes = 1'000'000'000;
 
 // ETA in three widths, the exact scan, the ceiling of sign codes (cosine), the rivals that beat ETA
-// at equal recall (scan_i8, eta_asym, rescoring in int8), FAISS, SIM and the newest K.
+// at equal recall (scan_i8, eta_asym, rescoring in int8), FAISS, SIM, the newest K and the floor
+// (random).
 constexpr const char* kDefaultMethods =
     "exact,cosine,scan_i8,eta:64,eta:128,eta:256,eta_asym:64,eta:64+rerank_i8:4,faiss_exact,"
-    "faiss_binary:64,faiss_binary:256,sim_hard,sim_soft:ivf,sim_soft:hnsw,recent";
+    "faiss_binary:64,faiss_binary:256,sim_hard,sim_soft:ivf,sim_soft:hnsw,recent,random";
 // The same with a width to be filled in.
 constexpr const char* kDefaultSweptMethods =
     "exact,cosine,scan_i8,eta:{bits},eta_asym:{bits},eta:{bits}+rerank_i8:4,faiss_exact,"
-    "faiss_binary:{bits},sim_hard,sim_soft:ivf,sim_soft:hnsw,recent";
+    "faiss_binary:{bits},sim_hard,sim_soft:ivf,sim_soft:hnsw,recent,random";
 
 // An option that makes sense only where `holds` does.
 struct Need {
@@ -109,6 +111,9 @@ void AddMethodOptions(CLI::App& app, Options& o, Arguments& arguments) {
       group.Text("--methods", arguments.methods, "LIST", "Methods to compare, separated by commas");
   group.Flag("--list-methods", arguments.list_methods, "Print all methods and exit");
   arguments.k = group.Whole("--k", o.k, 1, kMaxK, "Behaviours to retrieve per candidate (K)");
+  group.Decimal("--temperature", o.temperature, kMaxTemperature,
+                "Attention mass is that of softmax(score / (temperature sqrt(dim))): below 1 the "
+                "weight falls on fewer behaviours");
   group.Text("--hyperplanes", arguments.hyperplanes, "KIND",
              "Hyperplanes of all codes: gaussian, signs, orthogonal, hadamard or itq, which is "
              "trained on the items; without it those of the bundle are used for codes of their "
@@ -259,6 +264,7 @@ void Convert(const Arguments& arguments, Options& o) {
           "\" is none of warm, cold");
   o.is_cold = arguments.cache == "cold";
   if (!arguments.hyperplanes.empty()) o.hyperplanes = ParseHyperplaneKind(arguments.hyperplanes);
+  Require(o.temperature > 0, "--temperature must be above 0");
   ConvertLoad(arguments, o);
   o.methods = SplitMethods(ConvertSweep(arguments, o));
   for (const Need& need : arguments.needs) {

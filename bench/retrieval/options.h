@@ -39,6 +39,7 @@ struct Options {
   std::vector<std::string> methods;
   bool methods_are_default = true;
   size_t k = 64;
+  double temperature = 1;  // of the softmax of attention mass
   // Nothing: those of the bundle for codes of their width, else what each method takes by default.
   std::optional<HyperplaneKind> hyperplanes;
 

@@ -53,7 +53,7 @@ uint64_t PositionsDigest(uint64_t request, uint64_t candidate, std::span<const i
 }  // namespace
 
 QualityMeter::QualityMeter(const ItemTable& items, const Options& options, Dump* dump)
-    : items_(items), judge_(options.k, items.dim()), dump_(dump) {}
+    : items_(items), judge_(options.k, items.dim(), options.temperature), dump_(dump) {}
 
 void QualityMeter::Add(const UserRequest& request, size_t index,
                        std::vector<Contender>& contenders) {

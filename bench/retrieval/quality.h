@@ -20,7 +20,7 @@ class Dump;
 // order of summation), which are computed once per candidate for all methods.
 class QualityMeter {
  public:
-  // K is that of the options. `items` and `dump` must outlive the meter. What is
+  // K and temperature are those of the options. `items` and `dump` must outlive the meter. What is
   // judged goes to `dump`, too, unless that is null.
   QualityMeter(const ItemTable& items, const Options& options, Dump* dump);
 

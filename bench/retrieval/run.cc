@@ -74,6 +74,23 @@ void AddCosineNote(const std::vector<Row>& rows, Notes& notes) {
                       "methods that know the lengths are eta_norm, eta_asym and pq4"));
 }
 
+// Where exact search has hardly more attention mass than chance, all methods look alike.
+constexpr double kLittleToGain = 0.05;  // of the mass that random leaves
+
+void AddMassNote(const std::vector<Row>& rows, double temperature, Notes& notes) {
+  const auto exact = std::ranges::find(rows, "exact", &Row::method);
+  const auto random = std::ranges::find(rows, "random", &Row::method);
+  if (exact == rows.end() || random == rows.end()) return;
+  if (!exact->attention_mass || !random->attention_mass || *random->attention_mass >= 1) return;
+  const double gain =
+      (*exact->attention_mass - *random->attention_mass) / (1 - *random->attention_mass);
+  if (gain >= kLittleToGain) return;
+  notes.push_back(
+      Cat("attention mass does not tell methods apart here: exact has ",
+          Fixed(*exact->attention_mass, 3), ", random ", Fixed(*random->attention_mass, 3),
+          "; if your model's attention is sharper, set --temperature (now ", temperature, ")"));
+}
+
 }  // namespace
 
 Machine PrepareMachine(const Options& options) {
@@ -124,6 +141,7 @@ Report RunBenchmark(const Options& options, const DataSet& data, const Machine& 
   AddThreadsNote(rows, options.threads, notes);
   AddSpreadNote(rows, notes);
   AddCosineNote(rows, notes);
+  AddMassNote(rows, options.temperature, notes);
   LoadReport load = MeasureLoad(contenders, requests, options, machine.cpus, progress);
   Environment environment = machine.environment;
   environment.mhz_end = CpuMegahertz();

@@ -40,13 +40,20 @@ double TieThreshold(float kth) {
   return std::isinf(score) ? score : score - kTieEpsilon * std::abs(score);
 }
 
-// Writes the numerators of softmax(scores / sqrt(dim)) and returns their sum.
-double SoftmaxWeights(std::span<const float> scores, size_t dim, std::vector<double>& weights) {
+// What scores are multiplied with before the softmax. A temperature of 1 changes no bit.
+double SoftmaxScale(size_t dim, double temperature) {
+  Require(dim >= 1, "dim must be at least 1");
+  Require(temperature > 0 && std::isfinite(temperature), "temperature = ", temperature,
+          " must be a positive number");
+  return 1 / (temperature * std::sqrt(static_cast<double>(dim)));
+}
+
+// Writes the numerators of softmax(scale * scores) and returns their sum.
+double SoftmaxWeights(std::span<const float> scores, double scale, std::vector<double>& weights) {
   weights.assign(scores.size(), 0);
   float best = kWorst;
   for (const float score : scores) best = std::max(best, WithoutNan(score));
   if (best == kWorst) return 0;
-  const double scale = 1 / std::sqrt(static_cast<double>(dim));
   double total = 0;
   for (size_t i = 0; i < scores.size(); ++i) {
     const float score = WithoutNan(scores[i]);
@@ -121,25 +128,25 @@ std::optional<double> RecallTieAware(std::span<const int32_t> returned,
 }
 
 std::optional<double> AttentionMass(std::span<const int32_t> returned,
-                                    std::span<const float> scores, size_t dim) {
-  Require(dim >= 1, "dim must be at least 1");
+                                    std::span<const float> scores, size_t dim, double temperature) {
+  const double scale = SoftmaxScale(dim, temperature);
   Flags(returned, scores.size(), "returned");
   std::vector<double> weights;
-  const double total = SoftmaxWeights(scores, dim, weights);
+  const double total = SoftmaxWeights(scores, scale, weights);
   std::vector<int32_t> positions(returned.begin(), returned.end());
   return Share(positions, weights, total);
 }
 
-Judge::Judge(size_t k, size_t dim) : k_(k), dim_(dim) {
+Judge::Judge(size_t k, size_t dim, double temperature)
+    : k_(k), scale_(SoftmaxScale(dim, temperature)) {
   Require(k >= 1, "k must be at least 1");
-  Require(dim >= 1, "dim must be at least 1");
 }
 
 void Judge::SetScores(std::span<const float> scores) {
   const size_t n = scores.size();
   scores_.resize(n);
   std::ranges::transform(scores, scores_.begin(), WithoutNan);
-  total_weight_ = SoftmaxWeights(scores_, dim_, weights_);
+  total_weight_ = SoftmaxWeights(scores_, scale_, weights_);
 
   order_.resize(n);
   std::iota(order_.begin(), order_.end(), 0);

@@ -42,14 +42,16 @@ inline constexpr double kTieEpsilon = 1e-6;
 ETA_CORE_API std::optional<double> RecallTieAware(std::span<const int32_t> returned,
                                                   std::span<const float> scores, size_t k);
 
-// Attention mass: the share of the weight of softmax(scores / sqrt(dim)) over all n behaviours that
-// falls on the returned ones, summed in double after subtracting the largest score, in the order of
-// the positions: the same bits in whatever order they are returned. A NaN score
+// Attention mass: the share of the weight of softmax(scores / (temperature sqrt(dim))) over all n
+// behaviours that falls on the returned ones, summed in double after subtracting the largest score,
+// in the order of the positions: the same bits in whatever order they are returned. A NaN score
 // weighs 0. Where scores are +infinity these share all weight evenly.
-// Nothing when n = 0 or no behaviour has any weight. Throws std::invalid_argument when dim is 0, or
-// when a returned position lies outside [0, n) or occurs twice.
+// Nothing when n = 0 or no behaviour has any weight. Throws std::invalid_argument when dim is 0 or
+// temperature not a positive number, or when a returned position lies outside [0, n) or occurs
+// twice.
 ETA_CORE_API std::optional<double> AttentionMass(std::span<const int32_t> returned,
-                                                 std::span<const float> scores, size_t dim);
+                                                 std::span<const float> scores, size_t dim,
+                                                 double temperature = 1);
 
 // The three measures of one retrieval.
 struct ETA_CORE_API Quality {
@@ -62,8 +64,8 @@ struct ETA_CORE_API Quality {
 // depends on the scores alone only once. Not for use by several threads at a time.
 class ETA_CORE_API Judge {
  public:
-  // Throws std::invalid_argument when k or dim is 0.
-  Judge(size_t k, size_t dim);
+  // Throws std::invalid_argument when k or dim is 0 or temperature not a positive number.
+  Judge(size_t k, size_t dim, double temperature = 1);
 
   // Sets the exact scores of the n behaviours; `scores` need not outlive the call. Allocates only
   // when n is larger than ever before.
@@ -80,7 +82,7 @@ class ETA_CORE_API Judge {
   void RequireDistinct(std::span<const int32_t> returned);
 
   size_t k_;
-  size_t dim_;
+  double scale_;                   // of scores before the softmax
   std::vector<float> scores_;      // NaN replaced by -infinity
   std::vector<double> weights_;    // softmax numerators
   std::vector<int32_t> order_;     // scratch of the selection

@@ -4,13 +4,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/retrieval/internal/history_length.h"
+
 namespace eta {
 namespace {
-
-struct HistoryLength final : RefillableHistory {
-  using RefillableHistory::RefillableHistory;
-  size_t bytes() const override { return 0; }
-};
 
 class Recent final : public RefillableRetriever {
  public:

@@ -34,9 +34,9 @@ TEST_F(RetrievalBench, RunsAllDefaultMethods) {
   const Outcome outcome = Run(Cat(kTiny, kSmallRequests));
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   for (const char* method :
-       {"exact", "cosine", "scan_i8", "eta:64", "eta:128", "eta:256", "eta_asym:64", "eta:64+rerank_i8:4",
-        "faiss_exact", "faiss_binary:64", "faiss_binary:256", "sim_hard", "sim_soft:ivf",
-        "sim_soft:hnsw", "recent"}) {
+       {"exact", "cosine", "scan_i8", "eta:64", "eta:128", "eta:256", "eta_asym:64",
+        "eta:64+rerank_i8:4", "faiss_exact", "faiss_binary:64", "faiss_binary:256", "sim_hard",
+        "sim_soft:ivf", "sim_soft:hnsw", "recent", "random"}) {
     EXPECT_NE(outcome.out.find(Cat("\n", method, " ")), std::string::npos) << method;
   }
   for (const char* text : {"data ", "CPU ", "target ", "compiler ", "FAISS ", "threads "}) {
@@ -71,6 +71,29 @@ TEST_F(RetrievalBench, SaysWhatLengthsCostSignCodes) {
   json = nlohmann::json::parse(ReadAll(path));
   EXPECT_GT(json.at("rows")[1].at("recall"), 0.99);
   EXPECT_NEAR(json.at("data").at("norms").at("p5").get<double>(), 1, 1e-6);
+}
+
+// On embeddings of length 1 the softmax is nearly flat, and a method cannot win much.
+TEST_F(RetrievalBench, SaysWhereAttentionMassTellsNothing) {
+  const auto path = folder_ / "run.json";
+  const auto masses = [&](const std::string& more, bool is_noted) {
+    const Outcome outcome = Run(Cat(kTiny, kSmallRequests, " --methods exact,random --normalize ",
+                                    more, " --json ", path.string()));
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_EQ(outcome.err.find("note: attention mass does not tell") != std::string::npos, is_noted)
+        << outcome.err;
+    const auto json = nlohmann::json::parse(ReadAll(path));
+    return std::vector<double>{json.at("rows")[0].at("attention_mass"),
+                               json.at("rows")[1].at("attention_mass"),
+                               json.at("settings").at("temperature")};
+  };
+  const auto flat = masses("", true);
+  const auto sharp = masses("--temperature 0.05", false);
+  EXPECT_GT(sharp[0], 2 * flat[0]);
+  EXPECT_NEAR(flat[1], 10.0 / 192, 0.01);  // of chance: K of 192 behaviours
+  EXPECT_EQ(flat[2], 1);
+  EXPECT_EQ(sharp[2], 0.05);
+  ExpectBadInput(Cat(kTiny, " --temperature 0"), "--temperature must be above 0");
 }
 
 TEST_F(RetrievalBench, JudgesAlikeAtAnyThreadCountAndSplit) {

@@ -126,6 +126,22 @@ TEST(AttentionMass, IsTheSoftmaxShare) {
   EXPECT_DOUBLE_EQ(*AttentionMass(Positions{}, scores, 4), 0);
 }
 
+// Powers of 2, so that nothing is rounded.
+TEST(AttentionMass, DividesScoresByTheTemperature) {
+  const Scores scores{0, 4, -1, 2}, doubled{0, 8, -2, 4};
+  const double mass = *AttentionMass(Positions{1, 2}, scores, 4);
+  EXPECT_EQ(*AttentionMass(Positions{1, 2}, doubled, 4, 2), mass);
+  EXPECT_EQ(*AttentionMass(Positions{1, 2}, scores, 4, 1), mass);
+  EXPECT_GT(*AttentionMass(Positions{1, 2}, scores, 4, 0.5), mass);
+  Judge judge(2, 4, 2);
+  judge.SetScores(doubled);
+  EXPECT_EQ(judge.Rate(Positions{1, 2})->attention_mass, mass);
+  for (const double bad : {0.0, -1.0, std::nan(""), HUGE_VAL}) {
+    EXPECT_THROW(AttentionMass(Positions{1}, scores, 4, bad), std::invalid_argument) << bad;
+    EXPECT_THROW(Judge(2, 4, bad), std::invalid_argument) << bad;
+  }
+}
+
 // SIMD targets return the same set in different orders, and compare.py asks for equal bits.
 TEST(AttentionMass, DoesNotDependOnTheOrderOfWhatIsReturned) {
   Random random(3);

@@ -15,6 +15,7 @@
 #include "core/retrieval/exact.h"
 #include "core/retrieval/i8_items.h"
 #include "core/retrieval/pq4.h"
+#include "core/retrieval/random_positions.h"
 #include "core/retrieval/reformer.h"
 #include "core/retrieval/rerank.h"
 #include "core/retrieval/scan_i8.h"
@@ -49,6 +50,7 @@ Retrievers MakeCopying(const ItemTable& items) {
                                       MakeEtaAsymRetriever("eta_asym", items, planes), 3));
   all.push_back(MakeScanI8Retriever("scan_i8", items));
   all.push_back(MakeCosineRetriever("cosine", items));
+  all.push_back(MakeRandomRetriever("random", items.size(), 1));
   all.push_back(MakePq4Retriever("pq4", items, Pq4Codebooks::Train(items, kBits)));
   all.push_back(MakeReformerRetriever("reformer", SomeBuckets(items.size())));
   return all;

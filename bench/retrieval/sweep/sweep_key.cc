@@ -35,6 +35,7 @@ Json SweepKey(const Options& options, const std::string& data_digest, const Mach
   key["normalize"] = o.normalize;
   key["methods"] = o.methods;
   key["k"] = o.k;
+  key["temperature"] = o.temperature;
   key["requests"] = o.requests;
   key["b"] = o.b;
   key["held-out"] = o.held_out;
