@@ -70,7 +70,9 @@ class FaissBinary final : public Retriever {
         table_(items, hyperplanes, threads),
         asked_(mode),
         mode_(mode == FaissBinaryMode::kBest ? FaissBinaryMode::kCounting : mode),
-        threads_(threads) {}
+        threads_(threads) {
+    set_encoder_bytes(hyperplanes.bytes());
+  }
 
   std::string target() const override {
     const char* chosen = asked_ == FaissBinaryMode::kBest ? "best: " : "";

@@ -35,6 +35,9 @@ class FaissIndexRetriever final : public Retriever {
   size_t table_bytes() const override {
     return items_.embeddings.values.size() * sizeof(float) + kind_.shared_bytes;
   }
+  size_t item_table_bytes() const override {
+    return items_.embeddings.values.size() * sizeof(float);
+  }
   bool threads_itself() const override { return true; }
   std::unique_ptr<Scratch> NewScratch() const override { return std::make_unique<FaissScratch>(); }
 

@@ -118,10 +118,12 @@ std::unique_ptr<Retriever> MakeFaissPq4Retriever(std::string name, const ItemTab
   if (options.is_rotated && !rows.empty()) {
     rotation = TrainOpq(rows, dim, subquantizers);
     rows = Rotate(*rotation, rows);
-    kind.shared_bytes = rotation->A.size() * sizeof(float);
+    kind.shared_bytes += rotation->A.size() * sizeof(float);
     kind.what += ", OPQ";
   }
-  kind.make = FastScanOf(TrainFaissPq(rows, dim, subquantizers, options.seed));
+  faiss::ProductQuantizer quantizer = TrainFaissPq(rows, dim, subquantizers, options.seed);
+  kind.shared_bytes += quantizer.centroids.size() * sizeof(float);  // each index has a copy
+  kind.make = FastScanOf(std::move(quantizer));
   if (rotation) kind.make = Rotated(std::move(rotation), std::move(kind.make));
   if (options.refine > 0) {
     kind.make = Refined(std::move(kind.make), options.refine);
@@ -141,6 +143,7 @@ std::unique_ptr<Retriever> MakeFaissSq8Retriever(std::string name, const ItemTab
   }
   FaissIndexKind kind;
   kind.what = "SQ 8 bits";
+  kind.shared_bytes = index.sq.trained.size() * sizeof(float);  // each index has a copy
   kind.make = CopiesOf(std::move(index));
   return MakeFaissIndexRetriever(std::move(name), items, std::move(kind), threads);
 }
@@ -160,7 +163,7 @@ std::unique_ptr<Retriever> MakeFaissRaBitQRetriever(std::string name, const Item
   FaissIndexKind kind;
   kind.what = "RaBitQ";
   kind.bits = items.dim();
-  kind.shared_bytes = rotation->A.size() * sizeof(float);
+  kind.shared_bytes = (rotation->A.size() + index.center.size()) * sizeof(float);
   kind.make = Rotated(std::move(rotation), CopiesOf(std::move(index)));
   return MakeFaissIndexRetriever(std::move(name), items, std::move(kind), threads);
 }

@@ -156,6 +156,10 @@ constexpr Method kMethods[] = {
        return MakeCosineRetriever(spec.text, spec.items);
      }},
     {"scan_i8", "all inner products of embeddings quantised to int8", MakeScanI8},
+    {"scan_i8_gather", "as scan_i8, but gathers the rows of a history for each request",
+     [](const Spec& spec) -> std::unique_ptr<Retriever> {
+       return MakeScanI8GatherRetriever(spec.text, spec.items);
+     }},
     {"eta:BITS", "ETA: Hamming top-K of SimHash codes", MakeCodeMethod<MakeEtaRetriever>},
     {"eta:BITS+rerank:C", "the C*K nearest by Hamming distance, cut to K by inner product",
      MakeRerankMethod<MakeOfPlanes<MakeEtaRetriever>, MakeRerankRetriever>},

@@ -130,7 +130,10 @@ class SimSoft final : public Retriever {
   std::string target() const override {
     return Cat("FAISS ", FaissBuild(), IndexName(options_.index));
   }
-  size_t table_bytes() const override { return embeddings_.values.size() * sizeof(float); }
+  size_t table_bytes() const override {
+    const size_t centroids = codebooks_ ? codebooks_->centroids.size() : 0;
+    return (embeddings_.values.size() + centroids) * sizeof(float);
+  }
   bool threads_itself() const override { return true; }
   std::unique_ptr<Scratch> NewScratch() const override { return std::make_unique<FaissScratch>(); }
 

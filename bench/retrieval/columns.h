@@ -41,9 +41,16 @@ inline constexpr Column kColumns[] = {
     {"p99_us", "99th percentile"},
     {"p999_us", "99.9th percentile; the slowest sample when there are fewer than 1,000"},
     {"candidates_per_s", "candidates answered per second of wall time, all threads together"},
-    {"bytes_per_behaviour",
-     "memory of the prepared histories / behaviours; what all users share is not in it"},
+    {"bytes_per_behaviour", "memory of the users / their behaviours: user_bytes of a behaviour"},
     {"build_us", "mean time to prepare the history of one request, in microseconds, one thread"},
+    {"user_bytes",
+     "mean memory of a user: what the method keeps of the history, and its item ids (4 bytes "
+     "each), "
+     "which attention needs in any method"},
+    {"shared_bytes",
+     "memory that all users share: the item embeddings, which the model needs in any method, and "
+     "what the method adds: tables of codes, norms or quantised rows, copies, hyperplanes or "
+     "codebooks"},
 };
 
 // The columns of --per-request.

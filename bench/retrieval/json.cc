@@ -133,7 +133,8 @@ Json DefinitionsJson() {
   definitions["p50_ns_per_candidate"] =
       "median over all samples of the latency divided by the candidates of the request";
   definitions["vs_exact"] = "p50_us of the method exact / p50_us: larger is faster";
-  definitions["table_bytes"] = "memory of the method that all users share";
+  definitions["table_bytes"] =
+      "memory of the tables that retrieval reads, the item embeddings only where it reads them";
   definitions["latency_samples"] = "requests x repeats, of which the percentiles are";
   definitions["voluntary_switches"] =
       "context switches of the process during the timed runs because a thread waited";

@@ -102,7 +102,7 @@ std::vector<std::unique_ptr<PreparedHistory>> Contender::Prepare(
     prepared.push_back(retriever_->Prepare(request.history));
     measurements_.build_seconds += SecondsSince(start);
     ++measurements_.builds;
-    measurements_.prepared_bytes += prepared.back()->bytes();
+    measurements_.user_bytes += prepared.back()->user_bytes();
     measurements_.behaviours += request.history.size();
   }
   return prepared;

@@ -37,7 +37,7 @@ struct Measurements {
   std::optional<uint64_t> instructions;
   double build_seconds = 0;
   size_t builds = 0;
-  size_t prepared_bytes = 0;
+  size_t user_bytes = 0;  // of all histories that were prepared
   size_t behaviours = 0;
   // One per request, in their order: means over its candidates. Nothing without history.
   std::vector<std::optional<Quality>> quality;

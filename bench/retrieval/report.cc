@@ -112,17 +112,17 @@ std::string UsersText(const UserChoice& c, size_t k) {
 std::string TableText(std::span<const Row> rows, size_t k) {
   std::vector<std::vector<std::string>> lines{
       {"method", Cat("recall@", k), "recall", "recall", "attention", "p50", "95 % of", "p95", "p99",
-       "p99.9", "p50 ns per", "speed vs", "million", "bytes per", "build"},
-      {"", "mean", "p5", "ties", "mass", "us", "p50, us", "us", "us", "us", "candidate", "exact",
-       "cand/s", "behaviour", "us"}};
+       "p99.9", "p50 ns", "speed vs", "million", "kB per", "MB", "build"},
+      {"", "mean", "p5", "ties", "mass", "us", "p50, us", "us", "us", "us", "per cand", "exact",
+       "cand/s", "user", "shared", "us"}};
   for (const Row& row : rows) {
     lines.push_back(
         {row.method, Fixed(row.recall, 4, "-"), Fixed(row.recall_p5, 4, "-"),
          Fixed(row.recall_ties, 4, "-"), Fixed(row.attention_mass, 4, "-"), Fixed(row.p50_us, 1),
          IntervalText(row), Fixed(row.p95_us, 1), Fixed(row.p99_us, 1), Fixed(row.p999_us, 1),
          Fixed(row.p50_ns_per_candidate, 1), row.vs_exact ? Fixed(*row.vs_exact, 2) + "x" : "-",
-         Fixed(row.candidates_per_s / 1e6, 3), Fixed(row.bytes_per_behaviour, 1, "-"),
-         Fixed(row.build_us, 1)});
+         Fixed(row.candidates_per_s / 1e6, 3), Fixed(row.user_bytes / 1e3, 1),
+         Fixed(static_cast<double>(row.shared_bytes) / 1e6, 1), Fixed(row.build_us, 1)});
   }
   return Align(lines);
 }
@@ -141,7 +141,8 @@ std::string CsvLine(const Row& row) {
              Fixed(row.p50_us, 3), ',', Fixed(row.p50_low_us, 3, ""), ',',
              Fixed(row.p50_high_us, 3, ""), ',', Fixed(row.p95_us, 3), ',', Fixed(row.p99_us, 3),
              ',', Fixed(row.p999_us, 3), ',', Fixed(row.candidates_per_s, 1), ',',
-             Fixed(row.bytes_per_behaviour, 3, ""), ',', Fixed(row.build_us, 3));
+             Fixed(row.bytes_per_behaviour, 3, ""), ',', Fixed(row.build_us, 3), ',',
+             Fixed(row.user_bytes, 1), ',', row.shared_bytes);
 }
 
 std::string CsvText(std::span<const Row> rows) {

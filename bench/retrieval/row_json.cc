@@ -39,6 +39,8 @@ void VisitFields(AnyRow& row, const Visit& visit) {
   visit("candidates_per_s", row.candidates_per_s);
   visit("bytes_per_behaviour", row.bytes_per_behaviour);
   visit("build_us", row.build_us);
+  visit("user_bytes", row.user_bytes);
+  visit("shared_bytes", row.shared_bytes);
   visit("recall_p50", row.recall_p50);
   visit("p50_ns_per_candidate", row.p50_ns_per_candidate);
   visit("vs_exact", row.vs_exact);

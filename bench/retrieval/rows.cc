@@ -39,9 +39,9 @@ void FillLatencies(const Measurements& m, Row& row) {
   row.p50_ns_per_candidate = 1e9 * *PercentileOf(m.latencies_per_candidate, 50);
   row.candidates_per_s = static_cast<double>(m.candidates) / m.retrieve_seconds;
   row.build_us = 1e6 * m.build_seconds / static_cast<double>(m.builds);
+  row.user_bytes = static_cast<double>(m.user_bytes) / static_cast<double>(m.builds);
   if (m.behaviours > 0) {
-    row.bytes_per_behaviour =
-        static_cast<double>(m.prepared_bytes) / static_cast<double>(m.behaviours);
+    row.bytes_per_behaviour = static_cast<double>(m.user_bytes) / static_cast<double>(m.behaviours);
   }
 }
 
@@ -122,6 +122,8 @@ std::vector<Row> SummarizeMethods(std::span<const Contender> contenders, const D
     row.target = retriever.target();
     row.cache = options.is_cold ? "cold" : "warm";
     row.table_bytes = retriever.table_bytes();
+    row.shared_bytes =
+        retriever.shared_bytes(data.bundle.items.embeddings.values.size() * sizeof(float));
     FillQuality(contender.measurements(), row);
     FillLatencies(contender.measurements(), row);
     FillMachine(contender.measurements(), row);

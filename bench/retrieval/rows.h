@@ -43,12 +43,14 @@ struct Row {
   double candidates_per_s;
   std::optional<double> bytes_per_behaviour;
   double build_us;
+  double user_bytes;
+  size_t shared_bytes;
 
   // Not in the CSV.
   double p50_ns_per_candidate;       // median of latency / candidates, over all samples
   std::optional<double> vs_exact;    // p50_us of the method "exact" / p50_us
   std::optional<double> recall_p50;  // median over requests
-  size_t table_bytes;                // shared by all users
+  size_t table_bytes;                // of the tables that retrieval reads
   size_t samples;                    // latencies
   size_t requests_with_recall;
   uint64_t voluntary_switches;            // context switches of the process during the timed runs

@@ -91,8 +91,10 @@ std::unique_ptr<RefillableRetriever> MakeEtaAsymRetriever(std::string name, cons
                                                           const Hyperplanes& hyperplanes,
                                                           int threads) {
   FactorCodes codes = MakeFactorCodes(items, hyperplanes, FactorKind::kAsym, threads);
-  return MakeEtaAsymTableRetriever(std::move(name), codes.bits, std::move(codes.rows),
-                                   MakeWeights(items, hyperplanes, threads));
+  auto retriever = MakeEtaAsymTableRetriever(std::move(name), codes.bits, std::move(codes.rows),
+                                             MakeWeights(items, hyperplanes, threads));
+  retriever->set_encoder_bytes(hyperplanes.bytes());
+  return retriever;
 }
 
 std::unique_ptr<RefillableRetriever> MakeEtaAsymTableRetriever(std::string name, size_t bits,

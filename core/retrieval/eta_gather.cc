@@ -5,16 +5,10 @@
 #include <utility>
 
 #include "core/retrieval/internal/code_retriever.h"
+#include "core/retrieval/internal/item_ids.h"
 
 namespace eta {
 namespace {
-
-struct ItemIds final : RefillableHistory {
-  explicit ItemIds(size_t capacity) : RefillableHistory(capacity), ids(capacity) {}
-  size_t bytes() const override { return length() * sizeof(int32_t); }
-
-  AlignedVector<int32_t> ids;
-};
 
 class EtaGatherRetriever final : public CodeRetriever {
  public:
@@ -35,7 +29,7 @@ class EtaGatherRetriever final : public CodeRetriever {
     auto& buffers = dynamic_cast<KernelScratch&>(scratch);
     const size_t n = prepared.length();
     auto* blocks = buffers.blocks.Get<uint8_t>(simd::CodeBlocksBytes(n, code_bytes()));
-    GatherBlocks({prepared.ids.data(), n}, blocks);
+    GatherBlocks(prepared.in_use(), blocks);
     const size_t count =
         HammingTopK({blocks, n, code_bytes()}, candidates, k, buffers, out.positions.data());
     std::ranges::fill(out.counts, static_cast<int32_t>(count));

@@ -37,7 +37,9 @@ std::unique_ptr<RefillableRetriever> MakeEtaNormRetriever(std::string name, cons
                                                           const Hyperplanes& hyperplanes,
                                                           int threads) {
   FactorCodes codes = MakeFactorCodes(items, hyperplanes, FactorKind::kNorm, threads);
-  return MakeEtaNormTableRetriever(std::move(name), codes.bits, std::move(codes.rows));
+  auto retriever = MakeEtaNormTableRetriever(std::move(name), codes.bits, std::move(codes.rows));
+  retriever->set_encoder_bytes(hyperplanes.bytes());
+  return retriever;
 }
 
 std::unique_ptr<RefillableRetriever> MakeEtaNormTableRetriever(std::string name, size_t bits,

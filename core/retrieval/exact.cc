@@ -29,6 +29,7 @@ class ExactRetriever final : public RefillableRetriever {
       : RefillableRetriever(std::move(name), rows.rows), own_(std::move(rows)), rows_(own_) {}
 
   size_t table_bytes() const override { return rows_.values.size() * sizeof(float); }
+  size_t item_table_bytes() const override { return own_.values.empty() ? table_bytes() : 0; }
   size_t query_bytes() const override { return rows_.cols * sizeof(float); }
 
   std::unique_ptr<RefillableHistory> NewHistory(size_t capacity) const override {

@@ -42,6 +42,10 @@ class ETA_CORE_API Hyperplanes {
   size_t dim() const { return matrix_.rows; }             // of the embeddings
   size_t bits() const { return matrix_.cols; }            // of a code: the number of hyperplanes
   size_t code_bytes() const { return (bits() + 7) / 8; }  // ceil(bits / 8)
+  // Of what encodes: the matrix in float32, for kHadamard its signs, a bit each.
+  size_t bytes() const {
+    return sign_bits_.empty() ? dim() * bits() * sizeof(float) : sign_bits_.size();
+  }
   // For kHadamard the integers that the transforms amount to. Encode does not multiply by them: a
   // projection within rounding of 0 may get another sign than by the dense product (none of
   // 1,024,000 did in a measurement at dim 128). core/reference/hadamard.h gives the exact codes.

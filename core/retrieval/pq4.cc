@@ -29,7 +29,9 @@ class Pq4Retriever final : public CodeRetriever {
  public:
   Pq4Retriever(std::string name, const ItemTable& items, const Pq4Codebooks& codebooks, int threads)
       : CodeRetriever(std::move(name), CodeTable(items, codebooks, threads)),
-        tables_(MakeTables(items, codebooks, threads)) {}
+        tables_(MakeTables(items, codebooks, threads)) {
+    set_encoder_bytes(codebooks.bytes());
+  }
 
   Pq4Retriever(std::string name, size_t bits, Matrix<uint8_t> codes, Matrix<uint8_t> tables)
       : CodeRetriever(std::move(name), bits, std::move(codes)), tables_(std::move(tables)) {}

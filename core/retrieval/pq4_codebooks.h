@@ -58,6 +58,10 @@ class ETA_CORE_API Pq4Codebooks {
   size_t bits() const { return subspaces() * 4; }
   // Bytes of a code.
   size_t code_bytes() const { return subspaces() / 2; }
+  // Bytes of the centroids and of the rotation, in float32.
+  size_t bytes() const {
+    return (centroids_.values.size() + (rotation_ ? dim_ * dim_ : 0)) * sizeof(float);
+  }
   const Matrix<float>& centroids() const { return centroids_; }  // as FromMatrices takes them
   // dim x dim; none where embeddings are not rotated.
   std::optional<Matrix<float>> rotation() const;

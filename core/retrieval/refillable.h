@@ -88,10 +88,11 @@ class ETA_CORE_API ScratchBuffer {
 // Scratch of the retrievers made of this project's kernels; each uses some of it.
 class ETA_CORE_API KernelScratch : public Scratch {
  public:
-  ScratchBuffer queries;  // table rows of the candidates
-  ScratchBuffer scales;   // of these rows, where they are quantised
-  ScratchBuffer kernel;   // what the kernel asks for
-  ScratchBuffer blocks;   // a history that is gathered for each request
+  ScratchBuffer queries;       // table rows of the candidates
+  ScratchBuffer scales;        // of these rows, where they are quantised
+  ScratchBuffer kernel;        // what the kernel asks for
+  ScratchBuffer blocks;        // a history that is gathered for each request
+  ScratchBuffer block_scales;  // of its rows, where they are quantised
   ScratchBuffer shortlists, ids, scores;
 };
 

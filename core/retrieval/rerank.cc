@@ -23,7 +23,9 @@ constexpr size_t kMaxChunk = 64;
 struct RerankHistory final : RefillableHistory {
   RerankHistory(size_t capacity, std::unique_ptr<RefillableHistory> first)
       : RefillableHistory(capacity), first(std::move(first)), ids(capacity) {}
+  // `first` may hold the ids, too.
   size_t bytes() const override { return first->bytes() + length() * sizeof(int32_t); }
+  bool has_item_ids() const override { return true; }
 
   std::unique_ptr<RefillableHistory> first;
   std::span<const int32_t> ids_in_use() const { return {ids.data(), length()}; }
@@ -48,7 +50,9 @@ class RerankRetriever : public RefillableRetriever {
                   std::unique_ptr<RefillableRetriever> first, size_t factor)
       : RefillableRetriever(std::move(name), items.size()),
         first_(std::move(first)),
-        factor_(factor) {}
+        factor_(factor) {
+    set_encoder_bytes(first_->encoder_bytes());
+  }
 
   size_t bits() const override { return first_->bits(); }
   size_t table_bytes() const override { return first_->table_bytes() + row_bytes(); }
@@ -148,6 +152,7 @@ class FloatRerankRetriever final : public RerankRetriever {
 
  private:
   size_t row_bytes() const override { return items_.embeddings.values.size() * sizeof(float); }
+  size_t item_table_bytes() const override { return row_bytes(); }
   void PrepareRows(std::span<const int32_t>, size_t, RerankScratch&) const override {}
   void Score(size_t candidate, const int32_t* ids, simd::IdsView positions, RerankScratch& buffers,
              float* scores) const override {

@@ -22,6 +22,12 @@ class ETA_CORE_API PreparedHistory {
   size_t length() const { return length_; }  // behaviours
   virtual size_t bytes() const = 0;          // held for this user alone
 
+  // Whether item ids are among what is held.
+  virtual bool has_item_ids() const { return false; }
+  // What a user costs in memory: bytes() and, whether the method holds them or not, the item ids of
+  // the history (4 bytes each). Who attends to what was retrieved needs them in any method.
+  size_t user_bytes() const { return bytes() + (has_item_ids() ? 0 : length_ * sizeof(int32_t)); }
+
  protected:
   void set_length(size_t length) { length_ = length; }  // for those that can be refilled
 
@@ -51,7 +57,19 @@ class ETA_CORE_API Retriever {
   const std::string& name() const { return name_; }  // as written in --methods, such as "eta:64"
   virtual std::string target() const = 0;    // what runs it: SIMD target, or FAISS version + mode
   virtual size_t bits() const { return 0; }  // code width; 0 where there are no codes
-  virtual size_t table_bytes() const { return 0; }  // shared by all users (code table, ...)
+  // Of the tables that retrieval reads and all users share (code table, ...).
+  virtual size_t table_bytes() const { return 0; }
+  // The part of table_bytes() that is the caller's item table, read in place.
+  virtual size_t item_table_bytes() const { return 0; }
+  // Of what makes codes of new items: hyperplanes or codebooks; 0 where it is not known.
+  size_t encoder_bytes() const { return encoder_bytes_; }
+  // Says so, for who makes the retriever.
+  void set_encoder_bytes(size_t bytes) { encoder_bytes_ = bytes; }
+  // What all users cost together in memory: an item table of `embedding_bytes`, which the ranking
+  // model reads in any method, what the method has beside it, and the encoder.
+  size_t shared_bytes(size_t embedding_bytes) const {
+    return embedding_bytes + table_bytes() - item_table_bytes() + encoder_bytes_;
+  }
 
   // True when one Retrieve splits its candidates over threads by itself, with the number of threads
   // given when the retriever was made (FAISS). The batch driver then passes a request on whole.
@@ -97,6 +115,7 @@ class ETA_CORE_API Retriever {
  private:
   std::string name_;
   size_t num_items_;
+  size_t encoder_bytes_ = 0;
 };
 
 }  // namespace eta

@@ -7,6 +7,7 @@
 
 #include "core/base/check.h"
 #include "core/retrieval/i8_items.h"
+#include "core/retrieval/internal/item_ids.h"
 #include "simd/dot_i8.h"
 
 namespace eta {
@@ -27,7 +28,7 @@ struct I8History final : RefillableHistory {
   AlignedVector<float> scales;
 };
 
-class ScanI8Retriever final : public RefillableRetriever {
+class ScanI8Retriever : public RefillableRetriever {
  public:
   ScanI8Retriever(std::string name, const ItemTable& items)
       : RefillableRetriever(std::move(name), items.size()),
@@ -56,18 +57,17 @@ class ScanI8Retriever final : public RefillableRetriever {
 
   size_t query_bytes() const override { return keys_.width; }
 
- private:
-  void DoRefill(RefillableHistory& history, std::span<const int32_t> items) const override {
-    auto& prepared = dynamic_cast<I8History&>(history);
-    simd::GatherI8Blocks(keys_, {items.data(), items.size()}, prepared.blocks.data(),
-                         prepared.scales.data());
+ protected:
+  size_t dim() const { return keys_.width; }
+
+  // Writes the rows of a list of items, simd::I8BlocksBytes(items.size(), dim()) bytes, and their
+  // scales, simd::PaddedRows(items.size()) of them.
+  void Gather(std::span<const int32_t> items, uint8_t* blocks, float* scales) const {
+    simd::GatherI8Blocks(keys_, {items.data(), items.size()}, blocks, scales);
   }
 
-  void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
-                  Scratch& scratch, RetrievedView out) const override {
-    const auto& prepared = dynamic_cast<const I8History&>(history);
-    auto& buffers = dynamic_cast<KernelScratch&>(scratch);
-    const size_t n = prepared.length();
+  void TopK(const simd::I8BlocksView& rows, std::span<const int32_t> candidates, size_t k,
+            KernelScratch& buffers, RetrievedView out) const {
     const auto values =
         GatherQueries(simd::DenseRows(queries_.values, queries_.count, queries_.width), candidates,
                       buffers.queries);
@@ -75,12 +75,23 @@ class ScanI8Retriever final : public RefillableRetriever {
     for (size_t i = 0; i < candidates.size(); ++i) {
       scales[i] = queries_.scales[static_cast<size_t>(candidates[i])];
     }
-
-    void* work = buffers.kernel.Get<uint8_t>(simd::DotI8TopKScratchBytes(n, k));
-    const size_t count = simd::DotI8TopK(
-        {prepared.blocks.data(), prepared.scales.data(), n, keys_.width},
-        {values.data, scales, values.count, values.stride}, {k}, work, {out.positions.data()});
+    void* work = buffers.kernel.Get<uint8_t>(simd::DotI8TopKScratchBytes(rows.n, k));
+    const size_t count = simd::DotI8TopK(rows, {values.data, scales, values.count, values.stride},
+                                         {k}, work, {out.positions.data()});
     std::ranges::fill(out.counts, static_cast<int32_t>(count));
+  }
+
+ private:
+  void DoRefill(RefillableHistory& history, std::span<const int32_t> items) const override {
+    auto& prepared = dynamic_cast<I8History&>(history);
+    Gather(items, prepared.blocks.data(), prepared.scales.data());
+  }
+
+  void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
+                  Scratch& scratch, RetrievedView out) const override {
+    const auto& prepared = dynamic_cast<const I8History&>(history);
+    TopK({prepared.blocks.data(), prepared.scales.data(), prepared.length(), dim()}, candidates, k,
+         dynamic_cast<KernelScratch&>(scratch), out);
   }
 
   std::optional<I8Items> own_;  // set where this retriever quantised the table itself
@@ -88,10 +99,40 @@ class ScanI8Retriever final : public RefillableRetriever {
   simd::I8RowsView queries_, keys_;
 };
 
+class ScanI8GatherRetriever final : public ScanI8Retriever {
+ public:
+  using ScanI8Retriever::ScanI8Retriever;
+
+  std::unique_ptr<RefillableHistory> NewHistory(size_t capacity) const override {
+    return std::make_unique<ItemIds>(capacity);
+  }
+
+ private:
+  void DoRefill(RefillableHistory& history, std::span<const int32_t> items) const override {
+    std::ranges::copy(items, dynamic_cast<ItemIds&>(history).ids.begin());
+  }
+
+  void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
+                  Scratch& scratch, RetrievedView out) const override {
+    const auto& prepared = dynamic_cast<const ItemIds&>(history);
+    auto& buffers = dynamic_cast<KernelScratch&>(scratch);
+    const size_t n = prepared.length();
+    auto* blocks = buffers.blocks.Get<uint8_t>(simd::I8BlocksBytes(n, dim()));
+    auto* scales = buffers.block_scales.Get<float>(simd::PaddedRows(n));
+    Gather(prepared.in_use(), blocks, scales);
+    TopK({blocks, scales, n, dim()}, candidates, k, buffers, out);
+  }
+};
+
 }  // namespace
 
 std::unique_ptr<RefillableRetriever> MakeScanI8Retriever(std::string name, const ItemTable& items) {
   return std::make_unique<ScanI8Retriever>(std::move(name), items);
+}
+
+std::unique_ptr<RefillableRetriever> MakeScanI8GatherRetriever(std::string name,
+                                                               const ItemTable& items) {
+  return std::make_unique<ScanI8GatherRetriever>(std::move(name), items);
 }
 
 std::unique_ptr<RefillableRetriever> MakeScanI8Retriever(std::string name,

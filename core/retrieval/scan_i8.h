@@ -20,10 +20,15 @@ namespace eta {
 ETA_CORE_API std::unique_ptr<RefillableRetriever> MakeScanI8Retriever(std::string name,
                                                                       const ItemTable& items);
 
-// The same over tables that exist already, one for candidates and one for behaviours, items x dim
-// each, values from -127 to 127; they may be the same. All scales are taken as 1: one factor a
-// table does not change an order. Both tables are read in place and must outlive the retriever.
-// Throws std::invalid_argument when their shapes differ or dim is more than 4,096.
+// The same answers from item ids alone: a prepared history is its ids, and each Retrieve gathers
+// their rows from the table before it scans them. Throws as MakeScanI8Retriever does.
+ETA_CORE_API std::unique_ptr<RefillableRetriever> MakeScanI8GatherRetriever(std::string name,
+                                                                            const ItemTable& items);
+
+// MakeScanI8Retriever over tables that exist already, one for candidates and one for behaviours,
+// items x dim each, values from -127 to 127; they may be the same. All scales are taken as 1: one
+// factor a table does not change an order. Both tables are read in place and must outlive the
+// retriever. Throws std::invalid_argument when their shapes differ or dim is more than 4,096.
 ETA_CORE_API std::unique_ptr<RefillableRetriever> MakeScanI8Retriever(std::string name,
                                                                       const Matrix<int8_t>& queries,
                                                                       const Matrix<int8_t>& keys);

@@ -188,7 +188,7 @@ TEST(MakeMethod, ShowsTheFormsOfTheMethod) {
     EXPECT_NE(error.find(form), std::string::npos) << error;
     for (const std::string& other : MethodForms()) {
       if (other.substr(0, other.find(':')) == name) continue;
-      EXPECT_EQ(error.find(" " + other), std::string::npos) << error;
+      EXPECT_EQ((error + ' ').find(Cat(' ', other, ' ')), std::string::npos) << error;
     }
   }
 }

@@ -18,7 +18,7 @@ namespace {
 constexpr const char* kHeader =
     "method,bits,dim,k,l_mean,b,threads,target,cache,recall,recall_p5,recall_ties,attention_mass,"
     "p50_us,p50_low_us,p50_high_us,p95_us,p99_us,p999_us,candidates_per_s,bytes_per_behaviour,"
-    "build_us";
+    "build_us,user_bytes,shared_bytes";
 
 TEST_F(RetrievalBench, WritesTheAgreedCsv) {
   const auto csv = folder_ / "rows.csv";

@@ -49,7 +49,9 @@ TEST_P(EtaGather, HoldsNothingButItemIds) {
   EXPECT_EQ(gather->name(), "eta_gather:64");
   EXPECT_EQ(gather->bits(), 64);
   EXPECT_EQ(gather->table_bytes(), 500 * 8);
-  EXPECT_EQ(gather->Prepare(std::span(bundle_.histories.items).first(100))->bytes(), 400);
+  const auto prepared = gather->Prepare(std::span(bundle_.histories.items).first(100));
+  EXPECT_EQ(prepared->bytes(), 400);
+  EXPECT_EQ(prepared->user_bytes(), 400);  // the ids are counted once
   EXPECT_EQ(gather->Prepare({})->bytes(), 0);
   EXPECT_THROW(gather->Prepare(std::vector<int32_t>{500}), std::invalid_argument);
   EXPECT_THROW(gather->Prepare(std::vector<int32_t>{-1}), std::invalid_argument);

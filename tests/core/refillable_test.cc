@@ -49,6 +49,7 @@ Retrievers MakeCopying(const ItemTable& items) {
   all.push_back(MakeRerankI8Retriever("eta_asym+rerank_i8", items,
                                       MakeEtaAsymRetriever("eta_asym", items, planes), 3));
   all.push_back(MakeScanI8Retriever("scan_i8", items));
+  all.push_back(MakeScanI8GatherRetriever("scan_i8_gather", items));
   all.push_back(MakeCosineRetriever("cosine", items));
   all.push_back(MakeRandomRetriever("random", items.size(), 1));
   all.push_back(MakePq4Retriever("pq4", items, Pq4Codebooks::Train(items, kBits)));

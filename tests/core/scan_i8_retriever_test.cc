@@ -69,6 +69,28 @@ TEST(ScanI8RetrieverTest, IsExactWhereQuantisationIs) {
   }
 }
 
+// One scratch for all lengths: what a longer history left behind must not show.
+TEST(ScanI8RetrieverTest, GathersTheSameAnswers) {
+  const ItemTable items = GaussianItems(300, 18, 1);
+  const auto packed = MakeScanI8Retriever("scan_i8", items);
+  const auto gather = MakeScanI8GatherRetriever("scan_i8_gather", items);
+  const auto scratch = gather->NewScratch();
+  const auto candidates = DrawItems(19, items.size(), 3);
+  for (const size_t n : {1000, 0, 1, 63, 64, 65, 200}) {
+    const auto history = DrawItems(n, items.size(), n);
+    for (const size_t k : {1, 64, 300}) {
+      EXPECT_EQ(RetrieveSets(*gather, history, candidates, k, *scratch),
+                RetrieveSets(*packed, history, candidates, k))
+          << "n = " << n << ", k = " << k;
+    }
+  }
+  const auto prepared = gather->Prepare(DrawItems(100, items.size(), 1));
+  EXPECT_EQ(prepared->bytes(), 400u);
+  EXPECT_EQ(prepared->user_bytes(), 400u);
+  EXPECT_EQ(gather->table_bytes(), packed->table_bytes());
+  EXPECT_THROW(gather->Prepare(std::vector<int32_t>{300}), std::invalid_argument);
+}
+
 TEST(ScanI8RetrieverTest, CountsItsMemory) {
   const ItemTable items = GaussianItems(100, 6, 1);
   const auto retriever = MakeScanI8Retriever("scan_i8", items);

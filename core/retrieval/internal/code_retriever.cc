@@ -10,7 +10,9 @@ namespace eta {
 
 CodeRetriever::CodeRetriever(std::string name, const ItemTable& items,
                              const Hyperplanes& hyperplanes, int threads)
-    : CodeRetriever(std::move(name), CodeTable(items, hyperplanes, threads)) {}
+    : CodeRetriever(std::move(name), CodeTable(items, hyperplanes, threads)) {
+  set_encoder_bytes(hyperplanes.bytes());
+}
 
 CodeRetriever::CodeRetriever(std::string name, CodeTable table)
     : RefillableRetriever(std::move(name), table.size()),
