@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -72,6 +73,9 @@ class FaissBinary final : public Retriever {
         mode_(mode == FaissBinaryMode::kBest ? FaissBinaryMode::kCounting : mode),
         threads_(threads) {
     set_encoder_bytes(hyperplanes.bytes());
+    if (items.candidate_embeddings) {
+      candidates_ = CodeTable::OfCandidates(items, hyperplanes, threads);
+    }
   }
 
   std::string target() const override {
@@ -79,7 +83,9 @@ class FaissBinary final : public Retriever {
     return Cat("FAISS ", FaissBuild(), ", ", chosen, ModeName(mode_));
   }
   size_t bits() const override { return table_.bits(); }
-  size_t table_bytes() const override { return table_.bytes(); }
+  size_t table_bytes() const override {
+    return table_.bytes() + (candidates_ ? candidates_->bytes() : 0);
+  }
   // FAISS splits a call by queries, so a call with one query has nothing to split.
   bool threads_itself() const override { return mode_ != FaissBinaryMode::kSingle; }
   std::unique_ptr<Scratch> NewScratch() const override { return std::make_unique<FaissScratch>(); }
@@ -91,19 +97,22 @@ class FaissBinary final : public Retriever {
   std::unique_ptr<PreparedHistory> DoPrepare(std::span<const int32_t> history) const override;
   void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
                   Scratch& scratch, RetrievedView out) const override;
-  void Gather(std::span<const int32_t> ids, std::vector<uint8_t>& codes) const;
+  static void Gather(const CodeTable& table, std::span<const int32_t> ids,
+                     std::vector<uint8_t>& codes);
 
   CodeTable table_;
+  std::optional<CodeTable> candidates_;  // where they have embeddings of their own
   FaissBinaryMode asked_;
   FaissBinaryMode mode_;  // never kBest
   int threads_;
 };
 
-void FaissBinary::Gather(std::span<const int32_t> ids, std::vector<uint8_t>& codes) const {
-  codes.resize(ids.size() * table_.code_bytes());
+void FaissBinary::Gather(const CodeTable& table, std::span<const int32_t> ids,
+                         std::vector<uint8_t>& codes) {
+  codes.resize(ids.size() * table.code_bytes());
   uint8_t* out = codes.data();
   for (const int32_t id : ids) {
-    out = std::ranges::copy(table_.row(static_cast<size_t>(id)), out).out;
+    out = std::ranges::copy(table.row(static_cast<size_t>(id)), out).out;
   }
 }
 
@@ -112,7 +121,7 @@ void FaissBinary::Gather(std::span<const int32_t> ids, std::vector<uint8_t>& cod
 std::unique_ptr<PreparedHistory> FaissBinary::DoPrepare(std::span<const int32_t> history) const {
   const std::vector<int32_t> newest_first(history.rbegin(), history.rend());
   std::vector<uint8_t> codes;
-  Gather(newest_first, codes);
+  Gather(table_, newest_first, codes);
   auto prepared = std::make_unique<BinaryHistory>(history.size(), table_.code_bytes());
   prepared->Add(codes);
   return prepared;
@@ -126,7 +135,7 @@ void FaissBinary::DoRetrieve(const PreparedHistory& history, std::span<const int
   Require(prepared.code_bytes() == code_bytes, "the history was prepared with codes of ",
           prepared.code_bytes(), " bytes, this method has ", code_bytes);
   const size_t found = std::min(k, history.length());
-  Gather(candidates, buffers.query_codes);
+  Gather(candidates_ ? *candidates_ : table_, candidates, buffers.query_codes);
   buffers.distances.resize(candidates.size() * found);
   buffers.labels.resize(candidates.size() * found);
   const faiss::IndexBinaryFlat& index = prepared.Index(mode_ != FaissBinaryMode::kCounting);

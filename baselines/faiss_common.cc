@@ -115,6 +115,11 @@ void RequireFiniteProducts(const Matrix<float>& embeddings, const std::string& n
   }
 }
 
+void RequireFiniteProducts(const ItemTable& items, const std::string& name) {
+  RequireFiniteProducts(items.embeddings, name);
+  if (items.candidate_embeddings) RequireFiniteProducts(*items.candidate_embeddings, name);
+}
+
 void WriteLabels(std::span<const FaissId> labels, size_t labels_per_candidate, size_t length,
                  LabelOrder order, size_t k, RetrievedView out) {
   for (size_t b = 0; b < out.counts.size(); ++b) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/base/matrix.h"
+#include "core/data/items.h"
 #include "core/retrieval/retriever.h"
 
 namespace eta {
@@ -82,6 +83,8 @@ int FaissSeed(uint64_t seed);
 // std::invalid_argument unless the squared norm of every row is within the range of float, which
 // rules both out: no inner product exceeds the larger one.
 void RequireFiniteProducts(const Matrix<float>& embeddings, const std::string& name);
+// The same of behaviours and candidates.
+void RequireFiniteProducts(const ItemTable& items, const std::string& name);
 
 // Which position of a history has label 0 in an index.
 enum class LabelOrder { kOldestFirst, kNewestFirst };

@@ -28,16 +28,14 @@ class FaissIndexRetriever final : public Retriever {
       : Retriever(std::move(name), items.size()),
         items_(items),
         kind_(std::move(kind)),
-        threads_{.openmp = threads, .blas = kind_.is_search_in_blas ? threads : 1} {}
+        threads_{.openmp = threads, .blas = kind_.is_search_in_blas ? threads : 1} {
+    ValidateItemTable(items);
+  }
 
   std::string target() const override { return Cat("FAISS ", FaissBuild(), ", ", kind_.what); }
   size_t bits() const override { return kind_.bits; }
-  size_t table_bytes() const override {
-    return items_.embeddings.values.size() * sizeof(float) + kind_.shared_bytes;
-  }
-  size_t item_table_bytes() const override {
-    return items_.embeddings.values.size() * sizeof(float);
-  }
+  size_t table_bytes() const override { return items_.embedding_bytes() + kind_.shared_bytes; }
+  size_t item_table_bytes() const override { return items_.embedding_bytes(); }
   bool threads_itself() const override { return true; }
   std::unique_ptr<Scratch> NewScratch() const override { return std::make_unique<FaissScratch>(); }
 
@@ -56,7 +54,7 @@ class FaissIndexRetriever final : public Retriever {
 
   void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
                   Scratch& scratch, RetrievedView out) const override {
-    SearchEmbeddings(dynamic_cast<const FaissHistory&>(history), items_.embeddings, candidates, k,
+    SearchEmbeddings(dynamic_cast<const FaissHistory&>(history), items_.queries(), candidates, k,
                      threads_, nullptr, dynamic_cast<FaissScratch&>(scratch), out);
   }
 

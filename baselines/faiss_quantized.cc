@@ -109,7 +109,7 @@ std::unique_ptr<Retriever> MakeFaissPq4Retriever(std::string name, const ItemTab
   Require(dim % subquantizers == 0, "method '", name, "': dimension ", dim,
           " is not a multiple of the ", subquantizers, " sub-quantisers, one for ", kFaissPqBits,
           " bits");
-  RequireFiniteProducts(items.embeddings, name);
+  RequireFiniteProducts(items, name);
   FaissIndexKind kind;
   kind.what = "PQ fast scan";
   kind.bits = options.bits;
@@ -134,7 +134,7 @@ std::unique_ptr<Retriever> MakeFaissPq4Retriever(std::string name, const ItemTab
 
 std::unique_ptr<Retriever> MakeFaissSq8Retriever(std::string name, const ItemTable& items,
                                                  int threads) {
-  RequireFiniteProducts(items.embeddings, name);
+  RequireFiniteProducts(items, name);
   faiss::IndexScalarQuantizer index(static_cast<int>(items.dim()), faiss::ScalarQuantizer::QT_8bit,
                                     faiss::METRIC_INNER_PRODUCT);
   if (items.size() > 0) {  // FAISS reads the first row unasked
@@ -152,7 +152,7 @@ std::unique_ptr<Retriever> MakeFaissSq8Retriever(std::string name, const ItemTab
 
 std::unique_ptr<Retriever> MakeFaissRaBitQRetriever(std::string name, const ItemTable& items,
                                                     uint64_t seed, int threads) {
-  RequireFiniteProducts(items.embeddings, name);
+  RequireFiniteProducts(items, name);
   const auto dim = static_cast<int>(items.dim());
   auto rotation = std::make_shared<faiss::RandomRotationMatrix>(dim, dim);
   rotation->init(FaissSeed(seed));

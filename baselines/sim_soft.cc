@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -119,8 +120,12 @@ const char* IndexName(SimSoftOptions::Index index) {
 class SimSoft final : public Retriever {
  public:
   SimSoft(std::string name, const ItemTable& items, const SimSoftOptions& options)
-      : Retriever(std::move(name), items.size()), embeddings_(items.embeddings), options_(options) {
-    RequireFiniteProducts(embeddings_, this->name());
+      : Retriever(std::move(name), items.size()),
+        embeddings_(items.embeddings),
+        candidates_(items.candidate_embeddings),
+        options_(options) {
+    ValidateItemTable(items);
+    RequireFiniteProducts(items, this->name());
     if (options.index != SimSoftOptions::Index::kIvfPq) return;
     codebooks_ = std::make_unique<faiss::ProductQuantizer>(
         TrainFaissPq(FaissTrainingRows(embeddings_), embeddings_.cols,
@@ -132,7 +137,8 @@ class SimSoft final : public Retriever {
   }
   size_t table_bytes() const override {
     const size_t centroids = codebooks_ ? codebooks_->centroids.size() : 0;
-    return (embeddings_.values.size() + centroids) * sizeof(float);
+    const size_t queries = candidates_ ? candidates_->values.size() : 0;
+    return (embeddings_.values.size() + queries + centroids) * sizeof(float);
   }
   bool threads_itself() const override { return true; }
   std::unique_ptr<Scratch> NewScratch() const override { return std::make_unique<FaissScratch>(); }
@@ -143,6 +149,7 @@ class SimSoft final : public Retriever {
                   Scratch& scratch, RetrievedView out) const override;
 
   Matrix<float> embeddings_;
+  std::optional<Matrix<float>> candidates_;  // where they have embeddings of their own
   std::unique_ptr<const faiss::ProductQuantizer> codebooks_;  // of kIvfPq
   SimSoftOptions options_;
 };
@@ -170,8 +177,9 @@ void SimSoft::DoRetrieve(const PreparedHistory& history, std::span<const int32_t
   const bool is_hnsw = dynamic_cast<const faiss::IndexHNSW*>(&prepared.index()) != nullptr;
   // BLAS has one thread because FAISS runs slices of an IVF search, each with its own call to BLAS,
   // on its OpenMP threads.
-  SearchEmbeddings(prepared, embeddings_, candidates, k, {.openmp = options_.threads, .blas = 1},
-                   is_hnsw ? &hnsw_parameters : nullptr, dynamic_cast<FaissScratch&>(scratch), out);
+  SearchEmbeddings(prepared, candidates_ ? *candidates_ : embeddings_, candidates, k,
+                   {.openmp = options_.threads, .blas = 1}, is_hnsw ? &hnsw_parameters : nullptr,
+                   dynamic_cast<FaissScratch&>(scratch), out);
 }
 
 }  // namespace

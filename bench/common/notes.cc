@@ -23,7 +23,7 @@ void NoteEmptyHistories(const Histories& histories, Notes& notes) {
                       std::floor(100 * static_cast<double>(empty) / users), " %) have no history"));
 }
 
-void NoteValues(const Matrix<float>& embeddings, Notes& notes) {
+void NoteValues(const Matrix<float>& embeddings, const char* what, Notes& notes) {
   size_t count = 0;
   std::string rows;
   for (size_t r = 0; r < embeddings.rows; ++r) {
@@ -33,7 +33,7 @@ void NoteValues(const Matrix<float>& embeddings, Notes& notes) {
   }
   if (count == 0) return;
   notes.push_back(Cat(
-      count, " of ", embeddings.rows, " item embeddings hold NaN or infinity (rows ", rows,
+      count, " of ", embeddings.rows, " ", what, " embeddings hold NaN or infinity (rows ", rows,
       count > kShownRows ? ", ..." : "", "): their scores and what is made of them mean nothing"));
 }
 
@@ -87,7 +87,10 @@ Notes MachineNotes(const Environment& environment, int threads) {
 Notes DataNotes(const Bundle& bundle) {
   Notes notes;
   NoteEmptyHistories(bundle.histories, notes);
-  NoteValues(bundle.items.embeddings, notes);
+  NoteValues(bundle.items.embeddings, "item", notes);
+  if (bundle.items.candidate_embeddings) {
+    NoteValues(*bundle.items.candidate_embeddings, "candidate", notes);
+  }
   return notes;
 }
 

@@ -51,7 +51,8 @@ Json DataJson(const Report& report) {
           {"normalized", o.normalize},
           {"norms", NormsJson(report.data.norms)},
           {"has_categories", !bundle.items.categories.empty()},
-          {"has_candidates", bundle.candidates.has_value()}};
+          {"has_candidates", bundle.candidates.has_value()},
+          {"has_candidate_embeddings", bundle.items.candidate_embeddings.has_value()}};
 }
 
 Json ColdJson(const ColdReport& cold) {

@@ -69,7 +69,7 @@ void QualityMeter::Add(const UserRequest& request, size_t index,
                           {request.history.data(), n}, blocks_.data());
   std::vector<QualitySum> sums(contenders.size());
   for (size_t c = 0; c < request.candidates.size(); ++c) {
-    const float* query = items_.embeddings.row(static_cast<size_t>(request.candidates[c]));
+    const float* query = items_.queries().row(static_cast<size_t>(request.candidates[c]));
     simd::DotScores({blocks_.data(), n, dim}, {query, 1, dim}, scores_.data(), scores_.size());
     judge_.SetScores(std::span(scores_).first(n));
     for (size_t i = 0; i < contenders.size(); ++i) {

@@ -25,8 +25,8 @@ std::string DataLine(const Report& report) {
   const Bundle& bundle = report.data.bundle;
   return Cat(Printable(bundle.name.empty() ? report.options.data : bundle.name), ": ",
              bundle.histories.users(), " users, ", bundle.items.size(), " items, dim ",
-             bundle.items.dim(), report.options.normalize ? ", normalised" : "", ", digest ",
-             report.data.digest);
+             bundle.items.dim(), bundle.items.candidate_embeddings ? ", two towers" : "",
+             report.options.normalize ? ", normalised" : "", ", digest ", report.data.digest);
 }
 
 // With three digits.

@@ -124,7 +124,11 @@ DataSet LoadData(const Options& options) {
           "the embeddings have ", data.bundle.items.dim(), " dimensions; 1 to ", kMaxDim,
           " are supported");
   data.digest = BundleDigest(data.bundle);
-  if (options.normalize) NormalizeRows(data.bundle.items.embeddings);
+  ItemTable& items = data.bundle.items;
+  if (options.normalize) {
+    NormalizeRows(items.embeddings);
+    if (items.candidate_embeddings) NormalizeRows(*items.candidate_embeddings);
+  }
   data.norms = SpreadOfNorms(data.bundle.items.embeddings);
   if (data.bundle.hyperplanes && !options.hyperplanes) {
     data.hyperplanes = Hyperplanes::FromMatrix(*data.bundle.hyperplanes);

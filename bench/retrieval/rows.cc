@@ -122,8 +122,7 @@ std::vector<Row> SummarizeMethods(std::span<const Contender> contenders, const D
     row.target = retriever.target();
     row.cache = options.is_cold ? "cold" : "warm";
     row.table_bytes = retriever.table_bytes();
-    row.shared_bytes =
-        retriever.shared_bytes(data.bundle.items.embeddings.values.size() * sizeof(float));
+    row.shared_bytes = retriever.shared_bytes(data.bundle.items.embedding_bytes());
     FillQuality(contender.measurements(), row);
     FillLatencies(contender.measurements(), row);
     FillMachine(contender.measurements(), row);

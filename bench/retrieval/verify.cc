@@ -40,6 +40,11 @@ std::span<const float> Embedding(const ItemTable& items, int32_t item) {
   return {items.embeddings.row(static_cast<size_t>(item)), items.dim()};
 }
 
+// The embedding of an item as a candidate.
+std::span<const float> Query(const ItemTable& items, int32_t item) {
+  return {items.queries().row(static_cast<size_t>(item)), items.dim()};
+}
+
 Sample MakeSample(const ItemTable& items, const UserRequest& request) {
   Sample sample;
   sample.user = request.user;
@@ -72,7 +77,7 @@ void VerifyScores(const ItemTable& items, const Sample& sample) {
   simd::GatherFloatBlocks(simd::DenseRows(items.embeddings.values.data(), items.size(), dim),
                           {sample.history.data(), n}, blocks.data());
   for (const int32_t candidate : sample.candidates) {
-    const auto query = Embedding(items, candidate);
+    const auto query = Query(items, candidate);
     simd::DotScores({blocks.data(), n, dim}, {query.data(), 1, dim}, scores.data(), scores.size());
     const std::vector<float> expected = reference::DotScores(sample.rows, query);
     for (size_t i = 0; i < n; ++i) {
@@ -118,8 +123,8 @@ std::vector<int32_t> SortedPositions(const Neighbors& neighbors) {
 void VerifyExact(const Retriever& retriever, const ItemTable& items, const Sample& sample,
                  size_t k) {
   VerifyPositions(retriever, sample, k, [&](size_t c) {
-    return SortedPositions(reference::DotTopK(sample.rows, Embedding(items, sample.candidates[c]),
-                                              k, simd::TieOrder::kNewestFirst));
+    return SortedPositions(reference::DotTopK(sample.rows, Query(items, sample.candidates[c]), k,
+                                              simd::TieOrder::kNewestFirst));
   });
 }
 
@@ -141,8 +146,7 @@ void VerifyEta(const Retriever& retriever, const ItemTable& items, const Hyperpl
                const Sample& sample, size_t k) {
   const std::vector<uint8_t> codes = ReferenceCodes(planes, sample.rows);
   VerifyPositions(retriever, sample, k, [&](size_t c) {
-    const std::vector<uint8_t> query =
-        ReferenceCodes(planes, Embedding(items, sample.candidates[c]));
+    const std::vector<uint8_t> query = ReferenceCodes(planes, Query(items, sample.candidates[c]));
     return SortedPositions(reference::HammingTopK(codes, query, k, simd::TieOrder::kNewestFirst));
   });
 }
@@ -177,7 +181,7 @@ void VerifyEtaNorm(const Retriever& retriever, const ItemTable& items, const Hyp
                    const Sample& sample, size_t k) {
   const auto rows = ReferenceFactorCodes(items, planes, sample, FactorKind::kNorm);
   VerifyPositions(retriever, sample, k, [&](size_t c) {
-    const auto query = ReferenceCodes(planes, Embedding(items, sample.candidates[c]));
+    const auto query = ReferenceCodes(planes, Query(items, sample.candidates[c]));
     return SortedPositions(reference::NearestOf(
         reference::NormDistances(rows, planes.bits(), query), k, simd::TieOrder::kNewestFirst));
   });
@@ -188,7 +192,7 @@ void VerifyEtaAsym(const Retriever& retriever, const ItemTable& items, const Hyp
   const auto rows = ReferenceFactorCodes(items, planes, sample, FactorKind::kAsym);
   VerifyPositions(retriever, sample, k, [&](size_t c) {
     const auto weights = reference::QuantizeProjections(
-        ReferenceProjections(planes, Embedding(items, sample.candidates[c])));
+        ReferenceProjections(planes, Query(items, sample.candidates[c])));
     return SortedPositions(
         reference::NearestOf(reference::AsymFactorDistances(rows, planes.bits(), weights), k,
                              simd::TieOrder::kNewestFirst));
@@ -200,7 +204,7 @@ void VerifyEtaAsymPlain(const Retriever& retriever, const ItemTable& items,
   const std::vector<uint8_t> codes = ReferenceCodes(planes, sample.rows);
   VerifyPositions(retriever, sample, k, [&](size_t c) {
     const auto weights = reference::QuantizeProjections(
-        ReferenceProjections(planes, Embedding(items, sample.candidates[c])));
+        ReferenceProjections(planes, Query(items, sample.candidates[c])));
     return SortedPositions(reference::AsymTopK(codes, weights, k, simd::TieOrder::kNewestFirst));
   });
 }
@@ -228,7 +232,7 @@ void VerifyPq4(const Retriever& retriever, const ItemTable& items, const Pq4Code
   }
   VerifyPositions(retriever, sample, k, [&](size_t c) {
     const auto tables =
-        reference::Pq4Tables(Rotated(Embedding(items, sample.candidates[c]), rotation), twin);
+        reference::Pq4Tables(Rotated(Query(items, sample.candidates[c]), rotation), twin);
     return SortedPositions(reference::Pq4TopK(codes, tables, k, simd::TieOrder::kNewestFirst));
   });
 }
@@ -265,6 +269,7 @@ void Verify(std::span<const Contender> contenders, const DataSet& data,
     } else if (retriever.name() == "cosine") {
       ItemTable scaled = items;
       NormalizeRows(scaled.embeddings);
+      if (scaled.candidate_embeddings) NormalizeRows(*scaled.candidate_embeddings);
       for (const Sample& sample : MakeSamples(scaled, requests))
         VerifyExact(retriever, scaled, sample, options.k);
     } else if (const VerifyOnPlanes verify = VerifierOf(retriever.name()); verify != nullptr) {

@@ -203,6 +203,7 @@ void Check(const fs::path& folder) {
   print("items", bundle.items.size());
   print("dim", bundle.items.dim());
   print("values not finite", CountNotFinite(bundle.items.embeddings));
+  print("candidate embeddings", bundle.items.candidate_embeddings ? "yes" : "no");
   print("categories", CountDistinct(bundle.items.categories));
   print("users", bundle.histories.users());
   print("behaviours", bundle.histories.items.size());

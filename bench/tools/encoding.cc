@@ -85,9 +85,15 @@ Hyperplanes PlanesOf(const CodesOptions& options, const Bundle& bundle) {
 void WriteCodes(const CodesOptions& options) {
   RequireNewFile(options.output);
   const Bundle bundle = ReadBundle(options.input);
+  if (options.of_candidates && !bundle.items.candidate_embeddings) {
+    throw DataError(
+        Cat(options.input, ": has no candidate_embeddings.npy, which --candidates needs"));
+  }
   const Hyperplanes planes = PlanesOf(options, bundle);
-  Matrix<uint8_t> codes(bundle.items.size(), planes.code_bytes());
-  planes.Encode(bundle.items.embeddings.values, codes.values);
+  const Matrix<float>& embeddings =
+      options.of_candidates ? bundle.items.queries() : bundle.items.embeddings;
+  Matrix<uint8_t> codes(embeddings.rows, planes.code_bytes());
+  planes.Encode(embeddings.values, codes.values);
   WriteWholeFile(options.output, NpyMatrixBytes(codes));
   std::cout << Printable(options.output) << ": " << codes.rows << " codes of " << planes.bits()
             << " bits, " << codes.cols << " bytes each, " << HyperplaneKindName(planes.kind())
@@ -134,6 +140,8 @@ void AddCodes(CLI::App& app, CodesOptions& o) {
   group.Text("--hyperplanes", o.hyperplanes, "KIND",
              "gaussian, signs, orthogonal, hadamard or itq; without it those of the bundle where "
              "they have this width, else gaussian ones");
+  group.Flag("--candidates", o.of_candidates,
+             "Codes of the candidate embeddings, in a bundle of two towers");
   group.Whole("--seed", o.seed, 0, kMaxSeed, "Seed of the hyperplanes");
   command->callback([&o] { WriteCodes(o); });
 }

@@ -21,7 +21,8 @@ struct TrainOptions {
 struct CodesOptions {
   std::string input;
   std::string output;
-  std::string hyperplanes;  // a kind; empty: those of eta:BITS
+  std::string hyperplanes;     // a kind; empty: those of eta:BITS
+  bool of_candidates = false;  // of candidate embeddings
   size_t bits = 64;
   uint64_t seed = 1;
 };

@@ -26,6 +26,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 constexpr char kItemEmbeddings[] = "item_embeddings.npy";
+constexpr char kCandidateEmbeddings[] = "candidate_embeddings.npy";
 constexpr char kItemCategories[] = "item_categories.npy";
 constexpr char kHistoryOffsets[] = "history_offsets.npy";
 constexpr char kHistoryItems[] = "history_items.npy";
@@ -174,6 +175,7 @@ void WriteFiles(const Bundle& bundle, const fs::path& folder) {
   const auto write_matrix = [&](const char* name, const std::optional<Matrix<float>>& matrix) {
     if (matrix) WriteNpyMatrix(folder / name, *matrix);
   };
+  write_matrix(kCandidateEmbeddings, bundle.items.candidate_embeddings);
   write_matrix(kHyperplanes, bundle.hyperplanes);
   write_matrix(kPqCodebooks, bundle.pq_codebooks);
   write_matrix(kPqRotation, bundle.pq_rotation);
@@ -188,6 +190,14 @@ void ValidateItems(const ItemTable& items) {
           " columns (expected 1 to ", kMaxDim, ")");
   Require(items.size() <= std::numeric_limits<int32_t>::max(), "item_embeddings has ", items.size(),
           " rows (expected fewer than 2^31, because ids are int32)");
+  if (items.candidate_embeddings) {
+    const auto& queries = *items.candidate_embeddings;
+    Require(queries.rows == items.size() && queries.cols == items.dim(), "candidate_embeddings is ",
+            queries.rows, " x ", queries.cols, " (expected ", items.size(), " x ", items.dim(),
+            ", as item_embeddings)");
+    Require(queries.values.size() == queries.rows * queries.cols, "candidate_embeddings of ",
+            queries.rows, " x ", queries.cols, " holds ", queries.values.size(), " values");
+  }
   const auto& categories = items.categories;
   Require(categories.empty() || categories.size() == items.size(), "item_categories has ",
           categories.size(), " entries (expected ", items.size(), ", one per item)");
@@ -268,6 +278,7 @@ Bundle ReadBundle(const fs::path& folder) {
   }
   Bundle bundle;
   bundle.items.embeddings = ReadNpyMatrix<float>(folder / kItemEmbeddings);
+  bundle.items.candidate_embeddings = ReadOptionalMatrix(folder / kCandidateEmbeddings);
   bundle.items.categories =
       ReadOptionalVector<int32_t>(folder / kItemCategories, bundle.items.size());
   bundle.histories.offsets = ReadNpyVector<int64_t>(folder / kHistoryOffsets);
@@ -329,6 +340,10 @@ std::string BundleDigest(const Bundle& bundle) {
   if (bundle.pq_codebooks) {  // bundles without them keep the digests they had before
     digest.Add(*bundle.pq_codebooks);
     digest.Add(bundle.pq_rotation.value_or(Matrix<float>()));
+  }
+  if (bundle.items.candidate_embeddings) {  // likewise; the name tells them from codebooks
+    digest.Add(std::span<const char>(kCandidateEmbeddings));
+    digest.Add(*bundle.items.candidate_embeddings);
   }
   return digest.Hex();
 }

@@ -14,7 +14,8 @@
 
 namespace eta {
 
-// What a bundle holds. Histories and candidates name rows of `items`.
+// What a bundle holds. Histories and candidates name rows of `items`, which may have candidate
+// embeddings.
 struct ETA_CORE_API Bundle {
   ItemTable items;
   Histories histories;

@@ -14,6 +14,12 @@ void ValidateItemTable(const ItemTable& items) {
           items.dim(), " embeddings");
   Require(items.categories.empty() || items.categories.size() == items.size(),
           "item table: ", items.categories.size(), " categories for ", items.size(), " items");
+  if (!items.candidate_embeddings) return;
+  const Matrix<float>& queries = *items.candidate_embeddings;
+  Require(queries.rows == items.size() && queries.cols == items.dim() &&
+              queries.values.size() == items.embeddings.values.size(),
+          "item table: candidate embeddings of ", queries.rows, " x ", queries.cols, " with ",
+          queries.values.size(), " values (expected ", items.size(), " x ", items.dim(), ")");
 }
 
 void NormalizeRows(Matrix<float>& rows) {

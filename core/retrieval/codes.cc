@@ -8,21 +8,34 @@
 
 namespace eta {
 
+CodeTable::CodeTable(size_t size, const Hyperplanes& hyperplanes)
+    : size_(size), bits_(hyperplanes.bits()), code_bytes_(hyperplanes.code_bytes()) {}
+
 CodeTable::CodeTable(const ItemTable& items, const Hyperplanes& hyperplanes, int threads)
-    : size_(items.size()), bits_(hyperplanes.bits()), code_bytes_(hyperplanes.code_bytes()) {
-  EncodeAll(items, hyperplanes, threads);
+    : CodeTable(items.size(), hyperplanes) {
+  ValidateItemTable(items);
+  EncodeAll(items.embeddings, hyperplanes, threads);
+}
+
+CodeTable CodeTable::OfCandidates(const ItemTable& items, const Hyperplanes& hyperplanes,
+                                  int threads) {
+  ValidateItemTable(items);
+  CodeTable table(items.size(), hyperplanes);
+  table.EncodeAll(items.queries(), hyperplanes, threads);
+  return table;
 }
 
 CodeTable::CodeTable(const ItemTable& items, const Pq4Codebooks& codebooks, int threads)
     : size_(items.size()), bits_(codebooks.bits()), code_bytes_(codebooks.code_bytes()) {
-  EncodeAll(items, codebooks, threads);
+  ValidateItemTable(items);
+  EncodeAll(items.embeddings, codebooks, threads);
 }
 
 template <class Encoder>
-void CodeTable::EncodeAll(const ItemTable& items, const Encoder& encoder, int threads) {
-  ValidateItemTable(items);
-  Require(items.dim() == encoder.dim(), "code table: items have dim = ", items.dim(),
-          ", what encodes them ", encoder.dim());
+void CodeTable::EncodeAll(const Matrix<float>& embeddings, const Encoder& encoder, int threads) {
+  const size_t dim = embeddings.cols;
+  Require(dim == encoder.dim(), "code table: items have dim = ", dim, ", what encodes them ",
+          encoder.dim());
   Require(threads >= 1, "code table: threads = ", threads, " is not positive");
   codes_.resize(size_ * code_bytes_);
   // At dim 64 a task reads 256 KiB, which outweighs its start, and each thread gets many of them.
@@ -32,7 +45,7 @@ void CodeTable::EncodeAll(const ItemTable& items, const Encoder& encoder, int th
   for (int64_t task = 0; task < tasks; ++task) {
     const size_t first = static_cast<size_t>(task) * kRowsPerTask;
     const size_t rows = std::min(kRowsPerTask, size_ - first);
-    encoder.Encode({items.embeddings.row(first), rows * items.dim()},
+    encoder.Encode({embeddings.row(first), rows * dim},
                    {codes_.data() + first * code_bytes_, rows * code_bytes_});
   }
 }

@@ -23,6 +23,9 @@ class ETA_CORE_API CodeTable {
   // std::invalid_argument when the two differ in dim, the item table is malformed or threads is
   // less than 1. Not with more than one in a child made by fork(): docs/library.md.
   CodeTable(const ItemTable& items, const Hyperplanes& hyperplanes, int threads = 1);
+  // The same of the items as candidates, ItemTable::queries().
+  static CodeTable OfCandidates(const ItemTable& items, const Hyperplanes& hyperplanes,
+                                int threads = 1);
   // The same with the codes of a product quantiser.
   CodeTable(const ItemTable& items, const Pq4Codebooks& codebooks, int threads = 1);
 
@@ -45,8 +48,9 @@ class ETA_CORE_API CodeTable {
   void Replace(size_t item, std::span<const uint8_t> code);
 
  private:
+  CodeTable(size_t size, const Hyperplanes& hyperplanes);  // not encoded yet
   template <class Encoder>
-  void EncodeAll(const ItemTable& items, const Encoder& encoder, int threads);
+  void EncodeAll(const Matrix<float>& embeddings, const Encoder& encoder, int threads);
 
   size_t size_;
   size_t bits_;

@@ -15,7 +15,7 @@
 namespace eta {
 namespace {
 
-// For each item what simd::QuantizeProjections makes of its projections.
+// For each item what simd::QuantizeProjections makes of its projections as a candidate.
 Matrix<int8_t> MakeWeights(const ItemTable& items, const Hyperplanes& hyperplanes, int threads) {
   constexpr size_t kRowsPerTask = 64;  // whose projections, of 64 bits, take 16 KiB of L1
   Matrix<int8_t> weights(items.size(), simd::WeightBytes(hyperplanes.code_bytes()));
@@ -28,7 +28,7 @@ Matrix<int8_t> MakeWeights(const ItemTable& items, const Hyperplanes& hyperplane
     const size_t rows = std::min(kRowsPerTask, items.size() - first);
     float* projections =
         scratch.data() + static_cast<size_t>(omp_get_thread_num()) * kRowsPerTask * stride;
-    hyperplanes.Project({items.embeddings.row(first), rows * items.dim()},
+    hyperplanes.Project({items.queries().row(first), rows * items.dim()},
                         {projections, rows * stride});
     for (size_t r = 0; r < rows; ++r) {
       simd::QuantizeProjections(projections + r * stride, hyperplanes.bits(),
@@ -112,8 +112,12 @@ std::unique_ptr<RefillableRetriever> MakeEtaAsymPlainRetriever(std::string name,
                                                                const ItemTable& items,
                                                                const Hyperplanes& hyperplanes,
                                                                int threads) {
-  return std::make_unique<AsymRetriever<PlainCall>>(
-      std::move(name), MakeWeights(items, hyperplanes, threads), items, hyperplanes, threads);
+  // The table first: it checks its arguments.
+  CodeTable table(items, hyperplanes, threads);
+  auto retriever = std::make_unique<AsymRetriever<PlainCall>>(
+      std::move(name), MakeWeights(items, hyperplanes, threads), std::move(table));
+  retriever->set_encoder_bytes(hyperplanes.bytes());
+  return retriever;
 }
 
 }  // namespace eta

@@ -22,9 +22,7 @@ class EtaNormRetriever final : public CodeRetriever {
     const auto& prepared = dynamic_cast<const CodeHistory&>(history);
     auto& buffers = dynamic_cast<KernelScratch&>(scratch);
     const simd::FactorBlocksView rows = {prepared.blocks.data(), prepared.length(), bits()};
-    simd::RowsView<uint8_t> candidate_codes = codes();
-    candidate_codes.width -= 1;  // without the factor
-    const auto queries = GatherQueries(candidate_codes, candidates, buffers.queries);
+    const auto queries = GatherQueries(candidate_codes(), candidates, buffers.queries);
     void* work = buffers.kernel.Get<uint8_t>(simd::NormTopKScratchBytes(rows.n, bits(), k));
     const size_t count = simd::NormTopK(rows, queries, {.k = k}, work, {out.positions.data()});
     std::ranges::fill(out.counts, static_cast<int32_t>(count));
@@ -37,8 +35,12 @@ std::unique_ptr<RefillableRetriever> MakeEtaNormRetriever(std::string name, cons
                                                           const Hyperplanes& hyperplanes,
                                                           int threads) {
   FactorCodes codes = MakeFactorCodes(items, hyperplanes, FactorKind::kNorm, threads);
-  auto retriever = MakeEtaNormTableRetriever(std::move(name), codes.bits, std::move(codes.rows));
+  auto retriever =
+      std::make_unique<EtaNormRetriever>(std::move(name), codes.bits, std::move(codes.rows));
   retriever->set_encoder_bytes(hyperplanes.bytes());
+  if (items.candidate_embeddings) {
+    retriever->SetCandidateCodes(CodeTable::OfCandidates(items, hyperplanes, threads));
+  }
   return retriever;
 }
 

@@ -2,6 +2,7 @@
 #include "core/retrieval/exact.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "simd/dot.h"
@@ -21,24 +22,24 @@ struct FloatHistory final : RefillableHistory {
 class ExactRetriever final : public RefillableRetriever {
  public:
   ExactRetriever(std::string name, const ItemTable& items)
-      : RefillableRetriever(std::move(name), items.size()), rows_(items.embeddings) {
+      : RefillableRetriever(std::move(name), items.size()), items_(items) {
     ValidateItemTable(items);
   }
-  // Over rows of its own.
-  ExactRetriever(std::string name, Matrix<float> rows)
-      : RefillableRetriever(std::move(name), rows.rows), own_(std::move(rows)), rows_(own_) {}
+  // Over items of its own.
+  ExactRetriever(std::string name, ItemTable&& items)
+      : RefillableRetriever(std::move(name), items.size()), own_(std::move(items)), items_(*own_) {}
 
-  size_t table_bytes() const override { return rows_.values.size() * sizeof(float); }
-  size_t item_table_bytes() const override { return own_.values.empty() ? table_bytes() : 0; }
-  size_t query_bytes() const override { return rows_.cols * sizeof(float); }
+  size_t table_bytes() const override { return items_.embedding_bytes(); }
+  size_t item_table_bytes() const override { return own_ ? 0 : table_bytes(); }
+  size_t query_bytes() const override { return items_.dim() * sizeof(float); }
 
   std::unique_ptr<RefillableHistory> NewHistory(size_t capacity) const override {
-    return std::make_unique<FloatHistory>(capacity, rows_.cols);
+    return std::make_unique<FloatHistory>(capacity, items_.dim());
   }
 
  private:
   void DoRefill(RefillableHistory& history, std::span<const int32_t> items) const override {
-    simd::GatherFloatBlocks(rows_.view(), {items.data(), items.size()},
+    simd::GatherFloatBlocks(items_.embeddings.view(), {items.data(), items.size()},
                             dynamic_cast<FloatHistory&>(history).blocks.data());
   }
 
@@ -47,15 +48,15 @@ class ExactRetriever final : public RefillableRetriever {
     const auto& prepared = dynamic_cast<const FloatHistory&>(history);
     auto& buffers = dynamic_cast<KernelScratch&>(scratch);
     const size_t n = prepared.length();
-    const auto queries = GatherQueries(rows_.view(), candidates, buffers.queries);
+    const auto queries = GatherQueries(items_.queries().view(), candidates, buffers.queries);
     void* work = buffers.kernel.Get<uint8_t>(simd::DotTopKScratchBytes(n, k));
-    const size_t count = simd::DotTopK({prepared.blocks.data(), n, rows_.cols}, queries, {k}, work,
-                                       {out.positions.data()});
+    const size_t count = simd::DotTopK({prepared.blocks.data(), n, items_.dim()}, queries, {k},
+                                       work, {out.positions.data()});
     std::ranges::fill(out.counts, static_cast<int32_t>(count));
   }
 
-  Matrix<float> own_;  // empty where the rows are the item table's
-  const Matrix<float>& rows_;
+  std::optional<ItemTable> own_;
+  const ItemTable& items_;
 };
 
 }  // namespace
@@ -66,9 +67,12 @@ std::unique_ptr<RefillableRetriever> MakeExactRetriever(std::string name, const 
 
 std::unique_ptr<RefillableRetriever> MakeCosineRetriever(std::string name, const ItemTable& items) {
   ValidateItemTable(items);
-  Matrix<float> rows = items.embeddings;
-  NormalizeRows(rows);
-  return std::make_unique<ExactRetriever>(std::move(name), std::move(rows));
+  ItemTable unit = {.embeddings = items.embeddings,
+                    .categories = {},
+                    .candidate_embeddings = items.candidate_embeddings};
+  NormalizeRows(unit.embeddings);
+  if (unit.candidate_embeddings) NormalizeRows(*unit.candidate_embeddings);
+  return std::make_unique<ExactRetriever>(std::move(name), std::move(unit));
 }
 
 }  // namespace eta

@@ -11,12 +11,28 @@ void RequireI8Dim(size_t dim) {
           " dimensions, not ", dim);
 }
 
-I8Items::I8Items(const ItemTable& items) : dim(items.dim()) {
-  ValidateItemTable(items);
+I8Items::I8Items(const Matrix<float>& embeddings) : dim(embeddings.cols) {
   RequireI8Dim(dim);
-  values.resize(items.size() * dim);
-  scales.resize(items.size());
-  simd::QuantizeI8(items.embeddings.view(), values.data(), dim, scales.data());
+  values.resize(embeddings.rows * dim);
+  scales.resize(embeddings.rows);
+  simd::QuantizeI8(embeddings.view(), values.data(), dim, scales.data());
+}
+
+namespace {
+
+const ItemTable& Checked(const ItemTable& items) {
+  ValidateItemTable(items);
+  return items;
+}
+
+}  // namespace
+
+I8Items::I8Items(const ItemTable& items) : I8Items(Checked(items).embeddings) {}
+
+std::optional<I8Items> I8Items::OfCandidates(const ItemTable& items) {
+  ValidateItemTable(items);
+  if (!items.candidate_embeddings) return std::nullopt;
+  return I8Items(*items.candidate_embeddings);
 }
 
 }  // namespace eta

@@ -19,7 +19,7 @@ Matrix<uint8_t> MakeTables(const ItemTable& items, const Pq4Codebooks& codebooks
   for (int64_t task = 0; task < tasks; ++task) {
     const size_t first = static_cast<size_t>(task) * kRowsPerTask;
     const size_t rows = std::min(kRowsPerTask, items.size() - first);
-    codebooks.MakeTables({items.embeddings.row(first), rows * items.dim()},
+    codebooks.MakeTables({items.queries().row(first), rows * items.dim()},
                          {tables.row(first), rows * tables.cols});
   }
   return tables;

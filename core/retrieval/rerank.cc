@@ -2,6 +2,7 @@
 #include "core/retrieval/rerank.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "core/base/aligned.h"
@@ -151,13 +152,13 @@ class FloatRerankRetriever final : public RerankRetriever {
       : RerankRetriever(std::move(name), items, std::move(first), factor), items_(items) {}
 
  private:
-  size_t row_bytes() const override { return items_.embeddings.values.size() * sizeof(float); }
+  size_t row_bytes() const override { return items_.embedding_bytes(); }
   size_t item_table_bytes() const override { return row_bytes(); }
   void PrepareRows(std::span<const int32_t>, size_t, RerankScratch&) const override {}
   void Score(size_t candidate, const int32_t* ids, simd::IdsView positions, RerankScratch& buffers,
              float* scores) const override {
     simd::DotRows(items_.embeddings.view(), IdsOf(ids, positions, buffers),
-                  items_.embeddings.row(candidate), scores);
+                  items_.queries().row(candidate), scores);
   }
 
   const ItemTable& items_;
@@ -167,10 +168,14 @@ class I8RerankRetriever final : public RerankRetriever {
  public:
   I8RerankRetriever(std::string name, const ItemTable& items,
                     std::unique_ptr<RefillableRetriever> first, size_t factor)
-      : RerankRetriever(std::move(name), items, std::move(first), factor), items_(items) {}
+      : RerankRetriever(std::move(name), items, std::move(first), factor),
+        items_(items),
+        candidates_(I8Items::OfCandidates(items)) {}
 
  private:
-  size_t row_bytes() const override { return items_.bytes(); }
+  size_t row_bytes() const override {
+    return items_.bytes() + (candidates_ ? candidates_->bytes() : 0);
+  }
 
   // Copies the rows of a history that are read at least twice each, so that they lie together in
   // the L2 cache, and their scales in the L1 cache, for all candidates.
@@ -190,7 +195,8 @@ class I8RerankRetriever final : public RerankRetriever {
 
   void Score(size_t candidate, const int32_t* ids, simd::IdsView positions, RerankScratch& buffers,
              float* scores) const override {
-    const simd::I8Query query = {items_.row(candidate), items_.scales[candidate]};
+    const I8Items& queries = candidates_ ? *candidates_ : items_;
+    const simd::I8Query query = {queries.row(candidate), queries.scales[candidate]};
     const simd::I8RowsView table = items_.view();
     if (buffers.near_rows == 0) {
       simd::DotI8Rows(table, IdsOf(ids, positions, buffers), query, scores);
@@ -202,6 +208,7 @@ class I8RerankRetriever final : public RerankRetriever {
   }
 
   const I8Items items_;
+  const std::optional<I8Items> candidates_;  // where they have embeddings of their own
 };
 
 template <class Reranker>

@@ -33,8 +33,9 @@ class ScanI8Retriever : public RefillableRetriever {
   ScanI8Retriever(std::string name, const ItemTable& items)
       : RefillableRetriever(std::move(name), items.size()),
         own_(items),
-        queries_(own_->view()),
-        keys_(queries_) {}
+        own_candidates_(I8Items::OfCandidates(items)),
+        queries_(own_candidates_ ? own_candidates_->view() : own_->view()),
+        keys_(own_->view()) {}
 
   ScanI8Retriever(std::string name, const Matrix<int8_t>& queries, const Matrix<int8_t>& keys)
       : RefillableRetriever(std::move(name), keys.rows),
@@ -47,6 +48,7 @@ class ScanI8Retriever : public RefillableRetriever {
   }
 
   size_t table_bytes() const override {
+    if (own_) return own_->bytes() + (own_candidates_ ? own_candidates_->bytes() : 0);
     const size_t tables = queries_.values == keys_.values ? 1 : 2;
     return tables * keys_.count * keys_.width + keys_.count * sizeof(float);
   }
@@ -94,8 +96,9 @@ class ScanI8Retriever : public RefillableRetriever {
          dynamic_cast<KernelScratch&>(scratch), out);
   }
 
-  std::optional<I8Items> own_;  // set where this retriever quantised the table itself
-  AlignedVector<float> ones_;   // scales of 1, where it did not
+  std::optional<I8Items> own_;             // set where this retriever quantised the table itself
+  std::optional<I8Items> own_candidates_;  // set where candidates have embeddings of their own
+  AlignedVector<float> ones_;              // scales of 1, where it did not quantise
   simd::I8RowsView queries_, keys_;
 };
 

@@ -29,6 +29,8 @@ class Bundle:
     candidates_offsets, candidates_items : as of histories
     hyperplanes : float32 array, dim x bits
     pq_codebooks, pq_rotation : float32 arrays
+    candidate_embeddings : float32 array, items x dim
+        Of items as candidates, in a model of two towers.
     name, source, licence, made_by : texts of bundle.json
 
     Examples
@@ -51,6 +53,7 @@ class Bundle:
     hyperplanes: Optional[ArrayLike] = None
     pq_codebooks: Optional[ArrayLike] = None
     pq_rotation: Optional[ArrayLike] = None
+    candidate_embeddings: Optional[ArrayLike] = None
     name: str = ""
     source: str = ""
     licence: str = ""

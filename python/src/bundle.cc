@@ -48,6 +48,9 @@ py::dict ToDict(const Bundle& bundle) {
     parts["candidates_offsets"] = ToArray(bundle.candidates->offsets);
     parts["candidates_items"] = ToArray(bundle.candidates->items);
   }
+  if (bundle.items.candidate_embeddings) {
+    parts["candidate_embeddings"] = ToArray(*bundle.items.candidate_embeddings);
+  }
   for (const auto& [name, member] : kMatrices) {
     if (bundle.*member) parts[name] = ToArray(*(bundle.*member));
   }
@@ -73,6 +76,10 @@ std::vector<T> ToVector(const py::dict& parts, const char* name) {
 Bundle ToBundle(const py::dict& parts) {
   Bundle bundle;
   bundle.items.embeddings = ToMatrix(parts["item_embeddings"], "item_embeddings");
+  const py::object queries = parts["candidate_embeddings"];
+  if (!queries.is_none()) {
+    bundle.items.candidate_embeddings = ToMatrix(queries, "candidate_embeddings");
+  }
   bundle.items.categories = ToVector<int32_t>(parts, "item_categories");
   bundle.histories.offsets = ToVector<int64_t>(parts, "history_offsets");
   bundle.histories.items = ToVector<int32_t>(parts, "history_items");

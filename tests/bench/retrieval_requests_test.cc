@@ -2,8 +2,10 @@
 // Which users, histories and candidates a run asks about.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "core/base/check.h"
 #include "core/data/bundle.h"
@@ -73,6 +75,42 @@ TEST_F(RetrievalBench, UsesTheCodebooksOfABundle) {
   EXPECT_EQ(same[0].at("recall"), none[0].at("recall"));
   EXPECT_NE(other[0].at("recall"), none[0].at("recall"));
   EXPECT_EQ(other[1].at("recall"), none[1].at("recall"));
+}
+
+// Candidates are compared by their own embeddings, here those of the items in reverse.
+TEST_F(RetrievalBench, UsesTheEmbeddingsOfCandidates) {
+  const auto json_path = folder_ / "run.json";
+  const auto digests_of = [&](const std::string& bundle, const std::string& more) {
+    const Outcome outcome =
+        Run(Cat("--data ", bundle, kSmallRequests,
+                " --repeats 1 --methods exact,cosine,scan_i8,eta:64,eta_gather:64,eta_norm:64,"
+                "eta_asym:64,eta_asym_plain:64,pq4:32,eta:64+rerank:2,eta:64+rerank_i8:2,"
+                "faiss_binary:64 ",
+                more, " --json ", json_path.string()));
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_EQ(outcome.out.find(", two towers") != std::string::npos, bundle.ends_with("towers"));
+    const auto json = nlohmann::json::parse(ReadAll(json_path));
+    EXPECT_EQ(json.at("data").at("has_candidate_embeddings"), bundle.ends_with("towers"));
+    EXPECT_EQ(json.at("rows")[0].at("recall"), 1);
+    std::vector<std::string> digests;
+    for (const auto& row : json.at("rows")) digests.push_back(row.at("positions_digest"));
+    return digests;
+  };
+  const std::string one = MakeBundle([](Bundle&) {});
+  const std::string same =
+      MakeBundle([](Bundle& b) { b.items.candidate_embeddings = b.items.embeddings; }, "towers");
+  const std::string other = MakeBundle(
+      [](Bundle& b) {
+        b.items.candidate_embeddings = b.items.embeddings;
+        std::ranges::reverse(b.items.candidate_embeddings->values);
+      },
+      "other_towers");
+  for (const char* more : {"", "--normalize", "--hyperplanes hadamard"}) {
+    const auto expected = digests_of(one, more);
+    EXPECT_EQ(digests_of(same, more), expected);
+    const auto reversed = digests_of(other, more);
+    for (size_t i = 0; i < expected.size(); ++i) EXPECT_NE(reversed[i], expected[i]) << i;
+  }
 }
 
 TEST_F(RetrievalBench, AcceptsEmptyHistories) {

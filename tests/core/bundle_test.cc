@@ -96,6 +96,36 @@ TEST_F(BundleTest, ReadsWhatItWrote) {
   EXPECT_EQ(bundle.made_by, expected.made_by);
 }
 
+TEST_F(BundleTest, HoldsEmbeddingsOfCandidates) {
+  Bundle bundle = FullBundle();
+  EXPECT_EQ(&bundle.items.queries(), &bundle.items.embeddings);
+  bundle.items.candidate_embeddings = Matrix<float>(5, 3);
+  bundle.items.candidate_embeddings->values[7] = 3;
+  EXPECT_EQ(bundle.items.queries().values[7], 3);
+  const fs::path path = folder_ / "towers";
+  WriteBundle(bundle, path);
+  const Bundle again = ReadBundle(path);
+  EXPECT_EQ(again.items.candidate_embeddings->values, bundle.items.candidate_embeddings->values);
+  EXPECT_EQ(BundleDigest(again), BundleDigest(bundle));
+  EXPECT_NE(BundleDigest(bundle), BundleDigest(FullBundle()));
+  bundle.items.candidate_embeddings->values[7] = 4;
+  EXPECT_NE(BundleDigest(bundle), BundleDigest(again));
+
+  for (const auto& [rows, cols] : {std::pair<size_t, size_t>{4, 3}, {6, 3}, {5, 2}, {0, 3}}) {
+    bundle.items.candidate_embeddings = Matrix<float>(rows, cols);
+    EXPECT_THROW(WriteBundle(bundle, folder_ / "bad"), std::invalid_argument);
+    EXPECT_THROW(ValidateItemTable(bundle.items), std::invalid_argument);
+    WriteNpyMatrix(bundle_ / "candidate_embeddings.npy", *bundle.items.candidate_embeddings);
+    ExpectRefused(Cat("candidate_embeddings is ", rows, " x ", cols, " (expected 5 x 3"));
+  }
+  bundle.items.candidate_embeddings = Matrix<float>(5, 3);
+  bundle.items.candidate_embeddings->values.resize(14);
+  EXPECT_THROW(ValidateBundle(bundle), std::invalid_argument);
+  EXPECT_THROW(ValidateItemTable(bundle.items), std::invalid_argument);
+  Put<float>("candidate_embeddings.npy", std::vector<float>(15));
+  ExpectRefused("candidate_embeddings.npy: wrong number of dimensions");
+}
+
 TEST_F(BundleTest, ReadsWithoutOptionalFiles) {
   for (const char* file : {"item_categories.npy", "history_times.npy", "candidates_offsets.npy",
                            "candidates_items.npy", "hyperplanes.npy"}) {

@@ -21,7 +21,7 @@ constexpr File kFiles[] = {{"item_embeddings.npy", "<f4"},  {"history_offsets.np
                            {"item_categories.npy", "<i4"},  {"history_times.npy", "<i8"},
                            {"hyperplanes.npy", "<f4"},      {"candidates_offsets.npy", "<i8"},
                            {"candidates_items.npy", "<i4"}, {"pq_codebooks.npy", "<f4"},
-                           {"pq_rotation.npy", "<f4"}};
+                           {"pq_rotation.npy", "<f4"},      {"candidate_embeddings.npy", "<f4"}};
 
 void CheckBundle(const Bundle& bundle, const std::filesystem::path& copy) {
   ASSERT_NO_THROW(ValidateBundle(bundle));
@@ -33,6 +33,9 @@ void CheckBundle(const Bundle& bundle, const std::filesystem::path& copy) {
     }
   }
   ASSERT_EQ(behaviours, bundle.histories.items.size());
+  ASSERT_NO_THROW(ValidateItemTable(bundle.items));
+  ASSERT_EQ(bundle.items.queries().rows, bundle.items.size());
+  ASSERT_EQ(bundle.items.queries().cols, bundle.items.dim());
   if (bundle.pq_codebooks) {
     const auto codebooks =
         Pq4Codebooks::FromMatrices(bundle.items.dim(), *bundle.pq_codebooks, bundle.pq_rotation);

@@ -39,6 +39,25 @@ class Codebooks(DataTest):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn("product codebooks: 16 bits, rotated\n", done.stdout)
 
+    def test_candidate_embeddings(self):
+        towers = np.random.RandomState(3).standard_normal((60, DIM)).astype(np.float32)
+        write_bundle(self.output, {**self.arrays(), "candidate_embeddings": towers}, {"name": "x"})
+        done = self.tool("check", self.output)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("candidate embeddings: yes\n", done.stdout)
+        for bad in (towers[:59], towers[:, 1:], towers.astype(np.float64), towers[0]):
+            with self.assertRaisesRegex(BadInput, "candidate_embeddings is "):
+                arrays = {**self.arrays(), "candidate_embeddings": bad}
+                write_bundle(self.folder / "bad", arrays, {})
+        path = self.folder / "codes.npy"
+        done = self.tool("codes", "--input", self.output, "--output", path, "--bits", 8,
+                         "--candidates")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(np.load(path).shape, (60, 1))
+        write_bundle(self.folder / "one", self.arrays(), {"name": "x"})
+        done = self.tool("codes", "--input", self.folder / "one", "--output", path, "--candidates")
+        self.assertEqual(done.returncode, 2)
+
     def test_codes_are_signs_of_projections(self):
         arrays = self.arrays()
         planes = np.random.RandomState(2).standard_normal((DIM, 20)).astype(np.float32)

@@ -231,6 +231,7 @@ class Bundles(unittest.TestCase):
         made.candidates_offsets = support.int64([0, 1, 1, 1, 2])
         made.candidates_items = support.int32([5, 6])
         made.hyperplanes = Hyperplanes(8, 16).matrix
+        made.candidate_embeddings = made.item_embeddings[::-1].copy()
         made.check()
         with tempfile.TemporaryDirectory() as folder:
             eta_simd.write_bundle(made, Path(folder) / "bundle")

@@ -73,6 +73,11 @@ void CheckCtrBundle(const CtrExport& model, size_t items, size_t users, const fs
     ThrowDataError(folder, "item_embeddings is [", table.size(), ", ", table.dim(), "] (expected [",
                    items, ", ", model.settings.dim, "], as in manifest.json)");
   }
+  if (table.candidate_embeddings) {
+    ThrowDataError(folder,
+                   "candidate_embeddings.npy is there (expected none, because the models "
+                   "have one embedding for an item)");
+  }
   CheckFinite(table.embeddings.values, folder / "item_embeddings.npy");
   if (model.bundle.histories.users() != users) {
     ThrowDataError(folder, "histories of ", model.bundle.histories.users(), " users (expected ",

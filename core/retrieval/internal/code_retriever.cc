@@ -12,6 +12,9 @@ CodeRetriever::CodeRetriever(std::string name, const ItemTable& items,
                              const Hyperplanes& hyperplanes, int threads)
     : CodeRetriever(std::move(name), CodeTable(items, hyperplanes, threads)) {
   set_encoder_bytes(hyperplanes.bytes());
+  if (items.candidate_embeddings) {
+    SetCandidateCodes(CodeTable::OfCandidates(items, hyperplanes, threads));
+  }
 }
 
 CodeRetriever::CodeRetriever(std::string name, CodeTable table)
@@ -39,6 +42,12 @@ void CodeRetriever::DoRefill(RefillableHistory& history, std::span<const int32_t
   GatherBlocks(items, dynamic_cast<CodeHistory&>(history).blocks.data());
 }
 
+simd::RowsView<uint8_t> CodeRetriever::candidate_codes() const {
+  simd::RowsView<uint8_t> codes = candidate_table_ ? candidate_table_->rows() : codes_;
+  codes.width = (bits_ + 7) / 8;
+  return codes;
+}
+
 void CodeRetriever::GatherBlocks(std::span<const int32_t> items, uint8_t* blocks) const {
   simd::GatherCodeBlocks(codes_, {items.data(), items.size()}, blocks);
 }
@@ -46,7 +55,7 @@ void CodeRetriever::GatherBlocks(std::span<const int32_t> items, uint8_t* blocks
 size_t CodeRetriever::HammingTopK(const simd::CodeBlocksView& rows,
                                   std::span<const int32_t> candidates, size_t k,
                                   KernelScratch& scratch, int32_t* positions) const {
-  const auto queries = GatherQueries(codes_, candidates, scratch.queries);
+  const auto queries = GatherQueries(candidate_codes(), candidates, scratch.queries);
   void* work = scratch.kernel.Get<uint8_t>(simd::HammingTopKScratchBytes(rows.n, code_bytes(), k));
   return simd::HammingTopK(rows, queries, {.k = k}, work, {positions});
 }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "core/base/aligned.h"
 #include "core/base/matrix.h"
@@ -32,7 +33,8 @@ struct CodeHistory : RefillableHistory {
 
 class CodeRetriever : public RefillableRetriever {
  public:
-  // Hashes all items; neither argument need outlive this.
+  // Hashes all items, and as candidates, too, where they have other embeddings; neither argument
+  // need outlive this.
   CodeRetriever(std::string name, const ItemTable& items, const Hyperplanes& hyperplanes,
                 int threads);
   // Over rows of its own, each with a code of `bits` bits and perhaps more.
@@ -43,15 +45,21 @@ class CodeRetriever : public RefillableRetriever {
   CodeRetriever(std::string name, size_t bits, const simd::RowsView<uint8_t>& codes);
 
   size_t bits() const override { return bits_; }
-  size_t table_bytes() const override { return codes_.count * code_bytes(); }
+  size_t table_bytes() const override {
+    return codes_.count * code_bytes() + (candidate_table_ ? candidate_table_->bytes() : 0);
+  }
   std::unique_ptr<RefillableHistory> NewHistory(size_t capacity) const override;
   size_t query_bytes() const override { return code_bytes(); }
+
+  // Gives candidates codes of their own, of bits() bits and as many as there are items.
+  void SetCandidateCodes(CodeTable table) { candidate_table_.emplace(std::move(table)); }
 
  protected:
   void DoRefill(RefillableHistory& history, std::span<const int32_t> items) const override;
 
-  const simd::RowsView<uint8_t>& codes() const { return codes_; }
-  size_t code_bytes() const { return codes_.width; }  // of a row of codes()
+  // The codes of candidates, of ceil(bits() / 8) bytes.
+  simd::RowsView<uint8_t> candidate_codes() const;
+  size_t code_bytes() const { return codes_.width; }  // of a behaviour: a code and perhaps more
 
   // The code blocks of a list of items, CodeBlocksBytes(items.size(), code_bytes()) bytes.
   void GatherBlocks(std::span<const int32_t> items, uint8_t* blocks) const;
@@ -61,8 +69,9 @@ class CodeRetriever : public RefillableRetriever {
                      size_t k, KernelScratch& scratch, int32_t* positions) const;
 
  private:
-  std::optional<CodeTable> table_;  // where the codes are this retriever's own
-  Matrix<uint8_t> own_;             // where they are and have more than the code
+  std::optional<CodeTable> table_;            // where the codes are this retriever's own
+  std::optional<CodeTable> candidate_table_;  // where candidates have codes of their own
+  Matrix<uint8_t> own_;                       // where they are and have more than the code
   size_t bits_;
   simd::RowsView<uint8_t> codes_;
 };

@@ -37,12 +37,23 @@ def check_codebooks(codebooks, rotation, dim):
         raise BadInput(f"pq_rotation is no orthogonal matrix of {dim} x {dim}")
 
 
+def check_candidates(embeddings, items, dim):
+    """Raises BadInput unless `candidate_embeddings` of a bundle (None where candidates have the
+    embeddings of items) is float32 of the shape of item_embeddings."""
+    if embeddings is not None and (embeddings.dtype != np.float32
+                                   or embeddings.shape != (items, dim)):
+        raise BadInput(f"candidate_embeddings is {embeddings.dtype} of shape "
+                       f"{list(embeddings.shape)} (expected float32 of [{items}, {dim}])")
+
+
 def write_bundle(output, arrays, description):
     """Writes `arrays`, by file name without .npy, as a bundle; an array that is None is left out.
-    Raises BadInput where they hold codebooks that are not sound. Returns a line about the bundle.
+    Raises BadInput where they hold codebooks or candidate embeddings that do not fit. Returns a
+    line about the bundle.
     """
     arrays = {name: array for name, array in arrays.items() if array is not None}
     items, dim = arrays["item_embeddings"].shape
+    check_candidates(arrays.get("candidate_embeddings"), items, dim)
     check_codebooks(arrays.get("pq_codebooks"), arrays.get("pq_rotation"), dim)
     users, behaviours = len(arrays["history_offsets"]) - 1, len(arrays["history_items"])
     counts = {"items": items, "dim": dim, "users": users, "behaviours": behaviours}
