@@ -51,11 +51,11 @@ int Run(int argc, char** argv) {
   progress->Show("reading PyTorch's times");
   const CtrReport report{*options, contenders, ReadTorchRows(*options), target, environment};
   progress.reset();
-  PrintNotes(MachineNotes(environment, 1));
   std::cout << "requests of " << options->candidates << " candidates and a history of "
             << options->length << ", one thread, target " << target << ", " << environment.cpu
             << "\nrequest: prepare (from item ids to what is held of a user), then score\n\n"
             << CtrTableText(report) << std::flush;
+  PrintNotes(MachineNotes(environment, 1));
   if (!options->csv.empty()) WriteWholeFile(options->csv, CtrCsvText(report));
   if (!options->json.empty()) WriteWholeFile(options->json, CtrJsonText(report));
   return 0;

@@ -32,6 +32,7 @@ int Run(int argc, char** argv) {
   report.costs = MeasureCosts(*options);
   progress.reset();
   std::cout << FreshnessText(report) << std::flush;
+  PrintNotes(MachineNotes(report.environment, 1));
   if (!options->csv.empty()) WriteWholeFile(options->csv, FreshnessCsv(report));
   if (!options->json.empty()) WriteWholeFile(options->json, FreshnessJson(report));
   return 0;

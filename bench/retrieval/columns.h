@@ -23,8 +23,10 @@ inline constexpr Column kColumns[] = {
      "warm: a method answers each turn of requests once untimed before they are timed; cold: every "
      "request timed is of a user whose prepared history has left all caches (the JSON says how)"},
     {"recall",
-     "share of the exact inner-product top-K that was returned, by position; top-min(K, n) for a "
-     "history of n; mean over the candidates of a request, then over the requests; requests "
+     "share of the exact inner-product top-K that was returned, by position: of equal scores the "
+     "newest belong to it, so methods that break ties otherwise lose by it (recall, recall_p5, and "
+     "in the JSON recall_p50 and recall_histogram); top-min(K, n) for a history of n; mean over "
+     "the candidates of a request, then over the requests; requests "
      "without history do not count"},
     {"recall_p5", "5th percentile over requests of their recall"},
     {"recall_ties",

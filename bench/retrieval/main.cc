@@ -21,13 +21,13 @@
 namespace eta::bench {
 namespace {
 
+// The notes stand beside the result, where they are read: a machine that was busy is no news from
+// before the run.
 void Print(const Report& report) {
-  if (!report.options.quiet) {
-    PrintNotes(report.notes);
-    std::cout << HeaderText(report);
-  }
+  if (!report.options.quiet) std::cout << HeaderText(report);
   std::cout << TableText(report.rows, report.options.k)
             << LoadTableText(report.load, report.options) << std::flush;
+  if (!report.options.quiet) PrintNotes(report.notes);
 }
 
 void RunOnce(const Options& options, const Machine& machine) {
@@ -55,8 +55,8 @@ void RunAll(const Options& options, const Machine& machine) {
   std::optional<Progress> progress(!options.quiet);
   const SweepReport report = RunSweep(options, machine, *progress);
   progress.reset();
-  if (!options.quiet) PrintNotes(SweepNotes(report));
   std::cout << SweepTableText(report) << std::flush;
+  if (!options.quiet) PrintNotes(SweepNotes(report));
   if (!options.csv.empty()) WriteWholeFile(options.csv, SweepCsvText(report));
   if (!options.json.empty()) WriteWholeFile(options.json, SweepJsonText(report));
   if (report.failure) std::rethrow_exception(report.failure);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "bench/common/cpus.h"
@@ -21,6 +22,22 @@
 
 namespace eta::bench {
 namespace {
+
+// Says where the bundle gives more candidates than a request takes.
+void AddCutNote(const Options& options, const DataSet& data, std::span<const UserRequest> requests,
+                Notes& notes) {
+  if (!data.bundle.candidates) return;
+  size_t cut = 0, most = 0;
+  for (const UserRequest& request : requests) {
+    const auto given = (*data.bundle.candidates)[request.user];
+    const size_t distinct = std::set<int32_t>(given.begin(), given.end()).size();
+    if (distinct > options.b) ++cut;
+    most = std::max(most, distinct);
+  }
+  if (cut == 0) return;
+  notes.push_back(Cat(cut, " of ", requests.size(), " requests are given more candidates than --b ",
+                      options.b, ", up to ", most, ": the first ", options.b, " of each are used"));
+}
 
 Notes MakeNotes(const Options& options, const DataSet& data, const RequestSummary& requests,
                 const Environment& environment) {
@@ -60,6 +77,23 @@ std::vector<std::string> NamesOf(std::span<const Contender> contenders) {
   std::vector<std::string> names;
   for (const Contender& contender : contenders) names.push_back(contender.retriever().name());
   return names;
+}
+
+// Where recall gains more by forgiving ties, it says much of how methods break them.
+constexpr double kManyTies = 0.005;
+
+void AddTiesNote(const std::vector<Row>& rows, Notes& notes) {
+  std::string methods;
+  for (const Row& row : rows) {
+    if (row.recall_ties.value_or(0) - row.recall.value_or(0) > kManyTies)
+      methods += (methods.empty() ? "" : ", ") + row.method;
+  }
+  if (methods.empty()) return;
+  notes.push_back(
+      Cat("recall (mean and p5) counts positions, and of equal scores the newest: who "
+          "breaks ties otherwise loses by it; compare recall ties, which forgives "
+          "them, for ",
+          methods));
 }
 
 // Below this recall of exact cosines, norms matter too much for sign codes.
@@ -116,6 +150,7 @@ Report RunBenchmark(const Options& options, const DataSet& data, const Machine& 
   const std::vector<UserRequest> requests = DrawRequests(data, options, choice.min_history);
   const RequestSummary summary = SummarizeRequests(requests, choice);
   Notes notes = MakeNotes(options, data, summary, machine.environment);
+  AddCutNote(options, data, requests, notes);
   progress.Show("building the methods");
   // Counters count this thread alone.
   const CpuCounters* counters = options.threads == 1 ? machine.counters.get() : nullptr;
@@ -140,6 +175,7 @@ Report RunBenchmark(const Options& options, const DataSet& data, const Machine& 
   std::vector<Row> rows = SummarizeMethods(contenders, data, summary, options);
   AddThreadsNote(rows, options.threads, notes);
   AddSpreadNote(rows, notes);
+  AddTiesNote(rows, notes);
   AddCosineNote(rows, notes);
   AddMassNote(rows, options.temperature, notes);
   LoadReport load = MeasureLoad(contenders, requests, options, machine.cpus, progress);

@@ -24,6 +24,8 @@ TEST_F(RetrievalBench, MeasuresUnderLoad) {
             std::string::npos);
   EXPECT_NE(outcome.out.find("highest rate that keeps p99 within 10 ms"), std::string::npos);
   EXPECT_NE(outcome.out.find("out of time"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("\nused: time in service"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("of capacity: highest rate / "), std::string::npos) << outcome.out;
   const auto json = nlohmann::json::parse(ReadAll(path));
   EXPECT_EQ(json.at("rows").size(), 2);  // the closed loop
   const auto& load = json.at("load");

@@ -73,6 +73,19 @@ TEST_F(RetrievalBench, SaysWhatLengthsCostSignCodes) {
   EXPECT_NEAR(json.at("data").at("norms").at("p5").get<double>(), 1, 1e-6);
 }
 
+// A history of few items has many equal scores, and FAISS does not prefer the newest.
+TEST_F(RetrievalBench, SaysWhereTiesDecide) {
+  const std::string bundle = MakeBundle([](Bundle& b) {
+    for (int32_t& item : b.histories.items) item %= 8;
+  });
+  const std::string arguments = Cat("--data ", bundle, kSmallRequests, " --repeats 1 --methods ");
+  const Outcome tied = Run(arguments + "exact,faiss_exact");
+  ASSERT_EQ(tied.exit_code, 0) << tied.err;
+  EXPECT_NE(tied.err.find("note: recall (mean and p5) counts positions"), std::string::npos);
+  EXPECT_NE(tied.err.find(", for faiss_exact\n"), std::string::npos) << tied.err;
+  EXPECT_EQ(Run(arguments + "exact").err.find("counts positions"), std::string::npos);
+}
+
 // On embeddings of length 1 the softmax is nearly flat, and a method cannot win much.
 TEST_F(RetrievalBench, SaysWhereAttentionMassTellsNothing) {
   const auto path = folder_ / "run.json";

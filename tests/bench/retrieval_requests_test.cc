@@ -34,6 +34,12 @@ TEST_F(RetrievalBench, ReadsABundleWithCandidatesAndHyperplanes) {
   EXPECT_NE(outcome.err.find("5 requests instead of 200"), std::string::npos) << outcome.err;
   const auto json = nlohmann::json::parse(ReadAll(json_path));
   EXPECT_EQ(json.at("requests").at("candidates_mean"), 3);
+  EXPECT_EQ(outcome.err.find("more candidates than"), std::string::npos) << outcome.err;
+  const Outcome cut = Run(Cat("--data ", bundle, " --k 10 --b 2 --methods recent"));
+  EXPECT_NE(cut.err.find("5 of 5 requests are given more candidates than --b 2, up to 3: the first "
+                         "2 of each are used"),
+            std::string::npos)
+      << cut.err;
   EXPECT_EQ(json.at("requests").at("behaviours_mean"), 100);  // nothing held out
   EXPECT_EQ(json.at("settings").at("hyperplanes_loaded_bits"), 64);
   // The loaded hyperplanes make another difference than those of the seed.

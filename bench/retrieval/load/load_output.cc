@@ -31,7 +31,7 @@ std::string RateTable(const LoadReport& report, const Options& options) {
   }
   return Cat("\nopen loop: Poisson arrivals for ", options.load_seconds, " s, ", options.threads,
              options.threads == 1 ? " worker" : " workers", "; latency from the intended start\n",
-             Align(lines));
+             Align(lines), "used: time in service / (workers x seconds)\n");
 }
 
 std::string SloTable(const LoadReport& report, const Options& options) {
@@ -47,8 +47,12 @@ std::string SloTable(const LoadReport& report, const Options& options) {
                      best ? Fixed(100 * best->rate / row.capacity, 1) : "-",
                      Cat(found.probes.size()), found.is_complete ? "" : "out of time"});
   }
-  return Cat("\nhighest rate that keeps p99 within ", options.slo_ms, " ms, ", options.threads,
-             options.threads == 1 ? " worker\n" : " workers\n", Align(lines));
+  return Cat(
+      "\nhighest rate that keeps p99 within ", options.slo_ms, " ms, ", options.threads,
+      options.threads == 1 ? " worker\n" : " workers\n", Align(lines),
+      "used: time in service / (workers x seconds) at the highest rate; too high: the lowest "
+      "rate that broke\nthe limit; of capacity: highest rate / (workers / mean service time "
+      "without a queue)\n");
 }
 
 Json ResultJson(const OpenLoopResult& r) {
