@@ -47,6 +47,13 @@ class Memory(report_support.ReportTest):
         self.assertIn("100,000,000 users of 1,024 behaviours and 1,000 items\n", text)
         self.assertRegex(text, r"eta:64 +8.19 kB +819 GB +8 kB +819 GB\n")
 
+    def test_prefers_what_is_counted_alike(self):
+        text = self.print(self.write("run.json", made([{**r, "shared_bytes": 264_000}
+                                                       for r in ROWS])))
+        self.assertRegex(text, r"eta:64 +8.19 kB +819 GB +264 kB +819 GB\n")
+        with self.assertRaisesRegex(BadInput, "table_bytes is below 0"):
+            self.print(self.write("run.json", made([{**r, "shared_bytes": -1} for r in ROWS])))
+
     def test_says_where_the_file_does_not(self):
         text = self.print(self.write("run.json", made(items=None)), "--items", 5)
         self.assertRegex(text, r"eta:64 +8.19 kB +819 GB +- +-\n")

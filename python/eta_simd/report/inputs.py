@@ -83,6 +83,8 @@ def request_row(row, data, digest, path, requests=None):
     """A row of retrieval_bench, checked and with its numbers as floats; `requests` is what the file
     says of its histories."""
     numbers = {key: number(row, key, path) for key in NUMBERS}
+    if row.get("shared_bytes") is not None:  # counts alike for all methods, table_bytes does not
+        numbers["table_bytes"] = number(row, "shared_bytes", path)
     need(all(isinstance(row.get(key), str) and row[key] for key in ("method", "cache")), path,
          "a row without method or cache")
     lacking = [key for key in NUMBERS if numbers[key] is None and key not in MAY_LACK]
