@@ -23,6 +23,7 @@ ALLOWED = {
     **{f"bench/{program}": (*_LIBRARIES, "bench/common")
        for program in ("kernel", "retrieval", "ctr", "freshness", "tools")},
     "python": _LIBRARIES,
+    "examples": _LIBRARIES,
     "tests": (*_LIBRARIES, "bench"),
 }
 # Single files that may include more.
