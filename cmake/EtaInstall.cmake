@@ -47,6 +47,17 @@ endfunction()
 eta_install_library(simd)
 if(ETA_BUILD_CORE)
   eta_install_library(core)
+
+  # The C interface, for programs that know of no C++: component c. The static form needs the others.
+  install(TARGETS eta_c EXPORT eta-simd-c-targets COMPONENT c)
+  install(EXPORT eta-simd-c-targets NAMESPACE eta:: DESTINATION ${ETA_CMAKE_DIR} COMPONENT c)
+  install(TARGETS eta_c_static EXPORT eta-simd-core-targets COMPONENT core)
+  foreach(target eta_c eta_c_static)
+    target_include_directories(${target} INTERFACE $<INSTALL_INTERFACE:${ETA_INCLUDE_DIR}>)
+  endforeach()
+  install(FILES core/c/eta_simd.h DESTINATION ${ETA_INCLUDE_DIR} COMPONENT c)
+  configure_file(cmake/eta-c.pc.in ${PROJECT_BINARY_DIR}/eta-c.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/eta-c.pc DESTINATION ${ETA_PKGCONFIG_DIR} COMPONENT c)
 endif()
 
 configure_package_config_file(cmake/eta-simd-config.cmake.in

@@ -122,3 +122,12 @@ compile() {
 }
 compile eta-simd c++17 kernel_main.cc
 compile eta-core c++20 main.cc
+# The C interface by itself: an installed component c and a C compiler.
+cmake --install "$build" --prefix "$work/c" --component c >/dev/null
+if [[ $(cached BUILD_SHARED_LIBS) != ON ]]; then # else it needs libeta_core.so too
+  PKG_CONFIG_PATH="$(dirname "$(find "$work/c" -name eta-c.pc)")"
+  read -ra flags <<<"$(pkg-config --cflags --libs eta-c)"
+  cc -std=c11 -Wall -Wextra -Werror "$root/examples/retrieve.c" "${flags[@]}" \
+    -Wl,-rpath,"$(pkg-config --variable=libdir eta-c)" -o "$work/by-eta-c"
+  "$work/by-eta-c"
+fi

@@ -12,12 +12,13 @@ from pathlib import Path
 # Each folder with the folders it may include besides itself. The first that a path starts with
 # counts, so that a folder stands before the one it lies in.
 _LAYERS = ("simd", "core/base", "core/data", "core/retrieval", "core/ctr")
-_LIBRARIES = (*_LAYERS, "core/reference", "baselines")
+_LIBRARIES = (*_LAYERS, "core/c", "core/reference", "baselines")
 ALLOWED = {
     "simd": (),
     # The oracle shares no code with what it judges; of the CTR models it reads the exported files.
     "core/reference": ("simd/views.h",),
     **{folder: _LAYERS[:i] for i, folder in enumerate(_LAYERS) if i > 0},
+    "core/c": _LAYERS,
     "baselines": _LAYERS,
     "bench/common": _LIBRARIES,
     **{f"bench/{program}": (*_LIBRARIES, "bench/common")

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/c/internal/handles.h"
+
+#include <algorithm>
+#include <deque>
+
+#include "core/retrieval/refillable.h"
+#include "simd/code_blocks.h"
+#include "simd/hamming.h"
+#include "simd/target.h"
+
+namespace eta::c {
+namespace {
+
+// Shells that wait to be used again, so many that a closed handle is detected for long.
+constexpr size_t kWaiting = 1000;
+
+struct ShellPool {
+  std::mutex mutex;
+  std::deque<Shell*> closed;  // the longest closed first
+};
+
+// Never destroyed: handles may be closed by destructors that run at exit.
+ShellPool& Shells() {
+  static auto& pool = *new ShellPool;
+  return pool;
+}
+
+thread_local char last_error[512] = "";
+
+}  // namespace
+
+void SetError(const char* message) {
+  size_t i = 0;
+  for (; message[i] != 0 && i + 1 < sizeof(last_error); ++i) last_error[i] = message[i];
+  last_error[i] = 0;
+}
+
+const char* LastError() { return last_error; }
+
+Shell* OpenShell(uint32_t kind, std::shared_ptr<void> object) {
+  Shell* shell = nullptr;
+  {
+    ShellPool& pool = Shells();
+    const std::lock_guard<std::mutex> lock(pool.mutex);
+    if (pool.closed.size() > kWaiting) {
+      shell = pool.closed.front();
+      pool.closed.pop_front();
+    }
+  }
+  if (shell == nullptr) shell = new Shell;
+  shell->object = std::move(object);
+  shell->kind = kind;
+  return shell;
+}
+
+void CloseShell(Shell* shell) {
+  if (shell->kind.exchange(0) == 0) return;
+  shell->object.reset();
+  ShellPool& pool = Shells();
+  const std::lock_guard<std::mutex> lock(pool.mutex);
+  pool.closed.push_back(shell);
+}
+
+std::string CodeTable::target() const { return simd::TargetName(simd::ActiveTarget()); }
+
+std::unique_ptr<Scratch> CodeTable::NewScratch() const { return std::make_unique<KernelScratch>(); }
+
+std::unique_ptr<PreparedHistory> CodeTable::DoPrepare(std::span<const int32_t> history) const {
+  return std::make_unique<CodeHistory>(*this, history);
+}
+
+void CodeTable::DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates,
+                           size_t k, Scratch& scratch, RetrievedView out) const {
+  const simd::CodeBlocksView blocks = dynamic_cast<const CodeHistory&>(history).view();
+  auto& buffers = dynamic_cast<KernelScratch&>(scratch);
+  const auto queries = GatherQueries(rows(), candidates, buffers.queries);
+  void* kernel =
+      buffers.kernel.Get<uint8_t>(simd::HammingTopKScratchBytes(blocks.n, blocks.code_bytes, k));
+  const size_t count = simd::HammingTopK(blocks, queries, {k}, kernel, {out.positions.data()});
+  std::ranges::fill(out.counts, static_cast<int32_t>(count));
+}
+
+CodeHistory::CodeHistory(const CodeTable& table, std::span<const int32_t> items)
+    : PreparedHistory(items.size()),
+      code_bytes_(table.code_bytes()),
+      blocks_(simd::CodeBlocksBytes(items.size(), code_bytes_)) {
+  simd::GatherCodeBlocks(table.rows(), {items.data(), items.size()}, blocks_.data());
+}
+
+void CodeHistory::Append(const uint8_t* code) {
+  const size_t needed = simd::CodeBlocksBytes(length() + 1, code_bytes_);
+  if (needed > blocks_.size()) blocks_.resize(needed);
+  simd::SetBlockCode(blocks_.data(), code_bytes_, length(), code);
+  set_length(length() + 1);
+}
+
+}  // namespace eta::c

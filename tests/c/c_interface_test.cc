@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// core/c/eta_simd.h against the C++ that it wraps.
+#include "core/c/eta_simd.h"
+
+#include <thread>
+
+#include "core/ctr/model.h"
+#include "tests/c/c_fixture.h"
+#include "tests/support/ctr_test_util.h"
+#include "tests/support/temp_folder.h"
+
+namespace eta::test {
+namespace {
+
+TEST_F(CInterface, SaysWhatItIs) {
+  EXPECT_EQ(eta_abi_version(), uint32_t{ETA_ABI_VERSION});
+  EXPECT_NE(std::string(eta_version()).find('.'), std::string::npos);
+  EXPECT_STREQ(eta_target(), simd::TargetName(simd::ActiveTarget()));
+  size_t dim = 0, bits = 0, items = 0, length = 0;
+  EXPECT_EQ(eta_hyperplanes_shape(planes_, &dim, &bits), ETA_OK);
+  EXPECT_EQ(dim, kDim);
+  EXPECT_EQ(bits, kBits);
+  EXPECT_EQ(eta_code_table_shape(table_, &items, &bits), ETA_OK);
+  EXPECT_EQ(items, kItems);
+  EXPECT_EQ(bits, kBits);
+  EXPECT_EQ(eta_history_length(user_, &length), ETA_OK);
+  EXPECT_EQ(length, history_.size());
+}
+
+TEST_F(CInterface, CodesAreThoseOfTheCppInterface) {
+  const auto planes = Hyperplanes::Make(HyperplaneKind::kGaussian, kDim, kBits, 3);
+  std::vector<uint8_t> expected(codes_.size());
+  planes.Encode(items_, expected);
+  EXPECT_EQ(codes_, expected);
+  eta_hyperplanes* loaded = nullptr;
+  const auto& matrix = planes.matrix().values;
+  ASSERT_EQ(eta_hyperplanes_from_matrix(matrix.data(), matrix.size(), kDim, kBits, &loaded),
+            ETA_OK);
+  std::vector<uint8_t> codes(codes_.size());
+  ASSERT_EQ(eta_encode(loaded, items_.data(), items_.size(), kItems, codes.data(), codes.size()),
+            ETA_OK);
+  EXPECT_EQ(codes, expected);
+  EXPECT_EQ(eta_hyperplanes_close(loaded), ETA_OK);
+}
+
+// From an empty history over the edges of blocks.
+TEST_F(CInterface, RetrievesWhileBehavioursAreAppended) {
+  eta_history* user = nullptr;
+  ASSERT_EQ(eta_history_prepare(table_, nullptr, 0, &user), ETA_OK);
+  std::vector<int32_t> history;
+  for (const int32_t item : history_) {
+    ASSERT_EQ(Retrieve(user), ETA_OK);
+    EXPECT_EQ(Sorted(positions_), Expected(history));
+    EXPECT_EQ(counts_.back(), static_cast<int32_t>(std::min(history.size(), kTop)));
+    ASSERT_EQ(eta_history_append(user, item), ETA_OK);
+    history.push_back(item);
+  }
+  EXPECT_EQ(eta_history_close(user), ETA_OK);
+}
+
+TEST_F(CInterface, ABatchIsItsRequests) {
+  eta_history* other = nullptr;
+  ASSERT_EQ(eta_history_prepare(table_, history_.data(), 3, &other), ETA_OK);
+  const eta_history* histories[] = {user_, other, user_};
+  const size_t n = candidates_.size(), offsets[] = {0, 4, 4, n};
+  ASSERT_EQ(Retrieve(user_), ETA_OK);
+  for (const int32_t threads : {1, 2}) {
+    std::vector<int32_t> positions(positions_.size()), counts(n);
+    ASSERT_EQ(eta_retrieve_batch(histories, 3, offsets, candidates_.data(), n, kTop, threads,
+                                 positions.data(), positions.size(), counts.data(), n),
+              ETA_OK)
+        << eta_last_error();
+    EXPECT_EQ(Sorted(positions), Sorted(positions_));
+    EXPECT_EQ(counts, counts_);
+  }
+  EXPECT_EQ(eta_retrieve_batch(nullptr, 0, offsets, nullptr, 0, kTop, 1, nullptr, 0, nullptr, 0),
+            ETA_OK);
+  EXPECT_EQ(eta_history_close(other), ETA_OK);
+}
+
+TEST_F(CInterface, HandlesAreClosedInAnyOrder) {
+  EXPECT_EQ(eta_code_table_close(table_), ETA_OK);
+  EXPECT_EQ(eta_hyperplanes_close(planes_), ETA_OK);
+  EXPECT_EQ(Retrieve(user_), ETA_OK);
+  EXPECT_EQ(Sorted(positions_), Expected(history_));
+  table_ = nullptr;
+  planes_ = nullptr;
+}
+
+TEST_F(CInterface, ManyThreadsRetrieveFromOneHistory) {
+  const auto expected = Expected(history_);
+  std::vector<std::thread> threads;
+  std::vector<int> right(4);
+  for (size_t t = 0; t < right.size(); ++t) {
+    threads.emplace_back([&, t] {
+      for (int turn = 0; turn < 20; ++turn) {
+        std::vector<int32_t> positions(positions_.size()), counts(counts_.size());
+        const eta_status status =
+            eta_retrieve(user_, candidates_.data(), candidates_.size(), kTop, positions.data(),
+                         positions.size(), counts.data(), counts.size());
+        right[t] += status == ETA_OK && Sorted(positions) == expected ? 1 : 0;
+        // Its own message, whatever the others do.
+        eta_hyperplanes* none = nullptr;
+        const size_t bits = 5000 + t;
+        right[t] += eta_hyperplanes_make("gaussian", 1, bits, 0, &none) == ETA_INVALID_ARGUMENT &&
+                            Contains(eta_last_error(), std::to_string(bits))
+                        ? 1
+                        : 0;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(right, std::vector<int>(right.size(), 40));
+}
+
+TEST(CInterfaceCtr, ScoresAsTheCppInterface) {
+  TempFolder folder;
+  ModelMaker maker(CtrUnit::kEta, SomeSettings(8, 2), 60, 5);
+  const CtrExport model = maker.Make();
+  const ExportWriter writer(model, Matrix<float>(), folder / "model");
+  eta_ctr_model* loaded = nullptr;
+  ASSERT_EQ(eta_ctr_model_load((folder / "model").c_str(), &loaded), ETA_OK) << eta_last_error();
+  size_t users = 0, items = 0, max_history = 0;
+  EXPECT_EQ(eta_ctr_model_shape(loaded, &users, &items, &max_history), ETA_OK);
+  EXPECT_EQ(users, model.users());
+  EXPECT_EQ(items, model.items());
+  EXPECT_EQ(max_history, model.settings.max_history);
+
+  const std::vector<int32_t> history = {3, 1, 4, 1, 5, 9, 2, 6}, candidates = {0, 5, 8, 9, 7};
+  const CtrModel served(model);
+  CtrScratch scratch = served.NewScratch();
+  CtrUser expected_user = served.NewUser();
+  served.Prepare(2, history, scratch, expected_user);
+  std::vector<float> expected(candidates.size()), logits(candidates.size());
+  served.Score(expected_user, candidates, scratch, expected);
+
+  eta_ctr_user* user = nullptr;
+  ASSERT_EQ(eta_ctr_user_prepare(loaded, 2, history.data(), history.size(), &user), ETA_OK);
+  eta_ctr_user* none = nullptr;
+  EXPECT_EQ(eta_ctr_user_prepare(loaded, users, history.data(), history.size(), &none),
+            ETA_INVALID_ARGUMENT);
+  EXPECT_EQ(eta_ctr_user_prepare(loaded, 0, history.data(), max_history + 1, &none),
+            ETA_INVALID_ARGUMENT);
+  EXPECT_EQ(eta_ctr_user_prepare(loaded, 0, nullptr, 1, &none), ETA_INVALID_ARGUMENT);
+  EXPECT_EQ(none, nullptr);
+  EXPECT_EQ(eta_ctr_model_close(loaded), ETA_OK);
+  EXPECT_EQ(eta_ctr_model_close(loaded), ETA_BAD_HANDLE);
+  ASSERT_EQ(eta_ctr_score(user, candidates.data(), 5, logits.data(), 5), ETA_OK);
+  EXPECT_EQ(logits, expected);
+  EXPECT_EQ(eta_ctr_score(user, candidates.data(), 5, logits.data(), 4), ETA_INVALID_ARGUMENT);
+  EXPECT_EQ(eta_ctr_score(user, nullptr, 5, logits.data(), 5), ETA_INVALID_ARGUMENT);
+  const int32_t outside = 60;
+  EXPECT_EQ(eta_ctr_score(user, &outside, 1, logits.data(), 1), ETA_INVALID_ARGUMENT);
+  EXPECT_EQ(eta_ctr_user_close(user), ETA_OK);
+  EXPECT_EQ(eta_ctr_score(user, candidates.data(), 5, logits.data(), 5), ETA_BAD_HANDLE);
+}
+
+}  // namespace
+}  // namespace eta::test
