@@ -31,15 +31,14 @@ void ExactResults(const float* a, const float* b, const float* c, size_t n, floa
   }
 }
 
-// The same, and for each whether it shares a vector with a doubtful result.
+// The same, each alone in all lanes of a vector, and whether it is in doubt.
 void QuickResults(const float* a, const float* b, const float* c, size_t n, float* results,
                   bool* doubts) {
   const Tag d;
-  for (size_t i = 0; i < n; i += hn::Lanes(d)) {
+  for (size_t i = 0; i < n; ++i) {
     QuickFma<Tag> fma;
-    hn::StoreU(fma(d, hn::LoadU(d, a + i), hn::LoadU(d, b + i), hn::LoadU(d, c + i)), d,
-               results + i);
-    for (size_t lane = 0; lane < hn::Lanes(d); ++lane) doubts[i + lane] = fma.InDoubt();
+    results[i] = hn::GetLane(fma(d, hn::Set(d, a[i]), hn::Set(d, b[i]), hn::Set(d, c[i])));
+    doubts[i] = fma.InDoubt();
   }
 }
 
@@ -146,8 +145,8 @@ TEST_P(FmaTest, EdgesOfTheFloats) {
   DoubtsOf(f);
 }
 
-// The product is half a unit in the last place of c, or a 2^40th of that more or less, which double
-// has no room for: 2^40 + 1 = 15852017 * 69361 and 2^40 - 1 = 1048575 * 1048577.
+// The product is half a unit in the last place of c, or a 2^42nd of that more or less, which double
+// has no room for: 2^42 + 1 = 1632737 * 2693665 and 2^42 - 1 = 2097151 * 2097153.
 TEST_P(FmaTest, HalfwayAndHardlyBesideIt) {
   Rng rng(1);
   Factors f;
@@ -162,8 +161,8 @@ TEST_P(FmaTest, HalfwayAndHardlyBesideIt) {
         };
         const int odd = (unit - below) % 2;
         f.AddSigns(scaled(1, -odd), std::ldexp(scaled(1, -odd), odd), c);
-        f.AddSigns(scaled(15852017, -40 - odd), std::ldexp(scaled(69361, -40 - odd), odd), c);
-        f.AddSigns(scaled(1048575, -40 - odd), std::ldexp(scaled(1048577, -40 - odd), odd), c);
+        f.AddSigns(scaled(1632737, -42 - odd), std::ldexp(scaled(2693665, -42 - odd), odd), c);
+        f.AddSigns(scaled(2097151, -42 - odd), std::ldexp(scaled(2097153, -42 - odd), odd), c);
       }
     }
   }
