@@ -8,41 +8,57 @@ from pathlib import Path
 
 import support
 
-support.need("matplotlib", "scipy.stats", "torch", purpose="train")
-import scipy.stats
+support.need("matplotlib", "numpy", "torch", purpose="train")
+import numpy as np
 
+from eta_simd.ctr import metrics
+from eta_simd.experiments import intervals
 from eta_simd.experiments.quality import comparison, tables
 
 
-def measures(auc):
-    return {"auc": auc, "gauc": auc, "log_loss": [1 - value for value in auc]}
+USERS = np.repeat(np.arange(200), 10)
+LABELS = np.random.default_rng(1).integers(0, 2, len(USERS))
+
+
+def measures(shifts, noise=0.0):
+    """A model of some seeds, by which labels move its logits."""
+    found: dict[str, list] = {"auc": [], "draws": []}
+    for seed, shift in enumerate(shifts):
+        random = np.random.default_rng(seed)
+        logits = shift * LABELS + random.standard_normal(len(USERS))
+        logits += noise * random.standard_normal(len(USERS))
+        found["auc"].append(metrics.auc(LABELS, logits))
+        found["draws"].append(intervals.auc_draws(USERS, LABELS, logits))
+    return {**found, "gauc": found["auc"], "log_loss": [1 - value for value in found["auc"]]}
 
 
 class Compare(unittest.TestCase):
-    def test_holm(self):
-        self.assertEqual(comparison.holm([0.01, 0.04, 0.03]), [0.03, 0.06, 0.06])
-        self.assertEqual(comparison.holm([0.9, 0.8]), [1.0, 1.0])
-
-    def test_pairs_by_seed(self):
+    def test_pairs_by_seed_and_user(self):
         # Seeds differ far more than the models do; only pairing shows the difference.
-        base = [0.70, 0.75, 0.80, 0.85, 0.90]
-        lower = [value - 0.01 - 0.0001 * (-1) ** i for i, value in enumerate(base)]
-        p = comparison.paired_p(lower, base)
-        self.assertLess(p, 1e-6)
-        self.assertGreater(scipy.stats.ttest_ind(lower, base).pvalue, 0.8)
-        rows = {r["model"]: r for r in comparison.compare({
-            "full_attention": measures(base), "none": measures(lower),
-            "twin": measures([0.71, 0.74, 0.80, 0.86, 0.89])})}
-        self.assertEqual(rows["none"]["verdict"], "differs")
-        self.assertAlmostEqual(rows["none"]["auc_difference"], -0.01, places=4)
-        self.assertAlmostEqual(rows["none"]["p"], 2 * p)
-        self.assertEqual(rows["twin"]["verdict"], "noise")
-        self.assertNotIn("verdict", rows["full_attention"])
+        base = [0.5, 0.9, 1.3]
+        models = {"full_attention": measures(base), "none": measures([s - 0.05 for s in base]),
+                  "eta": measures([s + 0.05 for s in base]), "twin": measures(base, 0.02)}
+        rows = {row["model"]: row for row in comparison.compare(models)}
+        self.assertEqual([rows[name].get("verdict") for name in models],
+                         [None, "lower", "higher", "not shown"])
+        self.assertLess(rows["none"]["low"], rows["none"]["auc_difference"])
+        self.assertLess(rows["none"]["auc_difference"], rows["none"]["high"])
+        # Wider than 95 %, because three models are compared.
+        draws = np.mean(np.subtract(models["none"]["draws"], models["full_attention"]["draws"]), 0)
+        expected = intervals.interval(draws, 1 - 0.05 / 3)
+        self.assertEqual((rows["none"]["low"], rows["none"]["high"]), expected)
+        self.assertLess(expected[0], intervals.interval(draws)[0])
 
-    def test_one_seed_has_no_verdict(self):
-        rows = comparison.compare({"full_attention": measures([0.7]), "eta": measures([0.6])})
-        self.assertEqual(rows[1]["verdict"], "one seed")
+    def test_one_seed_has_an_interval_over_its_users(self):
+        rows = comparison.compare({"full_attention": measures([1.0]), "eta": measures([0.9])})
+        self.assertEqual(rows[1]["verdict"], "lower")
         self.assertEqual(tables.shown(rows[1], "auc_sd"), "")
+
+    def test_what_is_not_shown_is_not_called_equal(self):
+        for low, high, text in ((-0.1, 0.1, "not shown"), (0.0, 0.0, "not shown"),
+                                (float("nan"),) * 2 + ("not shown",), (0.1, 0.2, "higher"),
+                                (-0.2, -0.1, "lower")):
+            self.assertEqual(comparison.verdict(low, high), text)
 
 
 BENCH = """#!/usr/bin/python3
@@ -72,7 +88,9 @@ class EndToEnd(support.FolderTest):
             rows = list(csv.DictReader(file))
         self.assertEqual([(row["model"], row["seeds"], row["p50_us"]) for row in rows],
                          [("none", "2", "1"), ("full_attention", "2", "2")])
-        cells = sorted((folder / "results" / "cells").iterdir())
+        self.assertIn(rows[0]["verdict"], ("lower", "higher", "not shown"))
+        self.assertLess(float(rows[0]["low"]), float(rows[0]["high"]))
+        cells = sorted((folder / "results" / "cells").glob("*.json"))
         self.assertEqual(len(cells), 4)
         reports = [json.loads(cell.read_text())["test"]["auc"] for cell in cells[:2]]
         self.assertAlmostEqual(float(rows[1]["auc"]), sum(reports) / 2)
@@ -86,6 +104,11 @@ class EndToEnd(support.FolderTest):
         self.assertEqual(support.call("quality.py", *arguments).returncode, 0)
         after = [cell.stat().st_mtime_ns for cell in cells]
         self.assertEqual([a == b for a, b in zip(after, before)], [True, False, True, True])
+        for content in (None, b"", b"PK"):
+            path = cells[0].with_suffix(".npz")
+            path.unlink() if content is None else path.write_bytes(content)
+            done = support.call("quality.py", *arguments)
+            self.refused(done, rf"{path.name}: no logits .* remove {cells[0].name}")
 
     def test_refusals(self):
         for arguments, reason in ((["--results", "x"], "no data set"),

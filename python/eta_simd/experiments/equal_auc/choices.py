@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
-import scipy.stats
 
 from eta_simd.command import BadInput
+from eta_simd.experiments.ctr_rows import logits_of
+from eta_simd.experiments.intervals import auc_draws, interval
 from eta_simd.reading import number
 from eta_simd.text import reason
 
@@ -14,33 +15,33 @@ MARGIN = 0.0005  # of AUC that may be lost
 MEASURES = ("auc", "gauc", "log_loss")
 
 
-def interval(differences, level=0.95):
-    """Ends of the t interval of the mean of paired differences; NaN for fewer than two."""
-    values = np.asarray(differences, float)
-    if len(values) < 2:
-        return float("nan"), float("nan")
-    reach = (scipy.stats.t.ppf((1 + level) / 2, len(values) - 1)
-             * np.std(values, ddof=1) / math.sqrt(len(values)))
-    return float(values.mean() - reach), float(values.mean() + reach)
-
-
 def verdict(low, high):
-    """Whether more than MARGIN is lost: "equal or better", "worse", or "not shown"."""
+    """Whether more than MARGIN is lost: "not worse", "worse", or "not shown"."""
     if math.isnan(low):
-        return "one seed"
+        return "not shown"
     if low >= -MARGIN:
-        return "equal or better"
+        return "not worse"
     return "worse" if high < -MARGIN else "not shown"
 
 
+def mean_difference_draws(pairs):
+    """Draws of the mean difference over models, each a pair of draws of AUC."""
+    return np.mean([ours - theirs for ours, theirs in pairs], axis=0)
+
+
 def runs_of(document, place):
-    """Rows of a ctr_bench JSON as {retrieval: [row of each model, in their order]}."""
-    runs: "dict[str, list[dict[str, float]]]" = {}
+    """Rows of a JSON of ctr_bench --logits as {retrieval: [row of each model, in their order]},
+    with the draws of its AUC in each."""
+    runs: "dict[str, list[dict]]" = {}
     try:
         for row in document["rows"]:
             values = {name: number(row[name]) for name in (*MEASURES, "request_p50_us", "k")}
+            samples, logits = logits_of(document, row)
+            if samples is None:
+                raise ValueError("it has no logits")
+            values["draws"] = auc_draws(samples[0], samples[3], logits)
             runs.setdefault(str(row["retrieval"]), []).append(values)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, IndexError) as error:
         raise BadInput(f"{place}: no result of ctr_bench: {reason(error)}") from None
     if BASE not in runs or len({len(rows) for rows in runs.values()}) != 1:
         raise BadInput(f"{place}: not every model was served with every retrieval and {BASE}")
@@ -57,10 +58,11 @@ def compare(runs, data):
         row["p50_us"] = float(np.median([model["request_p50_us"] for model in models]))
         differences = [model["auc"] - other["auc"] for model, other in zip(models, base)]
         row["auc_difference"] = float(np.mean(differences))
-        row["low"], row["high"] = interval(differences)
+        row["low"], row["high"] = interval(mean_difference_draws(
+            [(model["draws"], other["draws"]) for model, other in zip(models, base)]))
         row["verdict"] = "-" if retrieval == BASE else verdict(row["low"], row["high"])
         rows.append(row)
-    allowed = [row for row in rows if row["verdict"] in ("-", "equal or better")]
+    allowed = [row for row in rows if row["verdict"] in ("-", "not worse")]
     cheapest = min(allowed, key=lambda row: row["p50_us"])
     for row in rows:
         row["cheapest"] = "yes" if row is cheapest else ""

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the cheapest retrieval whose AUC is that of exact retrieval.
+"""Finds the cheapest retrieval that is shown not to rank worse than exact retrieval.
 
 Serves exported models (scripts/train_ctr.py, one a seed) with each retrieval through ctr_bench and
-compares the AUC of their test samples with that of exact retrieval of the same K, paired by model.
-A method counts as equal where the 95 % interval of the difference stays above -0.0005. Of these the
-one with the lowest median latency of a request is the cheapest. It writes equal_auc.csv,
-equal_auc.json, equal_auc.md and equal_auc.png.
+compares the AUC of their test samples with that of exact retrieval of the same K, paired by model
+and by user: the interval is a 95 % bootstrap over users of the mean difference of these models. A
+method is "not worse" where it stays above -0.0005, "worse" where it lies below, else "not shown".
+Of those that are not worse the one with the lowest median latency of a request is the cheapest. It
+writes equal_auc.csv, equal_auc.json, equal_auc.md and equal_auc.png.
 
   scripts/equal_auc.py --results DIR --ctr-bench build/release/bench/ctr_bench \\
     --data movielens 256 models/movielens-eta-s* --data planted 512 models/planted-eta-s*
@@ -63,7 +64,7 @@ def serve(options, name, length, models, k):
     path = options.results / f"{name}-k{k}.json"
     command = [options.ctr_bench, *models, "--retrieval", options.retrieval, "--k", str(k),
                "--length", str(length), "--requests", str(options.requests), "--rounds", "10",
-               "--json", str(path)]
+               "--logits", "--json", str(path)]
     run_program(command)
     return compare(runs_of(read_json(path, "rows"), path), name)
 

@@ -12,12 +12,13 @@ from eta_simd.experiments.equal_auc.choices import MARGIN  # noqa: E402
 
 
 def draw_panel(axis, rows):
-    """Latency against the difference of AUC, with its interval; the cheapest equal one is full."""
+    """Latency against the difference of AUC, with its interval; full is the cheapest of those that
+    are not worse."""
     for row in rows:
         reach = [[0], [0]]
         if not math.isnan(row["low"]):
             reach = [[row["auc_difference"] - row["low"]], [row["high"] - row["auc_difference"]]]
-        colour = "#0072B2" if row["verdict"] in ("-", "equal or better") else "#D55E00"
+        colour = "#0072B2" if row["verdict"] in ("-", "not worse") else "#D55E00"
         axis.errorbar([row["auc_difference"]], [row["p50_us"]], xerr=reach, fmt="o", color=colour,
                       markerfacecolor=colour if row["cheapest"] else "white", capsize=2)
         axis.annotate(row["retrieval"], (row["auc_difference"], row["p50_us"]), fontsize=7.5,

@@ -7,11 +7,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from typing import NamedTuple, Optional
+
+import numpy as np
 
 from eta_simd import SOURCE_TREE
 from eta_simd.command import BadInput, progress
-from eta_simd.files import write_text
+from eta_simd.experiments.intervals import auc_draws
+from eta_simd.files import replaced, write_text
 from eta_simd.reading import number, read_json
 from eta_simd.text import reason
 
@@ -91,14 +95,38 @@ def train_cell(options, cell):
         done = subprocess.run(command, text=True, capture_output=True, check=False,
                               stdin=subprocess.DEVNULL)
         if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise BadInput(f"{cell.name}: {reason}")
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise BadInput(f"{cell.name}: {last}")
         finished = read_json(out / "report.json")
+        keep_logits(options, cell, out / "test")
         if cell in kept_cells(options, cell.data):
             kept = options.results / "models" / cell.name
             shutil.rmtree(kept, ignore_errors=True)
             out.rename(kept)
         write_text(report, json.dumps({**finished, "arguments": arguments}, indent=2) + "\n")
+
+
+def keep_logits(options, cell, folder):
+    """Keeps what AUC is computed from, users, labels and logits of the test samples, in an .npz."""
+    samples = np.load(folder / "samples.npy")
+    with replaced(logits_path(options, cell)) as part, part.open("wb") as file:
+        np.savez_compressed(file, users=samples[:, 0], labels=samples[:, 4].astype(np.int8),
+                            logits=np.load(folder / "logits.npy"))
+
+
+def logits_path(options, cell):
+    return options.results / "cells" / f"{cell.name}.npz"
+
+
+def read_draws(options, cell):
+    """Draws of a finished cell's AUC (intervals.py)."""
+    path = logits_path(options, cell)
+    try:
+        with np.load(path) as arrays:
+            return auc_draws(*(arrays[name] for name in ("users", "labels", "logits")))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise BadInput(f"{path}: no logits of this experiment ({reason(error)}; remove "
+                       f"{cell.name}.json to train it anew)") from None
 
 
 def train_all(options):

@@ -10,8 +10,11 @@ models/. Then it writes
                                           seeds, and the difference to full_attention
   sweep.csv, sweep.png                    AUC of eta against bits and K
 
-A difference is paired by seed (same data, same negatives; weights and order differ). It is called
-noise unless the paired t-test, with Holm's correction for the number of models, has p < 0.05.
+A difference is of the same seeds, data and negatives; weights and order differ. Its interval is a
+bootstrap over users, paired, of the mean over these trained models; the intervals of all models
+hold together with 95 % (Bonferroni). A model is called higher or lower where its interval lies
+beside 0, else "not shown", which does not say that it is equal. Other seeds vary too: the standard
+deviation stands beside it.
 
 With --ctr-bench PROGRAM the models of the first seed are timed too (requests of 256 candidates, one
 thread): p50_us and p99_us in the tables, and latency in the picture of the sweep.

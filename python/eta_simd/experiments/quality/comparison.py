@@ -1,45 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mean, standard deviation and paired comparison of models over seeds."""
+"""Mean and standard deviation of models over seeds, and their comparison over users."""
 import math
 
 import numpy as np
-import scipy.stats
 
+from eta_simd.experiments.intervals import LEVEL, interval
 from eta_simd.experiments.quality.cells import MEASURES
 
 BASE = "full_attention"  # what models are compared with
-LEVEL = 0.05
 
 
-def holm(values):
-    """Holm's correction of p values, NaN left alone."""
-    order = sorted((p, i) for i, p in enumerate(values) if not math.isnan(p))
-    corrected, highest = list(values), 0.0
-    for rank, (p, i) in enumerate(order):
-        highest = max(highest, min(1.0, p * (len(order) - rank)))
-        corrected[i] = highest
-    return corrected
-
-
-def paired_p(ours, theirs):
-    """p of the paired t-test; NaN below two pairs, 1 where all pairs are equal."""
-    differences = np.asarray(ours) - np.asarray(theirs)
-    if len(differences) < 2:
-        return float("nan")
-    if np.ptp(differences) == 0:
-        return 0.0 if differences[0] else 1.0
-    return float(scipy.stats.ttest_rel(ours, theirs).pvalue)
-
-
-def verdict(p):
-    """Whether a difference with this p is more than noise."""
-    if math.isnan(p):
-        return "one seed"
-    return "noise" if p >= LEVEL else "differs"
+def verdict(low, high):
+    """What the interval of a difference shows. That it contains 0 does not show equality."""
+    if math.isnan(low) or low <= 0 <= high:
+        return "not shown"
+    return "higher" if low > 0 else "lower"
 
 
 def compare(by_model):
-    """by_model: model -> measure -> values by seed. Adds difference and verdict to each row."""
+    """by_model: model -> measure -> values by seed, and "draws": those of AUC (intervals.py) by
+    seed. Adds to each row the difference to BASE, its interval and a verdict. The intervals are of
+    these trained models, for other users, and hold together with 95 % (Bonferroni)."""
     rows = []
     for model, measures in by_model.items():
         row = {"model": model, "seeds": len(measures["auc"])}
@@ -52,8 +33,11 @@ def compare(by_model):
         return rows
     others = [row for row in rows if row["model"] != BASE]
     base = by_model[BASE]["auc"]
-    values = holm([paired_p(by_model[row["model"]]["auc"], base) for row in others])
-    for row, p in zip(others, values):
-        row["auc_difference"] = float(np.mean(np.subtract(by_model[row["model"]]["auc"], base)))
-        row["p"], row["verdict"] = p, verdict(p)
+    level = 1 - (1 - LEVEL) / max(len(others), 1)
+    for row in others:
+        ours = by_model[row["model"]]
+        row["auc_difference"] = float(np.mean(np.subtract(ours["auc"], base)))
+        row["low"], row["high"] = interval(
+            np.mean(np.subtract(ours["draws"], by_model[BASE]["draws"]), axis=0), level)
+        row["verdict"] = verdict(row["low"], row["high"])
     return rows

@@ -5,12 +5,12 @@ import subprocess
 
 from eta_simd.command import BadInput
 from eta_simd.experiments.quality.cells import (LENGTH, MEASURES, Cell, kept_cells, read_cell,
-                                                sweep_settings)
+                                                read_draws, sweep_settings)
 from eta_simd.experiments.quality.comparison import compare
 from eta_simd.reading import read_json
 
 COLUMNS = ("data", "model", "seeds", "auc", "auc_sd", "gauc", "gauc_sd", "log_loss", "log_loss_sd",
-           "auc_difference", "p", "verdict", "train_seconds", "p50_us", "p99_us")
+           "auc_difference", "low", "high", "verdict", "train_seconds", "p50_us", "p99_us")
 SWEEP_COLUMNS = ("data", "bits", "k", "seeds", "auc", "low", "high", "p50_us", "p99_us")
 
 
@@ -62,6 +62,8 @@ def collect(options, data, latency):
         reports = [read_cell(options, Cell(data, model, seed))
                    for seed in range(1, options.seeds + 1)]
         by_model[model] = {m: [report["test"][m] for report in reports] for m in MEASURES}
+        by_model[model]["draws"] = [read_draws(options, Cell(data, model, seed))
+                                    for seed in range(1, options.seeds + 1)]
         by_model[model]["seconds"] = [report["train_seconds"] for report in reports]
     rows = compare(by_model)
     for row in rows:

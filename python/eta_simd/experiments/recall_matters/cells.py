@@ -10,7 +10,8 @@ import numpy as np
 
 from eta_simd import files
 from eta_simd.command import BadInput
-from eta_simd.experiments.equal_auc.choices import runs_of
+from eta_simd.experiments.equal_auc.choices import BASE, runs_of
+from eta_simd.experiments.intervals import DRAWS
 from eta_simd.experiments.programs import run_program, script
 from eta_simd.reading import number, read_json
 from eta_simd.text import reason
@@ -106,31 +107,40 @@ def add_candidates(model, bundle):
 def serve(options, model, bundle, longest, k, path):
     """The rows of one K. Recall is over the newest `longest` behaviours of each user."""
     run_program([options.ctr_bench, model, "--retrieval", options.retrieval, "--k", k, "--length",
-                 "1", "--requests", "1", "--rounds", "1", "--json", path])
-    aucs = {name: rows[0]["auc"] for name, rows in
-            runs_of(read_json(path, "rows"), path).items()}
+                 "1", "--requests", "1", "--rounds", "1", "--logits", "--json", path])
+    served = {name: rows[0] for name, rows in runs_of(read_json(path, "rows"), path).items()}
     run_program([options.retrieval_bench, "--data", bundle, "--max-history", longest, "--methods",
                  options.retrieval, "--k", k, "--repeats", "1", "--requests", "1000",
                  "--min-history", "0", "--quiet", "--json", path])
     try:
         recalls = {row["method"]: number(row["recall_ties"])
                    for row in read_json(path, "rows")["rows"]}
-        return [{"retrieval": name, "k": k, "auc": auc, "recall": recalls[name]}
-                for name, auc in aucs.items()]
+        return [{"retrieval": name, "k": k, "auc": row["auc"], "recall": recalls[name],
+                 "lost_draws": [round(float(lost), 7) for lost in
+                                served[BASE]["draws"] - row["draws"]]}
+                for name, row in served.items()]
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{path}: no result of retrieval_bench: {reason(error)}") from None
+
+
+def kept_row(row):
+    """The numbers of a kept row; a draw without positive or negative samples is NaN."""
+    draws = [np.nan if lost is None else number(lost) for lost in row["lost_draws"]]
+    return {"auc": number(row["auc"]), "recall": number(row["recall"]),
+            "lost_draws": np.array(draws)}
 
 
 def read_cell(options, setting, seed):
     """Rows of a finished cell by (retrieval, K)."""
     path = path_of(options, setting, seed)
     try:
-        rows = {(row["retrieval"], row["k"]): {name: number(row[name]) for name in
-                                               ("auc", "recall")}
+        rows = {(row["retrieval"], row["k"]): kept_row(row)
                 for row in read_json(path, "rows")["rows"]}
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{path}: not a cell of this program: {reason(error)}") from None
     expected = {(name, k) for k in options.ks for name in options.retrieval.split(",")}
     if set(rows) != expected:
         raise BadInput(f"{path}: not a row for each retrieval and K")
+    if any(len(row["lost_draws"]) != DRAWS for row in rows.values()):
+        raise BadInput(f"{path}: not {DRAWS} draws in each row")
     return rows

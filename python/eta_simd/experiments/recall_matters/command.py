@@ -4,9 +4,9 @@
 For each setting of make_planted.py's knobs and each seed it makes data, trains ETA and serves the
 model with each retrieval. AUC is that of the test samples; recall, ties forgiven, is of the same
 users and candidates against exact retrieval. What is lost is the difference to exact retrieval of
-the same model and K, with a 95 % interval over the seeds (paired t). It writes recall_matters.csv
-and recall_matters.png; finished cells are kept in cells/ and not run again. --models adds exported
-models of other data, one for each seed, to the table and the picture.
+the same model and K, with a 95 % bootstrap interval over users, paired. It writes
+recall_matters.csv and recall_matters.png; finished cells are kept in cells/ and not run again.
+--models adds exported models of other data, one for each seed, to the table and the picture.
 
   scripts/recall_matters.py --results results/recall-matters --ctr-bench CTR_BENCH \\
     --retrieval-bench RETRIEVAL_BENCH
@@ -17,7 +17,8 @@ import numpy as np
 
 from eta_simd import files
 from eta_simd.command import BadInput, Parser, check_range, progress, summarize
-from eta_simd.experiments.equal_auc.choices import BASE, interval
+from eta_simd.experiments.equal_auc.choices import BASE
+from eta_simd.experiments.intervals import interval
 from eta_simd.experiments.recall_matters.cells import (
     SETTINGS, measure_models, read_cell, run_cell)
 
@@ -71,7 +72,7 @@ def table_rows(knob, value, found):
     rows = []
     for name, k in found[0]:
         lost = [cell[BASE, k]["auc"] - cell[name, k]["auc"] for cell in found]
-        low, high = interval(lost)
+        low, high = interval(np.mean([cell[name, k]["lost_draws"] for cell in found], axis=0))
         rows.append({
             "knob": knob, "value": value, "k": k, "retrieval": name,
             "seeds": len(found), "auc": float(np.mean([cell[name, k]["auc"] for cell in found])),
