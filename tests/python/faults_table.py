@@ -94,11 +94,15 @@ THROUGH = {
     ("bench.sh", "--output"): "retrieval_bench, report.py and replace_file of thread_scaling.sh",
     ("ctr_bench.sh", "--csv"): "ctr_bench",
     ("ctr_bench.sh", "--json"): "ctr_bench",
+    ("decide.py", "--output"): "eta_simd.files and retrieval_bench, and the rest to temporary "
+    "folders",
+    ("decide.sh", "--output"): "decide.py",
     ("equal_recall.sh", "--output"): "equal_recall.py",
     ("fetch_movielens.sh", "--output"): "import_movielens.py",
     ("matrix.sh", "--output"): "logs, which grow while it runs",
     ("matrix.sh", "--keep"): "whole systems",
     ("matrix_one.sh", "--output"): "logs, which grow while it runs",
+    ("wheel.sh", "--output"): "pip and the compiler write there",
     ("targets.sh", "--keep"): "replace_file of thread_scaling.sh",
 }
 
@@ -115,6 +119,7 @@ OTHERS = {
 }
 # Options in a --help that name an input, or are those of another program.
 INPUTS = {("freshness.py", "--json"), ("freshness_bench", "--out"), ("compare.py", "--json"),
+          ("compare.py", "--per-request"),
           ("report.py", "--csv")}
 
 # Modules of eta_simd that write without eta_simd.files, and why none of it is half-written.
@@ -124,9 +129,11 @@ WRITING_MODULES = {
     "data/bundle.py": "into a staged folder", "data/vectors.py": "to a staged file",
     "data/movielens.py": "to a temporary folder", "data/movielens_files.py": "to the same",
     "experiments/ab_test.py": "to a temporary folder",
+    "experiments/decide/runs.py": "to a temporary folder",
     "experiments/equal_auc/picture.py": "within files.replaced",
     "experiments/equal_recall/picture.py": "within files.replaced",
     "experiments/freshness.py": "within files.replaced",
+    "experiments/quality/cells.py": "within files.replaced",
     "experiments/quality/picture.py": "within files.replaced",
     "experiments/recall_matters/cells.py": "to a temporary folder",
     "experiments/recall_matters/picture.py": "within files.replaced",
