@@ -16,6 +16,7 @@ TEXT_OF_COMMENT = r"\2"
 TRAILING = re.compile(r"^(.*\S)(\s+)// (.*)$")
 SCOPE = re.compile(
     r"^\s*(?:template\s*<.*>\s*)?(?:inline\s+)?(namespace|struct|class|enum|union)\b")
+LINKAGE = re.compile(r'^\s*extern ""')  # extern "C" { is as open as a namespace
 ACCESS = re.compile(r"\b(?:public|protected|private)\s*:")
 FUNCTION = re.compile(r"([\w~]+)\s*\(")
 
@@ -50,8 +51,10 @@ class Scopes:
             return
         for char in code + "\n":
             if char == "{":
-                scope = SCOPE.match(ACCESS.sub("", self.statement))
-                self.open.append(scope.group(1) if scope else None)
+                statement = ACCESS.sub("", self.statement)
+                scope = SCOPE.match(statement)
+                linkage = "namespace" if LINKAGE.match(statement) else None
+                self.open.append(scope.group(1) if scope else linkage)
             elif char == "}" and self.open:
                 self.open.pop()
             self.statement = "" if char in "{};" else self.statement + char

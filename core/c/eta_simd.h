@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// What the shared library exports.
 #if defined(__GNUC__)
 #define ETA_C_API __attribute__((visibility("default")))
 #else
@@ -33,6 +34,7 @@
 extern "C" {
 #endif
 
+// How a call ended.
 typedef int32_t eta_status;
 enum {
   ETA_OK = 0,

@@ -47,6 +47,11 @@ struct Thing {
   };
 };
 
+extern "C" {
+// Linked as C.
+int fourth(void);
+}
+
 }  // namespace eta
 """
 
@@ -87,6 +92,11 @@ struct Thing {
     int size;  ///< columns
   };
 };
+
+extern "C" {
+/// Linked as C.
+int fourth(void);
+}
 
 }  // namespace eta
 """
