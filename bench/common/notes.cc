@@ -50,7 +50,7 @@ Notes TargetNotes() {
   // Times: kernel_bench on a Zen 4, 2026-11-26.
   if (name == "EMU128" || name == "SCALAR") {
     return {Cat("the SIMD target ", name,
-                " has no vector instructions: scans of codes take 40 times as long as with SSSE3, "
+                " has no vector instructions: scans of codes take 30 times as long as with SSSE3, "
                 "up to 200 times as long as with AVX-512, and floats are slow likewise",
                 is_best ? ". This CPU shows nothing better: a hypervisor may hide it" : "")};
   }
