@@ -41,8 +41,10 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 __all__ = sorted(_MODULE_OF)
 
 SOURCE_TREE = Path(__file__).resolve().parents[2]
-# A build folder has the native module alone, in a folder of the same name.
-__path__ = pkgutil.extend_path(__path__, __name__)
+# A build folder has the native module alone, in a folder of the same name: one in sys.path, else
+# that of scripts/test.sh.
+__path__ = [*pkgutil.extend_path(__path__, __name__),
+            str(SOURCE_TREE / "build" / "release" / "python" / __name__)]
 
 
 def _version() -> str:

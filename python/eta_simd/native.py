@@ -5,7 +5,7 @@ try:
 except ImportError as error:
     raise ImportError(
         f"eta_simd's native module is not there ({error}): `pip install .` in the source tree "
-        "builds it, or a CMake build does and PYTHONPATH=build/release/python:python finds it"
+        "builds it, or a CMake build does, in build/release or with PYTHONPATH=BUILD/python:python"
     ) from error
 
 __all__ = ["native"]
