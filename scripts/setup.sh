@@ -3,7 +3,7 @@
 # Installs what the project needs, with apt: Debian 12 and later, Ubuntu 24.04 and later.
 #
 #   scripts/setup.sh [build] [data] [fetch] [format] [lint] [plot] [train] [arm] [cache] [clang]
-#                    [valgrind] [docs] [python]
+#                    [valgrind] [docs] [python] [peers]
 #
 #   build   compiler, CMake and the libraries (also the baselines' and the tests')
 #   data    Python with NumPy, SciPy and h5py, for the importers
@@ -20,6 +20,8 @@
 #   valgrind  for scripts/memcheck.sh
 #   docs    Doxygen, for scripts/docs.sh
 #   python  pybind11, Python's headers, NumPy and venv, for the native module and its wheel
+#   peers   what build and python install, and in build/peers a virtual environment with the
+#           libraries that `python -m eta_simd.peers` compares with: from PyPI, gigabytes by PyTorch
 #
 # Without arguments: build and data. When nothing is missing it touches neither network nor system.
 # Elsewhere, or without the right to install, it names what is needed and goes on. So it does with a
@@ -41,6 +43,15 @@ CLANG=(clang libclang-rt-dev libomp-dev llvm)
 VALGRIND=(valgrind libc6-dbg)
 DOCS=(doxygen python3)
 PYTHON_MODULE=(pybind11-dev python3-dev python3-numpy python3-venv)
+PEERS=(numpy faiss-cpu usearch numkong scann hnswlib torch) # of PyPI, as in pyproject.toml
+
+# Makes build/peers, or adds to it what it lacks.
+install_peers() {
+  say "Installing into build/peers with pip: ${PEERS[*]}"
+  "$PYTHON" -m venv "$ROOT/build/peers"
+  "$ROOT/build/peers/bin/python" -m pip -q --disable-pip-version-check --no-input install \
+    "${PEERS[@]}"
+}
 
 [[ $# -gt 0 ]] || set -- build data
 needed=()
@@ -59,6 +70,10 @@ for purpose in "$@"; do
     valgrind) needed+=("${VALGRIND[@]}") ;;
     docs) needed+=("${DOCS[@]}") ;;
     python) needed+=("${PYTHON_MODULE[@]}") ;;
+    peers)
+      "$0" build python
+      install_peers
+      ;;
     -h | --help)
       print_help
       exit

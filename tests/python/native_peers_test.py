@@ -1,0 +1,83 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of eta_simd.peers without a library of others: its rows, and that wrong answers are found.
+"""
+import contextlib
+import csv
+import io
+import re
+import tempfile
+import unittest
+from pathlib import Path
+
+import native_support as support
+import numpy as np
+
+from eta_simd.command import BadInput
+from eta_simd.peers import command, rivals
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Peers(unittest.TestCase):
+    def test_rows_of_our_methods(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "rows.csv"
+            with contextlib.redirect_stdout(io.StringIO()) as printed:
+                command.main(["--libraries", "", "--methods", "exact,eta:64", "--requests", "2",
+                              "--repeats", "2", "--length", "200", "--candidates", "5", "--k", "9",
+                              "--csv", str(path)])
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = {row["method"]: row for row in csv.DictReader(file)}
+        self.assertEqual(list(rows), ["exact", "eta:64"])
+        self.assertEqual(float(rows["exact"]["recall"]), 1)
+        self.assertLess(float(rows["eta:64"]["recall"]), 1)
+        for row in rows.values():
+            self.assertGreater(float(row["p50_us"]), 0)
+            self.assertLessEqual(float(row["p50_us"]), float(row["p999_us"]))
+            self.assertIn(row["method"], printed.getvalue())
+
+    def test_columns_are_those_of_retrieval_bench(self):
+        text = (ROOT / "bench/retrieval/columns.h").read_text(encoding="utf-8")
+        table = text.split("kColumns[] = {")[1].split("\n};")[0]
+        self.assertEqual(tuple(re.findall(r'^ {4}{"(\w+)"', table, re.MULTILINE)),
+                         command.COLUMNS)
+
+    def test_the_extra_has_what_setup_installs(self):
+        setup = (ROOT / "scripts/setup.sh").read_text(encoding="utf-8")
+        extra = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+        names = re.findall(r'"([^"]+)"', re.findall(r"^peers = \[(.*?)\]", extra, re.M)[0])
+        self.assertEqual(["numpy", *names], re.findall(r"^PEERS=\((.*?)\)", setup, re.M)[0].split())
+
+    def test_wrong_answers_are_not_timed(self):
+        tables = rivals.Tables.make(support.table(), 64)
+        request = support.ids(100), support.ids(6, seed=2)
+
+        def rival(kind, search):
+            return rivals.Rival("theirs", kind, 0, 0, "", lambda ids: ids, search)
+        right = rivals.ours(tables, ["exact"])[0]
+        shifted = rival("exact", lambda history, ids, k: (
+            right.search(right.prepare(history), ids, k) + 1) % 100)
+        oldest = rival("hamming", lambda history, ids, k: np.tile(np.arange(k), (len(ids), 1)))
+        twice = rival("approximate", lambda history, ids, k: np.zeros((len(ids), k), int))
+        broken = rival("int8", lambda history, ids, k: 1 // 0)
+        sound, problems = command.verify([right, shifted, oldest, twice, broken], tables,
+                                         [request], 8)
+        self.assertEqual(sound, [right])
+        self.assertEqual(len(problems), 4)
+        for problem, text in zip(problems, ("recall with ties", "other distances", "repetitions",
+                                            "ZeroDivisionError")):
+            self.assertIn(text, problem)
+
+    def test_refuses(self):
+        for arguments, message in ((["--libraries", "nonsense"], "'nonsense' is none of"),
+                                   (["--methods", "nonsense"], "^method 'nonsense'"),
+                                   (["--data", "/nonexistent"], "/nonexistent"),
+                                   (["--bits", "12"], "--bits is 12"),
+                                   (["--k", "0"], "--k is 0")):
+            with self.assertRaisesRegex(BadInput, message):
+                command.main(arguments)
+
+
+if __name__ == "__main__":
+    unittest.main()
