@@ -13,7 +13,8 @@ from eta_simd.files import check_new, write_csv
 
 COLUMNS = ("method", "bits", "dim", "k", "l_mean", "b", "threads", "target", "cache", "recall",
            "recall_p5", "recall_ties", "attention_mass", "p50_us", "p50_low_us", "p50_high_us",
-           "p95_us", "p99_us", "p999_us", "candidates_per_s", "bytes_per_behaviour", "build_us")
+           "p95_us", "p99_us", "p999_us", "candidates_per_s", "bytes_per_behaviour", "build_us",
+           "user_bytes", "shared_bytes")
 OURS = ("exact", "scan_i8", "eta:64", "eta_norm:64", "eta_asym:64", "pq4:64", "pq4:128",
         "pq4:128+rerank_i8:2", "eta:64+rerank_i8:4")
 COUNTS = (
@@ -181,7 +182,11 @@ def row_of(rival, seconds, builds, quality, lengths, tables, options):
         **{f"p{str(percent).replace('.', '')}_us": f"{percentile(percent):.3f}"
            for percent in (50, 95, 99, 99.9)},
         "candidates_per_s": f"{options.candidates * seconds.size / seconds.sum():.1f}",
-        "bytes_per_behaviour": f"{rival.row_bytes:.3f}", "build_us": f"{builds.mean() * 1e6:.3f}"}
+        # With 4 bytes for the item id, as in retrieval_bench; libraries do not say what all users
+        # share.
+        "bytes_per_behaviour": f"{rival.row_bytes + 4:.3f}",
+        "build_us": f"{builds.mean() * 1e6:.3f}",
+        "user_bytes": f"{(rival.row_bytes + 4) * np.mean(lengths):.1f}", "shared_bytes": ""}
 
 
 def main(arguments):
