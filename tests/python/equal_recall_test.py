@@ -135,6 +135,11 @@ class EqualRecall(support.FolderTest):
                       text)
         self.assertIn("| - (at most 0.96) |", text)
         self.assertIn("- a note", text)
+        self.assertIn("| data | cache | L | recall 0.8 | recall 0.99 |", text)
+        self.assertIn("| made | warm | 256 | `eta:64+rerank:4` | `exact` |", text)
+        rows = [*ROWS, line("scan_i8", 0.999, 30)]
+        text = tables.markdown(self.choices(rows, [0.8, 0.99]), [], [])
+        self.assertIn("| made | warm | 256 | `eta:64+rerank:4` 2.00x | `scan_i8` |", text)
 
     def test_leaves_out_what_the_binary_lacks(self):
         methods, unknown = families.choose_methods(LISTING, [64], False)
@@ -198,6 +203,17 @@ class EqualRecall(support.FolderTest):
         self.assertEqual([data.users_with(n) for n in (192, 256, 292, 293)], [3, 2, 1, 0])
         with self.assertRaises(BadInput):
             cells.DataSet("none", str(self.folder / "none"))
+
+    def test_keeps_every_cell_in_a_file_of_its_own(self):
+        options = command.parse_options(["--bench", "b", "--output", str(self.folder),
+                                         "--dims", "32,64,256", "--lengths", "256,1024"])
+        data = [cells.DataSet(command.generated(dim), dim=dim) for dim in options.dims]
+        made = cells.make_cells(data, ["eta:64", "pq4:256"], options, [])
+        self.assertEqual(len({cell.csv for cell in made}), 12)
+        self.assertEqual(len({cell.json for cell in made}), 12)
+        self.assertIn("generated.32-warm-256.csv", {cell.csv.name for cell in made})
+        of_32 = [cell.arguments for cell in made if cell.dim == 32]
+        self.assertFalse([a for a in of_32 if "eta:64,pq4:256" in a])
 
     def test_rejects_bad_arguments(self):
         good = ["--bench", "b", "--output", "o"]

@@ -56,8 +56,8 @@ class Cell:
         requests = options.requests or REQUESTS[max(steps)]
         requests = min(requests, data.users_with(length))
         repeats = options.repeats or max(3, math.ceil(SAMPLES / requests))
-        stem = options.output / "cells" / f"{data.name}-{cache}-{length}"
-        self.csv, self.json = stem.with_suffix(".csv"), stem.with_suffix(".json")
+        folder, name = options.output / "cells", f"{data.name}-{cache}-{length}"
+        self.csv, self.json = folder / f"{name}.csv", folder / f"{name}.json"
         arguments = data.arguments(length, requests)
         arguments += ["--requests", requests, "--repeats", repeats, "--b", options.b]
         arguments += ["--k", options.k, "--methods", ",".join(methods), "--cache", cache]

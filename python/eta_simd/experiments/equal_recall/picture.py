@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws the choices: latency against history length, a panel per data set, cache and recall."""
+"""Draws the choices: latency against history length, a panel per data set, cache and recall.
+Latencies are shares of the int8 scan's, because all of them grow with the length; where it was not
+run, they are in ns."""
 import matplotlib
 
 matplotlib.use("Agg")
@@ -32,11 +34,21 @@ STYLES = {
 }
 
 
-def draw_panel(axes, choices):
+def units(choices):
+    """What latencies are divided by, for each (data, cache, length), and the label of the axis."""
+    scans = {(c["data"], c["cache"], c["l"]): c["ns_per_candidate"] for c in choices
+             if c["family"] == "scan_i8" and c["method"]}
+    if all((c["data"], c["cache"], c["l"]) in scans for c in choices):
+        return scans, "latency / int8 scan's"
+    return {}, "median latency per\ncandidate (ns)"
+
+
+def draw_panel(axes, choices, scans):
     """One line per family; says which families do not reach the target anywhere."""
     missing = []
     for (family,), part in group(choices, "family").items():
-        points = [(c["l"], c["ns_per_candidate"]) for c in part if c["method"]]
+        points = [(c["l"], c["ns_per_candidate"] / scans.get((c["data"], c["cache"], c["l"]), 1))
+                  for c in part if c["method"]]
         if not points:
             missing.append(family)
             continue
@@ -50,8 +62,8 @@ def draw_panel(axes, choices):
                   markeredgewidth=1.2 if is_ring else 0.5)
     if missing:
         names = ",\n".join(", ".join(missing[i:i + 2]) for i in range(0, len(missing), 2))
-        axes.text(0.97, 0.03, f"not reached:\n{names}", transform=axes.transAxes, fontsize=7.5,
-                  ha="right", va="bottom", color="#555555")
+        axes.text(0.97, 0.97, f"not reached:\n{names}", transform=axes.transAxes, fontsize=7.5,
+                  ha="right", va="top", color="#555555")
 
 
 def set_scales(axes, lengths):
@@ -70,6 +82,7 @@ def set_scales(axes, lengths):
 def draw(choices, output):
     """One row of panels per data set and cache mode, one column per target."""
     rows = group(choices, "data", "cache")
+    scans, label = units(choices)
     targets = sorted({c["target"] for c in choices})
     lengths = sorted({c["l"] for c in choices})
     figure, grid = pyplot.subplots(len(rows), len(targets), sharex=True, sharey=True, squeeze=False,
@@ -77,19 +90,21 @@ def draw(choices, output):
     for line, ((data, cache), part) in zip(grid, rows.items()):
         for axes, target in zip(line, targets):
             set_scales(axes, lengths)
-            draw_panel(axes, [c for c in part if c["target"] == target])
+            draw_panel(axes, [c for c in part if c["target"] == target], scans)
             axes.set_title(f"{data}, {cache}: recall \u2265 {target:g}", fontsize=9.5)
-        line[0].set_ylabel("median latency per\ncandidate (ns)")
+        line[0].set_ylabel(label)
     for axes in grid[-1]:
         axes.set_xlabel("history length L (behaviours)")
     handles = {}
     for axes in grid.flat:
         handles.update({label: h for h, label in zip(*axes.get_legend_handles_labels())})
     labels = [f for f in FAMILIES if f in handles]
-    figure.legend([handles[f] for f in labels], labels, loc="upper center", ncol=len(labels),
+    columns = max(1, round(1.5 * len(targets)))
+    figure.legend([handles[f] for f in labels], labels, loc="upper center", ncol=columns,
                   frameon=False, handlelength=3.2,
                   title="Fastest setting of each family at equal recall")
-    figure.tight_layout(rect=(0, 0, 1, 1 - 0.6 / figure.get_figheight()))
+    legend_inches = 0.4 + 0.2 * -(-len(labels) // columns)
+    figure.tight_layout(rect=(0, 0, 1, 1 - legend_inches / figure.get_figheight()))
     for extension in ("svg", "png"):
         with replaced(output / f"equal_recall.{extension}") as part:
             figure.savefig(part, format=extension, dpi=130)

@@ -34,6 +34,36 @@ whose mean recall, ties forgiven, reaches the target. The fastest family is **bo
 speed-up over `faiss_exact`; `-` where no setting reaches the target, with its best recall."""
 
 
+WINNERS_HEAD = """
+## Who wins
+
+The fastest setting of all for a recall, and its speed-up over the int8 scan."""
+
+
+def winner_field(choices):
+    """The winner among the families of a cell and a recall."""
+    winner = next((c for c in choices if c["is_winner"]), None)
+    if winner is None:
+        return "-"
+    scan = next((c["ns_per_candidate"] for c in choices if c["family"] == "scan_i8"), None)
+    text = f"`{winner['method']}`"
+    if scan and winner["family"] != "scan_i8":
+        text += f" {scan / winner['ns_per_candidate']:.2f}x"
+    return text
+
+
+def winners_markdown(choices):
+    """The table of winners: a line for each data set, cache mode and length."""
+    targets = list(dict.fromkeys(c["target"] for c in choices))
+    lines = [WINNERS_HEAD, "", "| data | cache | L | " + " | ".join(f"recall {t:g}" for t in targets)
+             + " |", "|---|---|---:|" + "---|" * len(targets)]
+    for (data, cache, length), part in group(choices, "data", "cache", "l").items():
+        by_target = group(part, "target")
+        fields = [winner_field(by_target[target,]) for target in targets]
+        lines.append(f"| {data} | {cache} | {length:,} | " + " | ".join(fields) + " |")
+    return lines
+
+
 BYTES_HEAD = """
 ## Best recall in so many bytes
 
@@ -66,7 +96,7 @@ def bytes_markdown(choices):
 
 def markdown(choices, by_bytes, notes):
     """A table for each data set and cache mode, one by bytes, and the notes."""
-    lines = [MARKDOWN_HEAD]
+    lines = [MARKDOWN_HEAD, *winners_markdown(choices)]
     for (data, cache), part in group(choices, "data", "cache").items():
         families = list(dict.fromkeys(c["family"] for c in part))
         lines += ["", f"## {data}, {cache}", ""]
