@@ -55,8 +55,9 @@ def winner_field(choices):
 def winners_markdown(choices):
     """The table of winners: a line for each data set, cache mode and length."""
     targets = list(dict.fromkeys(c["target"] for c in choices))
-    lines = [WINNERS_HEAD, "", "| data | cache | L | " + " | ".join(f"recall {t:g}" for t in targets)
-             + " |", "|---|---|---:|" + "---|" * len(targets)]
+    heads = " | ".join(f"recall {target:g}" for target in targets)
+    lines = [WINNERS_HEAD, "", f"| data | cache | L | {heads} |",
+             "|---|---|---:|" + "---|" * len(targets)]
     for (data, cache, length), part in group(choices, "data", "cache", "l").items():
         by_target = group(part, "target")
         fields = [winner_field(by_target[target,]) for target in targets]
