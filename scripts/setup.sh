@@ -3,7 +3,7 @@
 # Installs what the project needs, with apt: Debian 12 and later, Ubuntu 24.04 and later.
 #
 #   scripts/setup.sh [build] [data] [fetch] [format] [lint] [plot] [train] [arm] [cache] [clang]
-#                    [valgrind] [docs] [python] [peers]
+#                    [valgrind] [docs] [python] [peers] [arrow]
 #
 #   build   compiler, CMake and the libraries (also the baselines' and the tests')
 #   data    Python with NumPy, SciPy and h5py, for the importers
@@ -22,6 +22,8 @@
 #   python  pybind11, Python's headers, NumPy and venv, for the native module and its wheel
 #   peers   what build and python install, and in build/peers a virtual environment with the
 #           libraries that `python -m eta_simd.peers` compares with: from PyPI, gigabytes by PyTorch
+#   arrow   what python installs, and in build/arrow a virtual environment with NumPy and PyArrow from
+#           PyPI, for eta_simd.arrow and its tests
 #
 # Without arguments: build and data. When nothing is missing it touches neither network nor system.
 # Elsewhere, or without the right to install, it names what is needed and goes on. So it does with a
@@ -44,13 +46,15 @@ VALGRIND=(valgrind libc6-dbg)
 DOCS=(doxygen python3)
 PYTHON_MODULE=(pybind11-dev python3-dev python3-numpy python3-venv)
 PEERS=(numpy faiss-cpu usearch numkong scann hnswlib torch) # of PyPI, as in pyproject.toml
+ARROW=(numpy pyarrow)                                      # likewise
 
-# Makes build/peers, or adds to it what it lacks.
-install_peers() {
-  say "Installing into build/peers with pip: ${PEERS[*]}"
-  "$PYTHON" -m venv "$ROOT/build/peers"
-  "$ROOT/build/peers/bin/python" -m pip -q --disable-pip-version-check --no-input install \
-    "${PEERS[@]}"
+# install_in NAME PACKAGE...: makes the virtual environment build/NAME, or adds to it what it lacks.
+install_in() {
+  local name=$1
+  shift
+  say "Installing into build/$name with pip: $*"
+  "$PYTHON" -m venv "$ROOT/build/$name"
+  "$ROOT/build/$name/bin/python" -m pip -q --disable-pip-version-check --no-input install "$@"
 }
 
 [[ $# -gt 0 ]] || set -- build data
@@ -72,7 +76,11 @@ for purpose in "$@"; do
     python) needed+=("${PYTHON_MODULE[@]}") ;;
     peers)
       "$0" build python
-      install_peers
+      install_in peers "${PEERS[@]}"
+      ;;
+    arrow)
+      "$0" python
+      install_in arrow "${ARROW[@]}"
       ;;
     -h | --help)
       print_help

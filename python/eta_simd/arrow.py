@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Retrieval on Arrow record batches, for engines that hand out batches: Spark's mapInArrow, Ray
+Data, Dask, DuckDB, Polars. Needs PyArrow (scripts/setup.sh arrow).
+
+Errors name row and column. A missing column and a wrong type are known before any row is read.
+"""
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import numpy as np
+import pyarrow as pa
+
+from eta_simd.arrays import ArrayLike, Float32, Float64, Int32, Int64
+from eta_simd.measures import attention_mass, recall, recall_ties
+from eta_simd.retrieval import Retriever
+from eta_simd.scans import dot_topk
+
+MEASURES = ("recall", "recall_ties", "attention_mass")
+SCORES = 1 << 20  # exact scores held at a time, or those of one candidate: 12 MiB with positions
+
+
+def embeddings(column: Any, name: str = "embedding") -> Float32:
+    """The item table of a column, for Retriever; item i is row i.
+
+    Parameters
+    ----------
+    column : pyarrow.Array or ChunkedArray, fixed_size_list<float32>[dim]
+        One chunk is not copied.
+    name : str
+        What errors call the column.
+
+    Returns
+    -------
+    float32 array, items x dim
+        Read-only where it is the memory of `column`.
+
+    Raises
+    ------
+    TypeError for another type, ValueError for a null or a value that is not finite, with its row.
+
+    Examples
+    --------
+    >>> import numpy as np, pyarrow as pa
+    >>> from eta_simd.arrow import embeddings
+    >>> embeddings(pa.FixedSizeListArray.from_arrays(pa.array(np.float32([1, 2, 3, 4])), 2))
+    array([[1., 2.],
+           [3., 4.]], dtype=float32)
+    """
+    if isinstance(column, pa.ChunkedArray):
+        column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    kind: Any = getattr(column, "type", type(column).__name__)
+    if not isinstance(column, pa.FixedSizeListArray) or kind.value_type != pa.float32():
+        raise TypeError(f"column '{name}': {kind} (expected fixed_size_list<float32>)")
+    _check_nulls(column, name)
+    values = column.flatten()
+    if values.null_count:
+        row = _first(values.is_null()) // kind.list_size
+        raise ValueError(f"row {row}, column '{name}': a null in the list")
+    table = values.to_numpy().reshape(len(column), kind.list_size)
+    for begin in range(0, len(table), 1 << 16):  # so that the mask stays small
+        good = np.isfinite(table[begin:begin + (1 << 16)])
+        if not good.all():
+            row, at = (int(i) for i in np.argwhere(~good)[0])
+            raise ValueError(f"row {begin + row}, column '{name}', element {at}: "
+                             f"{table[begin + row, at]} (expected a finite number)")
+    return table
+
+
+def retrieve(batch: pa.RecordBatch, retriever: Retriever, k: int, *,
+             measured_by: Optional[ArrayLike] = None, threads: int = 1) -> pa.RecordBatch:
+    """Retrieves for each candidate of each row of a batch; a pure function.
+
+    Parameters
+    ----------
+    batch : pyarrow.RecordBatch
+        Its columns, in any order; others are ignored:
+
+        - user: any type, handed on
+        - history: list of int32, item ids, oldest first
+        - candidates: list of int32, item ids
+        - times: list of int64, optional, one for each behaviour and never falling
+        - time: int64, with times only: behaviours at this time or later are not used
+
+        Lists are read in place. Ids of another integer type are checked, then converted. Large
+        lists are taken as well.
+    retriever : Retriever
+    k : int
+    measured_by : float32 array, items x dim, optional
+        The exact item table. With it there are measures, from all exact scores: slower by far.
+    threads : int
+        Of the retrieval, which is one call of Retriever.retrieve_batch. The result does not depend
+        on it. Measures take one.
+
+    Returns
+    -------
+    pyarrow.RecordBatch, a row for each candidate, in order, of the schema result_schema
+        Positions (0 is the oldest behaviour) rise. Measures are null where they are undefined.
+
+    Raises
+    ------
+    TypeError, ValueError
+        With row and column.
+
+    Examples
+    --------
+    >>> import numpy as np, pyarrow as pa
+    >>> from eta_simd import Retriever
+    >>> from eta_simd.arrow import retrieve
+    >>> batch = pa.record_batch({
+    ...     "user": ["ann"],
+    ...     "history": pa.array([[2, 0, 2]], pa.list_(pa.int32())),
+    ...     "candidates": pa.array([[2, 1]], pa.list_(pa.int32()))})
+    >>> retriever = Retriever("exact", np.eye(3, dtype=np.float32))
+    >>> retrieve(batch, retriever, k=2).to_pydict()["positions"]
+    [[0, 2], [1, 2]]
+    """
+    if not isinstance(batch, pa.RecordBatch):
+        raise TypeError(f"batch: expected pyarrow.RecordBatch, got {type(batch).__name__}")
+    table = None if measured_by is None else _check_table(measured_by, retriever)
+    user = _column(batch, "user")
+    offsets, items = _ids(batch, "history", retriever.items)
+    candidate_offsets, candidates = _ids(batch, "candidates", retriever.items)
+    offsets, items = _before(batch, offsets, items)
+    # No row has more, so that a huge k takes no memory.
+    longest = int(np.diff(offsets).max(initial=0))
+    width = k if not isinstance(k, int) or k < 1 else max(min(k, longest), 1)
+    found = retriever.retrieve_batch(offsets, items, candidate_offsets, candidates, width, threads)
+    lists = _rising(found)
+    rows = np.repeat(np.arange(batch.num_rows), np.diff(candidate_offsets))
+    columns = [user.take(pa.array(rows)), pa.array(candidates), lists,
+               pa.array(np.diff(lists.offsets.to_numpy()).astype(np.int32))]
+    if table is not None:
+        values = _measures(found, offsets, items, candidate_offsets, candidates, table, width)
+        columns += [pa.array(column, from_pandas=True) for column in values]
+    return pa.RecordBatch.from_arrays(
+        columns, schema=result_schema(user.type, is_measured=table is not None))
+
+
+def result_schema(user: pa.DataType, is_measured: bool = False) -> pa.Schema:
+    """What retrieve returns: user, candidate, positions and count; recall, recall_ties and
+    attention_mass (float64) where they are measured. An engine asks for it beforehand.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from eta_simd.arrow import result_schema
+    >>> result_schema(pa.string()).names
+    ['user', 'candidate', 'positions', 'count']
+    """
+    fields = [("user", user), ("candidate", pa.int32()), ("positions", pa.large_list(pa.int32())),
+              ("count", pa.int32())]
+    return pa.schema(fields + [(name, pa.float64()) for name in MEASURES if is_measured])
+
+
+# ---- columns
+
+
+def _first(mask: Any) -> int:
+    """The index of the first true value."""
+    return int(np.argmax(np.asarray(mask)))
+
+
+def _check_nulls(column: Any, name: str) -> None:
+    if column.null_count:
+        raise ValueError(f"row {_first(column.is_null())}, column '{name}': null")
+
+
+def _column(batch: pa.RecordBatch, name: str) -> Any:
+    """The column `name`, whose buffers are sound."""
+    count = batch.schema.names.count(name)
+    if count != 1:
+        raise ValueError(f"column '{name}': {'there is none' if count == 0 else 'there are two'} "
+                         f"in the batch")
+    column = batch.column(batch.schema.get_field_index(name))
+    try:
+        column.validate()
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"column '{name}': {error}") from None
+    return column
+
+
+def _list(batch: pa.RecordBatch, name: str) -> tuple[Int64, Any]:
+    """Offsets from 0 and values, an array of NumPy in place, of a column of lists of integers."""
+    column = _column(batch, name)
+    if not isinstance(column, (pa.ListArray, pa.LargeListArray)) or \
+            not pa.types.is_integer(column.type.value_type):
+        raise TypeError(f"column '{name}': {column.type} (expected list<int32>)")
+    _check_nulls(column, name)
+    # Those of the list's type. They are int32 mostly, and start anywhere in a slice.
+    ends = column.offsets.to_numpy() if len(column) else np.zeros(1, np.int32)
+    if (ends[1:] < ends[:-1]).any():
+        raise ValueError(f"row {_first(ends[1:] < ends[:-1])}, column '{name}': a list that ends "
+                         "before it begins")
+    offsets = ends.astype(np.int64) - ends[0]
+    values = column.values[ends[0]:ends[-1]]
+    if values.null_count:
+        raise ValueError(f"{_element(offsets, _first(values.is_null()), name)}: null")
+    return offsets, values.to_numpy()
+
+
+def _element(offsets: Int64, index: int, name: str) -> str:
+    """Where element `index` of all lists is."""
+    row = int(np.searchsorted(offsets, index, side="right")) - 1
+    return f"row {row}, column '{name}', element {index - offsets[row]}"
+
+
+def _ids(batch: pa.RecordBatch, name: str, count: int) -> tuple[Int64, Int32]:
+    """Offsets and item ids of a column; in place where they are int32."""
+    offsets, ids = _list(batch, name)
+    if len(ids) and (ids.min() < 0 or ids.max() >= count):
+        index = _first((ids < 0) | (ids >= count))
+        raise ValueError(f"{_element(offsets, index, name)}: item id {ids[index]} lies outside "
+                         f"[0, {count})")
+    return offsets, ids.astype(np.int32, copy=False)
+
+
+def _before(batch: pa.RecordBatch, offsets: Int64, items: Int32) -> tuple[Int64, Int32]:
+    """Offsets and items of the behaviours before each row's time; all, where there are no times."""
+    if "times" not in batch.schema.names and "time" not in batch.schema.names:
+        return offsets, items
+    time_offsets, times = _list(batch, "times")
+    ends = _column(batch, "time")
+    for name, kind in (("times", times.dtype), ("time", ends.type)):
+        if kind not in (np.int64, pa.int64()):
+            raise TypeError(f"column '{name}': of {kind} (expected int64)")
+    _check_nulls(ends, "time")
+    if not np.array_equal(time_offsets, offsets):
+        row = _first(np.diff(time_offsets) != np.diff(offsets))
+        raise ValueError(f"row {row}, column 'times': {np.diff(time_offsets)[row]} times for "
+                         f"{np.diff(offsets)[row]} behaviours")
+    falls = np.append(times[1:] < times[:-1], False)
+    falls[offsets[1:][offsets[1:] > 0] - 1] = False  # from one row to the next they may
+    if falls.any():
+        raise ValueError(f"{_element(offsets, _first(falls) + 1, 'times')}: earlier than the one "
+                         "before")
+    kept = times < np.repeat(ends.to_numpy(), np.diff(offsets))
+    return np.append(0, np.cumsum(kept))[offsets], items[kept]
+
+
+# ---- results
+
+
+def _rising(found: Int32) -> Any:
+    """Rows of positions, then -1, as lists of positions that rise."""
+    last = np.iinfo(np.int32).max
+    ordered = np.sort(np.where(found < 0, last, found), axis=1)
+    offsets = np.append(0, np.cumsum((ordered != last).sum(axis=1)))
+    return pa.LargeListArray.from_arrays(pa.array(offsets.astype(np.int64)),
+                                         pa.array(ordered[ordered != last]))
+
+
+def _check_table(table: ArrayLike, retriever: Retriever) -> Float32:
+    array = np.asarray(table)
+    if array.dtype != np.float32:
+        raise TypeError(f"measured_by: of {array.dtype} (expected float32)")
+    if array.shape != (retriever.items, retriever.dim):
+        raise ValueError(f"measured_by: of shape {list(array.shape)} (expected "
+                         f"[{retriever.items}, {retriever.dim}])")
+    return array
+
+
+def _measures(found: Int32, offsets: Int64, items: Int32, candidate_offsets: Int64,
+              candidates: Int32, table: Float32, k: int) -> list[Float64]:
+    """The columns MEASURES; NaN for an empty history. A request's scores come from one kernel with
+    the same bits everywhere, so that no partition of the data changes them."""
+    columns = [np.full(len(candidates), np.nan) for _ in MEASURES]
+    for row in np.flatnonzero((np.diff(offsets) > 0) & (np.diff(candidate_offsets) > 0)):
+        history = table[items[offsets[row]:offsets[row + 1]]]
+        n = len(history)
+        step = max(SCORES // n, 1)
+        for begin in range(candidate_offsets[row], candidate_offsets[row + 1], step):
+            part = slice(begin, min(begin + step, candidate_offsets[row + 1]))
+            positions, ranked = dot_topk(history, table[candidates[part]], n)
+            scores = np.empty_like(ranked)
+            np.put_along_axis(scores, positions, ranked, axis=1)
+            best = np.ascontiguousarray(positions[:, :k])
+            values = (recall(found[part], best, n), recall_ties(found[part], scores, k),
+                      attention_mass(found[part], scores, table.shape[1]))
+            for column, value in zip(columns, values):
+                column[part] = value
+    return columns
