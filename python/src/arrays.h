@@ -70,7 +70,8 @@ class Array : public Buffer {
   std::vector<T> copy() const { return {values(), values() + size()}; }
 };
 
-// A new array of NumPy's, in C order, and where its values are.
+// A new array of NumPy's, in C order, and where its values are. Where a KernelCall lives until the
+// end of a function, return std::move(array): a copy would count a reference without the GIL.
 template <class T>
 struct NewArray {
   py::object array;

@@ -45,7 +45,7 @@ py::object Score(const std::shared_ptr<Model>& model, py::handle user, py::handl
   const KernelCall call;
   served.Prepare(number, window, lease->scratch, lease->user);
   served.Score(lease->user, ids, lease->scratch, {logits.values, ids.size()});
-  return logits.array;
+  return std::move(logits.array);
 }
 
 }  // namespace

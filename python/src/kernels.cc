@@ -89,7 +89,7 @@ py::object HammingDistances(const Codes& rows, py::handle queries) {
     simd::HammingDistances(rows.view(), given.values() + q * rows.code_bytes, padded.data());
     std::copy_n(padded.data(), rows.n, distances.values + q * rows.n);
   }
-  return distances.array;
+  return std::move(distances.array);
 }
 
 py::tuple HammingTopK(const Codes& rows, py::handle queries, py::handle k, py::handle ties,

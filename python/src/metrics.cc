@@ -36,7 +36,7 @@ py::object ForRows(const Array<int32_t>& returned, const Measure& measure) {
     const std::optional<double> value = measure(row);
     values.values[row] = value.value_or(std::numeric_limits<double>::quiet_NaN());
   }
-  return values.array;
+  return std::move(values.array);
 }
 
 py::object Recall(py::handle returned, py::handle exact, py::handle n) {

@@ -188,7 +188,7 @@ py::object RetrieveBatch(const std::shared_ptr<Method>& method, py::handle histo
   BatchResult result;
   eta::RetrieveBatch(retriever, requests, width, {.threads = static_cast<int>(most)}, result);
   Widen(result.positions, width, k, positions.values);
-  return positions.array;
+  return std::move(positions.array);
 }
 
 }  // namespace

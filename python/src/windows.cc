@@ -90,7 +90,7 @@ py::object HammingTopKWindows(py::handle codes, py::handle window_offsets, py::h
   std::fill_n(job.positions, rows * job.k, -1);
   ForPieces(most, job.windows.users(), kWindowsPerThread,
             [&](size_t begin, size_t end) { SearchWindows(job, begin, end); });
-  return positions.array;
+  return std::move(positions.array);
 }
 
 }  // namespace
