@@ -108,6 +108,8 @@ class EndToEnd(support.FolderTest):
             self.assertEqual(bool(commands), name != "data", name)
         self.assertIn("500 items of 16 dimensions; not an exported model's", parts["data"])
         self.assertIn("1,000,000 users of 192 behaviours", parts["memory"])
+        self.assertIn("methods.json --users 1000000", parts["memory"])
+        self.assertIn("--epochs 1 --max-history 256", parts["training"])
         self.assertNotIn("cosine", parts["memory"].split("    scripts")[0])
         # Items on one side of 0 share most bits, until the mean is taken away.
         self.assertRegex(parts["centring"], "0.8. of the mean squared norm.*before hashing")
@@ -116,6 +118,14 @@ class EndToEnd(support.FolderTest):
                          done.stdout.strip())
         self.assertEqual({path.name for path in (self.folder / "out").iterdir()},
                          {"k.json", "methods.json", "centred.json", "decide.txt"})
+
+    def test_a_bundle_without_histories(self):
+        bundle = self.bundle()
+        np.save(bundle / "history_offsets.npy", np.zeros(41, np.int64))
+        np.save(bundle / "history_items.npy", np.zeros(0, np.int32))
+        done = self.call(bundle)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("no request has a history", done.stdout)
 
     def test_refusals(self):
         bundle = self.bundle()

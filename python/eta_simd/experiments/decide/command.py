@@ -6,6 +6,7 @@ Measures with retrieval_bench and bundle_tool of the folder --bench and prints e
 command that gives it; their JSON files stay in --output. scripts/decide.sh builds what this needs
 and calls it."""
 import argparse
+import shlex
 from pathlib import Path
 
 from eta_simd import files
@@ -63,6 +64,15 @@ def memory_text(rows, scale):
         for line in lines]
 
 
+def memory_command(options):
+    """What prints the memory for the same users, length and items."""
+    scale = memory.scale_of(options)
+    given = [("--users", scale.users), ("--length", scale.length), ("--items", scale.items)]
+    return shlex.join(["scripts/memory.py", str(options.output / "methods.json"),
+                       *(part for name, value in given if value is not None
+                         for part in (name, f"{value:.0f}"))])
+
+
 def main(arguments):
     options = parse_options(arguments)
     from eta_simd.experiments.decide import answers, runs
@@ -88,7 +98,7 @@ def main(arguments):
         ("hourly", answers.hourly_text(rows, target, measure.encoding_seconds(), len(table))),
         ("centring", answers.centring_text(runs.mean_share(table), recalls)),
         ("training", answers.training_text(measure.training_seconds()))]
-    measure.commands["memory"] = [f"scripts/memory.py {options.output / 'methods.json'}"]
+    measure.commands["memory"] = [memory_command(options)]
     measure.commands["scan"] = measure.commands["bits"]
     progress("")
     lines = []

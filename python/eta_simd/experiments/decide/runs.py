@@ -79,7 +79,8 @@ class Runs:
 
     def centred(self, k, rows):
         """Recall of eta:64 with the mean taken from behaviours only, which changes no order, beside
-        that without; None where the program cannot tell candidates from behaviours."""
+        that without; None where the program cannot tell candidates from behaviours, or no request
+        has a history."""
         check = subprocess.run([str(self.program("bundle_tool")), "check",
                                 str(self.options.bundle)], text=True, capture_output=True,
                                check=False)
@@ -101,7 +102,8 @@ class Runs:
                 "# CENTRED: the bundle with behaviours less their mean as item_embeddings.npy and "
                 "the old table as candidate_embeddings.npy",
                 *(line.replace(str(bundle), "CENTRED") for line in self.commands["centring"])]
-        return plain and (plain["recall_ties"], run["rows"][0]["recall_ties"])
+        found = (plain and plain["recall_ties"], run["rows"][0]["recall_ties"])
+        return None if None in found else found
 
     def encoding_seconds(self):
         """Seconds to make 128-bit codes of all items, reading included; None where bundle_tool has
@@ -122,7 +124,7 @@ class Runs:
     def training_seconds(self):
         """Seconds of one epoch of eta: None where it was not tried, infinity beyond the limit."""
         command = [*script("train_ctr.py"), "--bundle", self.options.bundle, "--model", "eta",
-                   "--out", self.options.output / "model"]
+                   "--epochs", "1", "--max-history", "256", "--out", self.options.output / "model"]
         shown = ["scripts/train_ctr.py", *command[command.index("--bundle"):]]
         self.commands["training"] = [shlex.join(map(str, shown))]
         if self.options.quick:
@@ -132,9 +134,9 @@ class Runs:
             command[-1] = Path(folder) / "model"
             started = time.monotonic()
             try:
-                done = subprocess.run([*map(str, command), "--epochs", "1", "--max-history", "256"],
-                                      text=True, capture_output=True, check=False,
-                                      stdin=subprocess.DEVNULL, timeout=TRAINING_LIMIT)
+                done = subprocess.run([*map(str, command)], text=True, capture_output=True,
+                                      check=False, stdin=subprocess.DEVNULL,
+                                      timeout=TRAINING_LIMIT)
             except subprocess.TimeoutExpired:
                 return float("inf")
         if done.returncode:
