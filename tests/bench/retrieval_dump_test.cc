@@ -68,7 +68,8 @@ TEST_F(RetrievalDump, HoldsWhatMethodsReturned) {
       ASSERT_EQ(counts.size(), users.size());
       for (size_t r = 0; r < users.size(); ++r) {
         const auto history = bundle.histories[static_cast<size_t>(users[r])];
-        const size_t seen = more[2] == 'm' ? std::min<size_t>(40, history.size()) : history.size();
+        const size_t seen =
+            more.starts_with("--max") ? std::min<size_t>(40, history.size()) : history.size();
         const auto count = static_cast<size_t>(counts[r]);
         ASSERT_TRUE(count == std::min(kK, seen) || method == "sim_hard") << count;
         for (size_t i = 0; i < kK; ++i) {
