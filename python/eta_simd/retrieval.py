@@ -112,7 +112,8 @@ class Retriever:
 
     @property
     def table_bytes(self) -> int:
-        """Bytes of the tables that all users share, without the embeddings."""
+        """Bytes of the tables that retrieval reads and all users share: codes, quantised rows, and
+        the embeddings where the method reads them."""
         return self._native.table_bytes
 
     def prepare(self, history: ArrayLike) -> PreparedHistory:

@@ -13,6 +13,7 @@ from pathlib import Path
 import native_support as support
 import numpy as np
 
+import eta_simd
 from eta_simd.command import BadInput
 from eta_simd.peers import command, rivals
 
@@ -36,6 +37,20 @@ class Peers(unittest.TestCase):
             self.assertGreater(float(row["p50_us"]), 0)
             self.assertLessEqual(float(row["p50_us"]), float(row["p999_us"]))
             self.assertIn(row["method"], printed.getvalue())
+
+    def test_item_ids_are_counted_once(self):
+        tables = rivals.Tables.make(support.table(), 64)
+        methods = ["recent", "eta:64", "eta_gather:64", "eta:64+rerank_i8:2", "scan_i8_gather"]
+        self.assertEqual([rival.row_bytes for rival in rivals.ours(tables, methods)],
+                         [0, 8, 0, 8, 0])
+
+    def test_two_towers_are_refused(self):
+        bundle = eta_simd.generate_bundle(users=2, items=50, length=20)
+        bundle.candidate_embeddings = bundle.item_embeddings
+        with tempfile.TemporaryDirectory() as folder:
+            eta_simd.write_bundle(bundle, folder + "/bundle")
+            with self.assertRaisesRegex(BadInput, "candidate_embeddings.npy"):
+                command.main(["--libraries", "", "--k", "5", "--data", folder + "/bundle"])
 
     def test_columns_are_those_of_retrieval_bench(self):
         text = (ROOT / "bench/retrieval/columns.h").read_text(encoding="utf-8")

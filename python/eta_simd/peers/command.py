@@ -61,6 +61,9 @@ def draw_requests(options):
     import eta_simd
     if options.data:
         bundle = eta_simd.read_bundle(options.data)
+        if bundle.candidate_embeddings is not None:
+            raise BadInput(f"{options.data}: has candidate_embeddings.npy (expected none, because "
+                           "all are asked with the embeddings of behaviours)")
     else:
         bundle = eta_simd.generate_bundle(users=options.requests, length=options.length)
     histories = np.split(bundle.history_items, bundle.history_offsets[1:-1])
