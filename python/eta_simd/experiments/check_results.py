@@ -25,7 +25,7 @@ PERCENTILES = ["p50_us", "p95_us", "p99_us", "p999_us"]
 COLUMNS = (
     "method bits dim k l_mean b threads target cache recall recall_p5 recall_ties attention_mass "
     "p50_us p50_low_us p50_high_us p95_us p99_us p999_us candidates_per_s bytes_per_behaviour "
-    "build_us"
+    "build_us user_bytes shared_bytes"
 ).split()
 
 
