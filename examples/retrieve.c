@@ -2,7 +2,7 @@
 // ETA retrieval by the C interface: hash items, prepare a user, retrieve, append, and score with an
 // exported CTR model if a folder is named.
 //
-//   cc -std=c11 retrieve.c -leta_c && ./a.out [MODEL]
+//   cc -std=c11 retrieve.c $(pkg-config --cflags --libs eta-c) && ./a.out [MODEL]
 #include <stdio.h>
 #include <stdlib.h>
 

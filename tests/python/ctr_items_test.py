@@ -86,6 +86,12 @@ class Shown(TrainedTest):
                           ("init", "trained further")):
             options = options_of(self.bundle, "eta", "--item-embeddings", how)
             self.assertIn(text, items.description(bundle, options))
+        self.assertNotIn("candidate_embeddings", items.description(bundle, options))
+        towers = self.folder / "towers"
+        shutil.copytree(self.bundle, towers)
+        shutil.copyfile(towers / "item_embeddings.npy", towers / "candidate_embeddings.npy")
+        options = options_of(towers, "eta", "--item-embeddings", "init")
+        self.assertIn("candidate_embeddings.npy is not used", items.description(bundle, options))
 
     def test_a_pipe_gets_nothing_and_the_report_has_the_choice(self):
         for how in ("learned", "frozen"):
