@@ -49,7 +49,8 @@ def description(bundle, options):
         return (f"items: learned anew; the bundle's embeddings of {width} dimensions are not used "
                 "(--item-embeddings init or frozen uses them)")
     then = "trained further" if options.item_embeddings == "init" else "kept as they are"
-    towers = ("; candidate_embeddings.npy is not used, because models have one embedding for an item"
-              if (options.bundle / "candidate_embeddings.npy").exists() else "")
+    has_towers = (options.bundle / "candidate_embeddings.npy").exists()
+    towers = ("; candidate_embeddings.npy is not used, for models have one embedding an item"
+              if has_towers else "")
     return (f"items: the bundle's embeddings of {width} dimensions, scaled to a root mean square "
             f"of {options.init:g} and {then}; category columns are learned{towers}")
