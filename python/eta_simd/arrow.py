@@ -11,6 +11,7 @@ from typing import Any, Optional
 import numpy as np
 import pyarrow as pa
 
+from eta_simd import columns
 from eta_simd.arrays import ArrayLike, Float32, Float64, Int32, Int64
 from eta_simd.measures import attention_mass, recall, recall_ties
 from eta_simd.retrieval import Retriever
@@ -49,22 +50,10 @@ def embeddings(column: Any, name: str = "embedding") -> Float32:
     """
     if isinstance(column, pa.ChunkedArray):
         column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    kind: Any = getattr(column, "type", type(column).__name__)
-    if not isinstance(column, pa.FixedSizeListArray) or kind.value_type != pa.float32():
+    if not isinstance(getattr(column, "type", None), pa.FixedSizeListType):
+        kind = getattr(column, "type", type(column).__name__)
         raise TypeError(f"column '{name}': {kind} (expected fixed_size_list<float32>)")
-    _check_nulls(column, name)
-    values = column.flatten()
-    if values.null_count:
-        row = _first(values.is_null()) // kind.list_size
-        raise ValueError(f"row {row}, column '{name}': a null in the list")
-    table = values.to_numpy().reshape(len(column), kind.list_size)
-    for begin in range(0, len(table), 1 << 16):  # so that the mask stays small
-        good = np.isfinite(table[begin:begin + (1 << 16)])
-        if not good.all():
-            row, at = (int(i) for i in np.argwhere(~good)[0])
-            raise ValueError(f"row {begin + row}, column '{name}', element {at}: "
-                             f"{table[begin + row, at]} (expected a finite number)")
-    return table
+    return columns.vectors(column, name)
 
 
 def retrieve(batch: pa.RecordBatch, retriever: Retriever, k: int, *,
@@ -118,9 +107,9 @@ def retrieve(batch: pa.RecordBatch, retriever: Retriever, k: int, *,
     if not isinstance(batch, pa.RecordBatch):
         raise TypeError(f"batch: expected pyarrow.RecordBatch, got {type(batch).__name__}")
     table = None if measured_by is None else _check_table(measured_by, retriever)
-    user = _column(batch, "user")
-    offsets, items = _ids(batch, "history", retriever.items)
-    candidate_offsets, candidates = _ids(batch, "candidates", retriever.items)
+    user = columns.column(batch, "user")
+    offsets, items = columns.ids(batch, "history", retriever.items)
+    candidate_offsets, candidates = columns.ids(batch, "candidates", retriever.items)
     offsets, items = _before(batch, offsets, items)
     # No row has more, so that a huge k takes no memory.
     longest = int(np.diff(offsets).max(initial=0))
@@ -128,13 +117,13 @@ def retrieve(batch: pa.RecordBatch, retriever: Retriever, k: int, *,
     found = retriever.retrieve_batch(offsets, items, candidate_offsets, candidates, width, threads)
     lists = _rising(found)
     rows = np.repeat(np.arange(batch.num_rows), np.diff(candidate_offsets))
-    columns = [user.take(pa.array(rows)), pa.array(candidates), lists,
+    results = [user.take(pa.array(rows)), pa.array(candidates), lists,
                pa.array(np.diff(lists.offsets.to_numpy()).astype(np.int32))]
     if table is not None:
         values = _measures(found, offsets, items, candidate_offsets, candidates, table, width)
-        columns += [pa.array(column, from_pandas=True) for column in values]
+        results += [pa.array(column, from_pandas=True) for column in values]
     return pa.RecordBatch.from_arrays(
-        columns, schema=result_schema(user.type, is_measured=table is not None))
+        results, schema=result_schema(user.type, is_measured=table is not None))
 
 
 def result_schema(user: pa.DataType, is_measured: bool = False) -> pa.Schema:
@@ -153,92 +142,16 @@ def result_schema(user: pa.DataType, is_measured: bool = False) -> pa.Schema:
     return pa.schema(fields + [(name, pa.float64()) for name in MEASURES if is_measured])
 
 
-# ---- columns
-
-
-def _first(mask: Any) -> int:
-    """The index of the first true value."""
-    return int(np.argmax(np.asarray(mask)))
-
-
-def _check_nulls(column: Any, name: str) -> None:
-    if column.null_count:
-        raise ValueError(f"row {_first(column.is_null())}, column '{name}': null")
-
-
-def _column(batch: pa.RecordBatch, name: str) -> Any:
-    """The column `name`, whose buffers are sound."""
-    count = batch.schema.names.count(name)
-    if count != 1:
-        raise ValueError(f"column '{name}': {'there is none' if count == 0 else 'there are two'} "
-                         f"in the batch")
-    column = batch.column(batch.schema.get_field_index(name))
-    try:
-        column.validate()
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"column '{name}': {error}") from None
-    return column
-
-
-def _list(batch: pa.RecordBatch, name: str) -> tuple[Int64, Any]:
-    """Offsets from 0 and values, an array of NumPy in place, of a column of lists of integers."""
-    column = _column(batch, name)
-    if not isinstance(column, (pa.ListArray, pa.LargeListArray)) or \
-            not pa.types.is_integer(column.type.value_type):
-        raise TypeError(f"column '{name}': {column.type} (expected list<int32>)")
-    _check_nulls(column, name)
-    # Those of the list's type. They are int32 mostly, and start anywhere in a slice.
-    ends = column.offsets.to_numpy() if len(column) else np.zeros(1, np.int32)
-    if (ends[1:] < ends[:-1]).any():
-        raise ValueError(f"row {_first(ends[1:] < ends[:-1])}, column '{name}': a list that ends "
-                         "before it begins")
-    offsets = ends.astype(np.int64) - ends[0]
-    values = column.values[ends[0]:ends[-1]]
-    if values.null_count:
-        raise ValueError(f"{_element(offsets, _first(values.is_null()), name)}: null")
-    return offsets, values.to_numpy()
-
-
-def _element(offsets: Int64, index: int, name: str) -> str:
-    """Where element `index` of all lists is."""
-    row = int(np.searchsorted(offsets, index, side="right")) - 1
-    return f"row {row}, column '{name}', element {index - offsets[row]}"
-
-
-def _ids(batch: pa.RecordBatch, name: str, count: int) -> tuple[Int64, Int32]:
-    """Offsets and item ids of a column; in place where they are int32."""
-    offsets, ids = _list(batch, name)
-    if len(ids) and (ids.min() < 0 or ids.max() >= count):
-        index = _first((ids < 0) | (ids >= count))
-        raise ValueError(f"{_element(offsets, index, name)}: item id {ids[index]} lies outside "
-                         f"[0, {count})")
-    return offsets, ids.astype(np.int32, copy=False)
-
-
 def _before(batch: pa.RecordBatch, offsets: Int64, items: Int32) -> tuple[Int64, Int32]:
     """Offsets and items of the behaviours before each row's time; all, where there are no times."""
     if "times" not in batch.schema.names and "time" not in batch.schema.names:
         return offsets, items
-    time_offsets, times = _list(batch, "times")
-    ends = _column(batch, "time")
-    for name, kind in (("times", times.dtype), ("time", ends.type)):
-        if kind not in (np.int64, pa.int64()):
-            raise TypeError(f"column '{name}': of {kind} (expected int64)")
-    _check_nulls(ends, "time")
-    if not np.array_equal(time_offsets, offsets):
-        row = _first(np.diff(time_offsets) != np.diff(offsets))
-        raise ValueError(f"row {row}, column 'times': {np.diff(time_offsets)[row]} times for "
-                         f"{np.diff(offsets)[row]} behaviours")
-    falls = np.append(times[1:] < times[:-1], False)
-    falls[offsets[1:][offsets[1:] > 0] - 1] = False  # from one row to the next they may
-    if falls.any():
-        raise ValueError(f"{_element(offsets, _first(falls) + 1, 'times')}: earlier than the one "
-                         "before")
-    kept = times < np.repeat(ends.to_numpy(), np.diff(offsets))
+    times = columns.times(batch, "times", offsets)
+    ends = columns.integers(batch, "time")
+    if ends.dtype != np.int64:
+        raise TypeError(f"column 'time': of {ends.dtype} (expected int64)")
+    kept = times < np.repeat(ends, np.diff(offsets))
     return np.append(0, np.cumsum(kept))[offsets], items[kept]
-
-
-# ---- results
 
 
 def _rising(found: Int32) -> Any:
@@ -264,7 +177,7 @@ def _measures(found: Int32, offsets: Int64, items: Int32, candidate_offsets: Int
               candidates: Int32, table: Float32, k: int) -> list[Float64]:
     """The columns MEASURES; NaN for an empty history. A request's scores come from one kernel with
     the same bits everywhere, so that no partition of the data changes them."""
-    columns = [np.full(len(candidates), np.nan) for _ in MEASURES]
+    measured = [np.full(len(candidates), np.nan) for _ in MEASURES]
     for row in np.flatnonzero((np.diff(offsets) > 0) & (np.diff(candidate_offsets) > 0)):
         history = table[items[offsets[row]:offsets[row + 1]]]
         n = len(history)
@@ -277,6 +190,6 @@ def _measures(found: Int32, offsets: Int64, items: Int32, candidate_offsets: Int
             best = np.ascontiguousarray(positions[:, :k])
             values = (recall(found[part], best, n), recall_ties(found[part], scores, k),
                       attention_mass(found[part], scores, table.shape[1]))
-            for column, value in zip(columns, values):
+            for column, value in zip(measured, values):
                 column[part] = value
-    return columns
+    return measured

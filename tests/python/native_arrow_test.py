@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 import eta_simd
-from eta_simd import arrow
+from eta_simd import arrow, columns
 
 METHODS = ("exact", "recent", "eta:64", "scan_i8", "pq4:32+rerank_i8:2", "sim_hard")
 HISTORIES: tuple = ([5, 5, 7, 1, 9, 5], [], [3], list(range(40)), [299, 0] * 30)
@@ -120,10 +120,10 @@ class Retrieve(unittest.TestCase):
 
     def test_lists_of_int32_are_read_in_place(self):
         column = batch().slice(3).column("history")
-        _, items = arrow._ids(batch().slice(3), "history", 300)
+        _, items = columns.ids(batch().slice(3), "history", 300)
         self.assertEqual(items.tolist(), column.flatten().to_pylist())
         sliced = batch().slice(3)
-        _, items = arrow._ids(sliced, "history", 300)
+        _, items = columns.ids(sliced, "history", 300)
         buffer = sliced.column("history").values.buffers()[1]
         self.assertTrue(buffer.address <= items.ctypes.data < buffer.address + buffer.size)
 
@@ -207,7 +207,7 @@ class Embeddings(unittest.TestCase):
         for column, message in (
                 (self.column(table), "row 69000, column 'x', element 1: nan"),
                 (pa.array([[1, 2], None], kind), "row 1, column 'x': null"),
-                (pa.array([[1, 2], [1, None]], kind), "row 1, column 'x': a null in the list"),
+                (pa.array([[1, 2], [1, None]], kind), "row 1, column 'x', element 1: null"),
                 (self.column(table.astype(float)), "column 'x': fixed_size_list<"),
                 (pa.array([[1.5]]), "column 'x': list<")):
             with self.assertRaises((TypeError, ValueError)) as caught:

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns files of vectors into a data bundle, or a bundle into a file of vectors. The ending of a
-name is its format: .fvecs .ivecs .bvecs, .fbin .ibin .u8bin .i8bin, .hdf5 or .h5 (ann-benchmarks).
+"""Turns files of vectors or Parquet into a data bundle, or a bundle into one of these. The ending
+of a name is its format: .fvecs .ivecs .bvecs, .fbin .ibin .u8bin .i8bin, .hdf5 or .h5
+(ann-benchmarks), .parquet.
 
   convert.py --input base.fvecs [--queries query.fvecs] --output BUNDLE
   convert.py --input glove-100-angular.hdf5 --output BUNDLE
   convert.py --input BUNDLE --output items.fbin [--part embeddings|candidates|histories]
   convert.py --input BUNDLE --output bundle.hdf5
+  convert.py --input BUNDLE --output log.parquet
+  convert.py --input log.parquet --output BUNDLE
 
 Into a bundle: vectors become items. The items, in their order, become the behaviours of one user,
 or of many users with --length behaviours each; --histories reads behaviours from an .ivecs file, a
@@ -15,7 +18,11 @@ product all the same.
 
 Out of a bundle: the embeddings of all items or of the candidates, or (.ivecs only) the histories as
 lists of items. In an .hdf5 file train has all items except those that are only candidates, test has
-the candidates; neighbors and distances have the 100 nearest of each."""
+the candidates; neighbors and distances have the 100 nearest of each.
+
+Parquet is a folder of items.parquet, histories.parquet and candidates.parquet (docs/scale.md), each
+a file or a folder of files. It holds all of a bundle, and is read and written a piece at a time; it
+needs PyArrow."""
 import argparse
 import pathlib
 
@@ -46,7 +53,26 @@ def parse_options(arguments):
         raise BadInput(f"--length is {options.length} (expected 1 or more)")
     if options.length and options.histories:
         raise BadInput("--length and --histories exclude each other")
+    if is_parquet(options) and (options.queries or options.histories or options.length
+                                or options.metric or options.part != "embeddings"):
+        raise BadInput("--queries, --histories, --length, --part and --metric are not for Parquet")
     return options
+
+
+def is_parquet(options):
+    """Whether one side is Parquet: a folder with items.parquet in it, or what is to become one."""
+    return (options.input / "items.parquet").exists() or (
+        options.input.is_dir() and options.output.suffix == ".parquet")
+
+
+def convert_parquet(options):
+    """Writes a bundle as Parquet, or Parquet as a bundle; returns a line about it."""
+    from eta_simd.data import parquet
+
+    if (options.input / "items.parquet").exists():
+        return parquet.read_parquet(options.input, options.output)
+    read_embeddings(options.input)
+    return parquet.write_parquet(options.input, options.output)
 
 
 # ---- into a bundle
@@ -214,4 +240,7 @@ def from_bundle(options):
 
 def main(arguments):
     options = parse_options(arguments)
-    summarize(from_bundle(options) if options.input.is_dir() else to_bundle(options))
+    if is_parquet(options):
+        summarize(convert_parquet(options))
+    else:
+        summarize(from_bundle(options) if options.input.is_dir() else to_bundle(options))

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Columns of Arrow record batches as arrays of NumPy, in place where the types fit.
+
+A column that does not fit is a TypeError or a ValueError that names column, row and element. Rows
+count from `first`, the number of the batch's first row.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from eta_simd.arrays import Float32, Int32, Int64
+
+_MASKED = 1 << 22  # values checked at a time, so that the mask stays small
+
+
+def column(batch: pa.RecordBatch, name: str) -> Any:
+    """The column `name`, whose buffers are sound."""
+    count = batch.schema.names.count(name)
+    if count != 1:
+        raise ValueError(f"column '{name}': {'there is none' if count == 0 else 'there are two'} "
+                         f"in the batch")
+    found = batch.column(batch.schema.get_field_index(name))
+    try:
+        found.validate()
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"column '{name}': {error}") from None
+    return found
+
+
+def integers(batch: pa.RecordBatch, name: str, first: int = 0) -> np.ndarray:
+    """A column of integers of any type."""
+    found = column(batch, name)
+    if not pa.types.is_integer(found.type):
+        raise TypeError(f"column '{name}': of {found.type} (expected int64)")
+    _check_nulls(found, name, first)
+    return found.to_numpy()
+
+
+def lists(batch: pa.RecordBatch, name: str, first: int = 0) -> tuple[Int64, np.ndarray]:
+    """Offsets, from 0, and values of a column of lists of integers of any type."""
+    found = column(batch, name)
+    if not isinstance(found, (pa.ListArray, pa.LargeListArray)) or \
+            not pa.types.is_integer(found.type.value_type):
+        raise TypeError(f"column '{name}': {found.type} (expected list<int32>)")
+    offsets, values = _parts(found, name, first)
+    if values.null_count:
+        raise ValueError(f"{_element(offsets, _first(values.is_null()), name, first)}: null")
+    return offsets, values.to_numpy()
+
+
+def ids(batch: pa.RecordBatch, name: str, count: int, first: int = 0) -> tuple[Int64, Int32]:
+    """Offsets and item ids, which are below `count`; in place where they are int32."""
+    offsets, values = lists(batch, name, first)
+    if len(values) and (values.min() < 0 or values.max() >= count):
+        index = _first((values < 0) | (values >= count))
+        raise ValueError(f"{_element(offsets, index, name, first)}: item id {values[index]} lies "
+                         f"outside [0, {count})")
+    return offsets, values.astype(np.int32, copy=False)
+
+
+def times(batch: pa.RecordBatch, name: str, offsets: Int64, first: int = 0) -> Int64:
+    """Times of the behaviours that `offsets` divides into histories, in which they never fall."""
+    time_offsets, values = lists(batch, name, first)
+    if values.dtype != np.int64:
+        raise TypeError(f"column '{name}': of {values.dtype} (expected int64)")
+    if not np.array_equal(time_offsets, offsets):
+        row = _first(np.diff(time_offsets) != np.diff(offsets))
+        raise ValueError(f"row {first + row}, column '{name}': {np.diff(time_offsets)[row]} times "
+                         f"for {np.diff(offsets)[row]} behaviours")
+    falls = np.append(values[1:] < values[:-1], False)
+    falls[offsets[1:][offsets[1:] > 0] - 1] = False  # from one row to the next they may
+    if falls.any():
+        raise ValueError(f"{_element(offsets, _first(falls) + 1, name, first)}: earlier than the "
+                         "one before")
+    return values
+
+
+def vectors(found: Any, name: str, first: int = 0) -> Float32:
+    """The rows of an Array of lists of float32, of one length and finite, as a matrix."""
+    kind = found.type
+    if not isinstance(found, (pa.FixedSizeListArray, pa.ListArray, pa.LargeListArray)) or \
+            kind.value_type != pa.float32():
+        raise TypeError(f"column '{name}': {kind} (expected fixed_size_list<float32>)")
+    if isinstance(found, pa.FixedSizeListArray):
+        _check_nulls(found, name, first)
+        values, width = found.flatten(), kind.list_size
+    else:
+        offsets, values = _parts(found, name, first)
+        lengths = np.diff(offsets)
+        width = int(lengths[0]) if len(lengths) else 0
+        if (lengths != width).any():
+            row = _first(lengths != width)
+            raise ValueError(f"row {first + row}, column '{name}': {lengths[row]} values (expected "
+                             f"{width})")
+    if width == 0 and len(found):
+        raise ValueError(f"row {first}, column '{name}': 0 values (expected 1 or more)")
+    if values.null_count:
+        row, at = divmod(_first(values.is_null()), width)
+        raise ValueError(f"row {first + row}, column '{name}', element {at}: null")
+    flat = values.to_numpy()
+    for begin in range(0, len(flat), _MASKED):
+        good = np.isfinite(flat[begin:begin + _MASKED])
+        if not good.all():
+            index = begin + _first(~good)
+            row, at = divmod(index, width)
+            raise ValueError(f"row {first + row}, column '{name}', element {at}: {flat[index]} "
+                             "(expected a finite number)")
+    return flat.reshape(len(found), width)
+
+
+def _first(mask: Any) -> int:
+    """The index of the first true value."""
+    return int(np.argmax(np.asarray(mask)))
+
+
+def _check_nulls(found: Any, name: str, first: int) -> None:
+    if found.null_count:
+        raise ValueError(f"row {first + _first(found.is_null())}, column '{name}': null")
+
+
+def _parts(found: Any, name: str, first: int) -> tuple[Int64, Any]:
+    """Offsets, from 0, and values of an Array of lists, whose offsets start anywhere in a slice."""
+    _check_nulls(found, name, first)
+    ends = found.offsets.to_numpy() if len(found) else np.zeros(1, np.int32)
+    if (ends[1:] < ends[:-1]).any():
+        raise ValueError(f"row {first + _first(ends[1:] < ends[:-1])}, column '{name}': a list "
+                         "that ends before it begins")
+    return ends.astype(np.int64) - ends[0], found.values[ends[0]:ends[-1]]
+
+
+def _element(offsets: Int64, index: int, name: str, first: int) -> str:
+    """Where element `index` of all lists is."""
+    row = int(np.searchsorted(offsets, index, side="right")) - 1
+    return f"row {first + row}, column '{name}', element {index - offsets[row]}"
