@@ -71,6 +71,8 @@ class User {
     if (version_ == model.version) {
       simd::SetBlockCode(blocks_.data(), kCodeBytes, slot,
                          model.table().row(static_cast<size_t>(item)));
+    } else {
+      version_ = 0;  // the codes lack this item, whichever model they are of
     }
   }
 

@@ -46,14 +46,14 @@ function(eta_compile_options target)
   endif()
 endfunction()
 
-# eta_hide_symbols(TARGET [MACRO]): a shared library exports what MACRO marks and nothing else, a
+# eta_hide_symbols(TARGET MACRO): a shared library exports what MACRO marks and nothing else, a
 # static one nothing, because a plug-in that it is linked into would export it again.
-function(eta_hide_symbols target)
+function(eta_hide_symbols target macro)
   set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET hidden
                                              VISIBILITY_INLINES_HIDDEN ON)
   get_target_property(type ${target} TYPE)
-  if(type STREQUAL "STATIC_LIBRARY" AND ARGC GREATER 1)
-    target_compile_definitions(${target} PRIVATE ${ARGV1}=)
+  if(type STREQUAL "STATIC_LIBRARY")
+    target_compile_definitions(${target} PRIVATE ${macro}=)
   endif()
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # A unique symbol, as the standard library's templates have, keeps a library, or a plug-in that

@@ -20,8 +20,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// What the shared library exports.
-#if defined(__GNUC__)
+// What the shared library exports; a static one is built with an empty ETA_C_API.
+#if defined(ETA_C_API)
+#elif defined(__GNUC__)
 #define ETA_C_API __attribute__((visibility("default")))
 #else
 #define ETA_C_API

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "python/src/runtime.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <bit>
 #include <chrono>
 #include <mutex>
+#include <new>
 #include <shared_mutex>
 #include <stdexcept>
 #include <string>
@@ -32,6 +34,13 @@ std::atomic<int> calls_without_gil{0};
 bool is_closing = false;  // under the GIL
 
 pid_t importing_process = 0;
+
+// In a child of fork() the threads that ran kernels are gone, and with them what they would have
+// given back.
+void ForgetOtherThreads() {
+  calls_without_gil = 0;
+  new (&target_mutex) std::shared_mutex;
+}
 
 void Close() {
   is_closing = true;
@@ -102,6 +111,7 @@ void RequireThreads(size_t threads) {
 
 void BindRuntime(py::module_& module) {
   importing_process = getpid();
+  pthread_atfork(nullptr, nullptr, ForgetOtherThreads);
   py::module_::import("atexit").attr("register")(py::cpp_function(Close));
   ApplyTargetFromEnvironment();
   module.def("targets", Targets);

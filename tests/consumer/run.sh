@@ -101,7 +101,7 @@ if [[ $library == *.so ]]; then
 else
   "$compiler" -shared -o "$work/plug-in.so" -Wl,--whole-archive "$folder"/libeta_*.a \
     -Wl,--no-whole-archive -Wl,--unresolved-symbols=ignore-all
-  exported="$(nm -D --defined-only "$work/plug-in.so" | c++filt | grep -E ' eta::| u ' || true)"
+  exported="$(nm -D --defined-only "$work/plug-in.so" | c++filt | grep -E ' eta::| u | T eta_' || true)"
   [[ -z $exported ]] || fail "a plug-in exports symbols of the static libraries: $exported"
 fi
 

@@ -311,6 +311,27 @@ sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
         done = self.run_code(code)
         self.assertEqual((done.returncode, done.stderr), (7, ""))
 
+    def test_fork_while_a_kernel_runs(self):
+        code = """
+import os, sys, threading, time, numpy as np, eta_simd
+rows = np.ones((200000, 64), np.float32)
+running = threading.Event()
+def work():
+    running.set()
+    while True:
+        eta_simd.dot_topk(rows, rows[:64], 8)
+threading.Thread(target=work, daemon=True).start()
+running.wait()
+time.sleep(0.05)
+if os.fork() == 0:
+    eta_simd.set_target(None)
+    sys.exit(7)
+sys.stdout.flush()
+os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+        done = self.run_code(code)
+        self.assertEqual((done.returncode, done.stderr), (7, ""))
+
     def test_end_while_threads_run(self):
         code = """
 import threading, time, numpy as np, eta_simd
