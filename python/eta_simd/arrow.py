@@ -137,7 +137,7 @@ def result_schema(user: pa.DataType, is_measured: bool = False) -> pa.Schema:
     >>> result_schema(pa.string()).names
     ['user', 'candidate', 'positions', 'count']
     """
-    fields = [("user", user), ("candidate", pa.int32()), ("positions", pa.large_list(pa.int32())),
+    fields = [("user", user), ("candidate", pa.int32()), ("positions", pa.list_(pa.int32())),
               ("count", pa.int32())]
     return pa.schema(fields + [(name, pa.float64()) for name in MEASURES if is_measured])
 
@@ -159,8 +159,11 @@ def _rising(found: Int32) -> Any:
     last = np.iinfo(np.int32).max
     ordered = np.sort(np.where(found < 0, last, found), axis=1)
     offsets = np.append(0, np.cumsum((ordered != last).sum(axis=1)))
-    return pa.LargeListArray.from_arrays(pa.array(offsets.astype(np.int64)),
-                                         pa.array(ordered[ordered != last]))
+    if offsets[-1] > last:
+        raise ValueError(f"batch: {offsets[-1]} positions (expected at most {last}; give it in "
+                         "parts)")
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)),
+                                    pa.array(ordered[ordered != last]))
 
 
 def _check_table(table: ArrayLike, retriever: Retriever) -> Float32:

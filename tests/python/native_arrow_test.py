@@ -63,6 +63,10 @@ class Retrieve(unittest.TestCase):
                         repeated(batch().column("user").to_pylist(), map(len, CANDIDATES)))
                     self.assertEqual(result.schema, arrow.result_schema(pa.string()))
 
+    def test_positions_are_of_a_type_that_spark_takes(self):
+        self.assertEqual(arrow.result_schema(pa.string()).field("positions").type,
+                         pa.list_(pa.int32()))
+
     def test_measures_are_those_of_single_requests(self):
         retriever, exact = (make(method, self.table) for method in ("eta:64", "exact"))
         result = arrow.retrieve(batch(), retriever, 3, measured_by=self.table)
