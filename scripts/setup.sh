@@ -3,7 +3,7 @@
 # Installs what the project needs, with apt: Debian 12 and later, Ubuntu 24.04 and later.
 #
 #   scripts/setup.sh [build] [data] [fetch] [format] [lint] [plot] [train] [arm] [cache] [clang]
-#                    [valgrind] [docs] [python] [peers] [arrow]
+#                    [valgrind] [docs] [python] [peers] [arrow] [spark]
 #
 #   build   compiler, CMake and the libraries (also the baselines' and the tests')
 #   data    Python with NumPy, SciPy and h5py, for the importers
@@ -24,6 +24,7 @@
 #           libraries that `python -m eta_simd.peers` compares with: from PyPI, gigabytes by PyTorch
 #   arrow   what python installs, and in build/arrow a virtual environment with NumPy and PyArrow from
 #           PyPI, for eta_simd.arrow and its tests
+#   spark   what arrow installs, Java, and PySpark into build/arrow, for eta_simd.spark
 #
 # Without arguments: build and data. When nothing is missing it touches neither network nor system.
 # Elsewhere, or without the right to install, it names what is needed and goes on. So it does with a
@@ -47,6 +48,8 @@ DOCS=(doxygen python3)
 PYTHON_MODULE=(pybind11-dev python3-dev python3-numpy python3-venv)
 PEERS=(numpy faiss-cpu usearch numkong scann hnswlib torch) # of PyPI, as in pyproject.toml
 ARROW=(numpy pyarrow)                                      # likewise
+SPARK=('pyspark>=4,<5' 'pandas<3')                         # likewise; PySpark 4 asks for older pandas
+JAVA=(openjdk-17-jre-headless)
 
 # install_in NAME PACKAGE...: makes the virtual environment build/NAME, or adds to it what it lacks.
 install_in() {
@@ -81,6 +84,11 @@ for purpose in "$@"; do
     arrow)
       "$0" python
       install_in arrow "${ARROW[@]}"
+      ;;
+    spark)
+      "$0" arrow
+      needed+=("${JAVA[@]}")
+      install_in arrow "${SPARK[@]}"
       ;;
     -h | --help)
       print_help

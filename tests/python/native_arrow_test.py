@@ -224,7 +224,10 @@ class Setup(unittest.TestCase):
         root = Path(__file__).resolve().parents[2]
         setup = (root / "scripts/setup.sh").read_text(encoding="utf-8")
         self.assertIn("\nARROW=(numpy pyarrow) ", setup)
-        self.assertIn('\narrow = ["pyarrow"]\n', (root / "pyproject.toml").read_text("utf-8"))
+        self.assertIn("\nSPARK=('pyspark>=4,<5' 'pandas<3') ", setup)
+        extra = (root / "pyproject.toml").read_text(encoding="utf-8")
+        self.assertIn('\narrow = ["pyarrow"]\n', extra)
+        self.assertIn('\nspark = ["pyarrow", "pyspark>=4,<5", "pandas<3"]\n', extra)
 
 
 class Docstrings(unittest.TestCase):
