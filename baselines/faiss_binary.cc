@@ -69,13 +69,11 @@ class FaissBinary final : public Retriever {
               FaissBinaryMode mode, int threads)
       : Retriever(std::move(name), items.size()),
         table_(items, hyperplanes, threads),
+        candidates_(CodeTable::OfCandidates(items, hyperplanes, threads)),
         asked_(mode),
         mode_(mode == FaissBinaryMode::kBest ? FaissBinaryMode::kCounting : mode),
         threads_(threads) {
     set_encoder_bytes(hyperplanes.bytes());
-    if (items.candidate_embeddings) {
-      candidates_ = CodeTable::OfCandidates(items, hyperplanes, threads);
-    }
   }
 
   std::string target() const override {

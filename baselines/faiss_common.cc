@@ -116,6 +116,7 @@ void RequireFiniteProducts(const Matrix<float>& embeddings, const std::string& n
 }
 
 void RequireFiniteProducts(const ItemTable& items, const std::string& name) {
+  ValidateItemTable(items);  // else rows might be read that are not there
   RequireFiniteProducts(items.embeddings, name);
   if (items.candidate_embeddings) RequireFiniteProducts(*items.candidate_embeddings, name);
 }

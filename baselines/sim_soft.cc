@@ -121,15 +121,13 @@ class SimSoft final : public Retriever {
  public:
   SimSoft(std::string name, const ItemTable& items, const SimSoftOptions& options)
       : Retriever(std::move(name), items.size()),
-        embeddings_(items.embeddings),
-        candidates_(items.candidate_embeddings),
+        items_{items.embeddings, {}, items.candidate_embeddings},
         options_(options) {
-    ValidateItemTable(items);
     RequireFiniteProducts(items, this->name());
     if (options.index != SimSoftOptions::Index::kIvfPq) return;
     codebooks_ = std::make_unique<faiss::ProductQuantizer>(
-        TrainFaissPq(FaissTrainingRows(embeddings_), embeddings_.cols,
-                     SubquantizersOf(embeddings_.cols), options.seed));
+        TrainFaissPq(FaissTrainingRows(items_.embeddings), items_.dim(),
+                     SubquantizersOf(items_.dim()), options.seed));
   }
 
   std::string target() const override {
@@ -137,8 +135,7 @@ class SimSoft final : public Retriever {
   }
   size_t table_bytes() const override {
     const size_t centroids = codebooks_ ? codebooks_->centroids.size() : 0;
-    const size_t queries = candidates_ ? candidates_->values.size() : 0;
-    return (embeddings_.values.size() + queries + centroids) * sizeof(float);
+    return items_.embedding_bytes() + centroids * sizeof(float);
   }
   bool threads_itself() const override { return true; }
   std::unique_ptr<Scratch> NewScratch() const override { return std::make_unique<FaissScratch>(); }
@@ -148,8 +145,7 @@ class SimSoft final : public Retriever {
   void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
                   Scratch& scratch, RetrievedView out) const override;
 
-  Matrix<float> embeddings_;
-  std::optional<Matrix<float>> candidates_;  // where they have embeddings of their own
+  ItemTable items_;                                           // without categories
   std::unique_ptr<const faiss::ProductQuantizer> codebooks_;  // of kIvfPq
   SimSoftOptions options_;
 };
@@ -157,13 +153,13 @@ class SimSoft final : public Retriever {
 std::unique_ptr<PreparedHistory> SimSoft::DoPrepare(std::span<const int32_t> history) const {
   const size_t n = history.size();
   std::vector<float> rows;
-  GatherRows(embeddings_, history, rows);
+  GatherRows(items_.embeddings, history, rows);
   // One thread: FAISS's parallel HNSW construction gives another graph each time.
   const FaissThreadGuard guard({.openmp = 1, .blas = 1});
-  BuiltIndex built = n < kFlatBelow ? BuildFlat(rows, n, embeddings_.cols)
+  BuiltIndex built = n < kFlatBelow ? BuildFlat(rows, n, items_.dim())
                      : options_.index == SimSoftOptions::Index::kHnsw
-                         ? BuildHnsw(rows, n, embeddings_.cols, options_)
-                         : BuildIvf(rows, n, embeddings_.cols, options_, codebooks_.get());
+                         ? BuildHnsw(rows, n, items_.dim(), options_)
+                         : BuildIvf(rows, n, items_.dim(), options_, codebooks_.get());
   return std::make_unique<FaissHistory>(n, std::move(built.index), built.bytes);
 }
 
@@ -177,7 +173,7 @@ void SimSoft::DoRetrieve(const PreparedHistory& history, std::span<const int32_t
   const bool is_hnsw = dynamic_cast<const faiss::IndexHNSW*>(&prepared.index()) != nullptr;
   // BLAS has one thread because FAISS runs slices of an IVF search, each with its own call to BLAS,
   // on its OpenMP threads.
-  SearchEmbeddings(prepared, candidates_ ? *candidates_ : embeddings_, candidates, k,
+  SearchEmbeddings(prepared, items_.queries(), candidates, k,
                    {.openmp = options_.threads, .blas = 1}, is_hnsw ? &hnsw_parameters : nullptr,
                    dynamic_cast<FaissScratch&>(scratch), out);
 }

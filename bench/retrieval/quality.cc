@@ -14,14 +14,15 @@ namespace {
 
 // Sums over the candidates of one request.
 struct QualitySum {
-  Quality sum{};
+  double recall = 0;
+  double recall_ties = 0;
   double attention_mass = 0;
   size_t candidates = 0;
   size_t weighted = 0;  // candidates for which some behaviour has weight
 
   void Add(const Quality& quality) {
-    sum.recall += quality.recall;
-    sum.recall_ties += quality.recall_ties;
+    recall += quality.recall;
+    recall_ties += quality.recall_ties;
     attention_mass += quality.attention_mass.value_or(0);
     ++candidates;
     if (quality.attention_mass) ++weighted;
@@ -29,7 +30,7 @@ struct QualitySum {
 
   Quality Means() const {
     const auto n = static_cast<double>(candidates);
-    Quality means{sum.recall / n, sum.recall_ties / n, std::nullopt};
+    Quality means{recall / n, recall_ties / n, std::nullopt};
     if (weighted > 0) means.attention_mass = attention_mass / static_cast<double>(weighted);
     return means;
   }
@@ -87,9 +88,8 @@ void QualityMeter::Add(const UserRequest& request, size_t index,
 
 void QualityMeter::AddEmpty(const UserRequest& request, size_t method, Contender& contender) {
   contender.measurements().quality.push_back(std::nullopt);
-  for (size_t c = 0; dump_ != nullptr && c < request.candidates.size(); ++c) {
-    dump_->Add(method, request, {}, {});
-  }
+  if (dump_ == nullptr) return;
+  for (size_t c = 0; c < request.candidates.size(); ++c) dump_->Add(method, request, {}, {});
 }
 
 }  // namespace eta::bench

@@ -255,6 +255,19 @@ bool IsPq4(const std::string& name) {
   return name.starts_with("pq4:") && name.find('+') == std::string::npos;
 }
 
+// Not NormalizeRows, which the method calls.
+void ScaleToLength1(Matrix<float>& rows) {
+  for (size_t r = 0; r < rows.rows; ++r) {
+    double squares = 0;
+    for (size_t d = 0; d < rows.cols; ++d) squares += double{rows.row(r)[d]} * rows.row(r)[d];
+    if (squares == 0) continue;
+    const double scale = 1 / std::sqrt(squares);
+    for (size_t d = 0; d < rows.cols; ++d) {
+      rows.row(r)[d] = static_cast<float>(rows.row(r)[d] * scale);
+    }
+  }
+}
+
 }  // namespace
 
 void Verify(std::span<const Contender> contenders, const DataSet& data,
@@ -268,8 +281,8 @@ void Verify(std::span<const Contender> contenders, const DataSet& data,
       for (const Sample& sample : samples) VerifyExact(retriever, items, sample, options.k);
     } else if (retriever.name() == "cosine") {
       ItemTable scaled = items;
-      NormalizeRows(scaled.embeddings);
-      if (scaled.candidate_embeddings) NormalizeRows(*scaled.candidate_embeddings);
+      ScaleToLength1(scaled.embeddings);
+      if (scaled.candidate_embeddings) ScaleToLength1(*scaled.candidate_embeddings);
       for (const Sample& sample : MakeSamples(scaled, requests))
         VerifyExact(retriever, scaled, sample, options.k);
     } else if (const VerifyOnPlanes verify = VerifierOf(retriever.name()); verify != nullptr) {

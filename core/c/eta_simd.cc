@@ -6,16 +6,12 @@
 
 #include "core/c/internal/handles.h"
 #include "core/retrieval/batch.h"
+#include "core/retrieval/codes.h"
 #include "simd/target.h"
+#include "simd/views.h"
 
 namespace eta::c {
 namespace {
-
-// The product of two sizes, or a size that no array has.
-size_t Product(size_t a, size_t b) {
-  size_t product = 0;
-  return __builtin_mul_overflow(a, b, &product) ? ~size_t{0} : product;
-}
 
 void RequireOut(const void* out, const char* name) { Require(out != nullptr, name, " is null"); }
 
@@ -34,15 +30,11 @@ std::span<T> Array(T* data, size_t size, size_t wanted, const char* name) {
   return Array(data, size, name);
 }
 
-size_t CodeBytesOf(size_t bits) {
-  Require(bits >= 1 && bits <= kMaxBits, "bits = ", bits, " is not in [1, ", kMaxBits, "]");
-  return (bits + 7) / 8;
-}
-
 RetrievedView Results(size_t candidates, size_t k, int32_t* positions, size_t positions_size,
                       int32_t* counts, size_t counts_size) {
   Require(k >= 1, "k must be at least 1");
-  const auto rows = Array(positions, positions_size, Product(candidates, k), "positions");
+  const auto rows =
+      Array(positions, positions_size, eta::simd::SaturatingProduct(candidates, k), "positions");
   return {rows, Array(counts, counts_size, candidates, "counts")};
 }
 
@@ -55,7 +47,7 @@ std::vector<Request> Requests(const std::vector<std::shared_ptr<History>>& histo
   for (size_t r = 0; r < histories.size(); ++r) {
     Require(offsets[r] <= offsets[r + 1], "offsets[", r + 1, "] = ", offsets[r + 1],
             " is less than the one before");
-    Require(histories[r]->table == histories[0]->table, "history ", r, " is of another code table");
+    Require(histories[r]->eta == histories[0]->eta, "history ", r, " is of another code table");
   }
   std::vector<Request> requests;
   for (size_t r = 0; r < histories.size(); ++r) {
@@ -94,7 +86,8 @@ eta_status eta_hyperplanes_from_matrix(const float* matrix, size_t matrix_size, 
                                        size_t bits, eta_hyperplanes** out) {
   return c::Guard([&] {
     c::RequireOut(out, "out");
-    const auto values = c::Array(matrix, matrix_size, c::Product(dim, bits), "matrix");
+    const auto values =
+        c::Array(matrix, matrix_size, eta::simd::SaturatingProduct(dim, bits), "matrix");
     eta::Matrix<float> copy(dim, bits);
     std::ranges::copy(values, copy.values.begin());
     c::Open(std::make_shared<eta::Hyperplanes>(eta::Hyperplanes::FromMatrix(std::move(copy))), out);
@@ -115,8 +108,10 @@ eta_status eta_encode(const eta_hyperplanes* hyperplanes, const float* values, s
                       size_t rows, uint8_t* codes, size_t codes_bytes) {
   return c::Guard([&] {
     const auto planes = c::Get(hyperplanes);
-    const auto from = c::Array(values, values_size, c::Product(rows, planes->dim()), "values");
-    const auto to = c::Array(codes, codes_bytes, c::Product(rows, planes->code_bytes()), "codes");
+    const auto from =
+        c::Array(values, values_size, eta::simd::SaturatingProduct(rows, planes->dim()), "values");
+    const auto to = c::Array(codes, codes_bytes,
+                             eta::simd::SaturatingProduct(rows, planes->code_bytes()), "codes");
     planes->Encode(from, to);
   });
 }
@@ -127,16 +122,9 @@ eta_status eta_code_table_make(const uint8_t* codes, size_t codes_bytes, size_t 
                                eta_code_table** out) {
   return c::Guard([&] {
     c::RequireOut(out, "out");
-    const size_t width = c::CodeBytesOf(bits);
     Require(items <= size_t{1} << 31, "items = ", items, " is more than ids can name");
-    const auto all = c::Array(codes, codes_bytes, c::Product(items, width), "codes");
-    const auto unused = static_cast<uint8_t>(bits % 8 == 0 ? 0 : 0xFF << bits % 8);
-    for (size_t i = 0; i < items; ++i) {
-      Require((all[i * width + width - 1] & unused) == 0, "code ", i, " has a bit past its ", bits);
-    }
-    c::Open(std::make_shared<c::CodeTable>(eta::AlignedVector<uint8_t>(all.begin(), all.end()),
-                                           items, bits),
-            out);
+    const auto all = c::Array(codes, codes_bytes, "codes");
+    c::Open(std::make_shared<c::GrowingEta>(eta::CodeTable(all, items, bits)), out);
   });
 }
 
@@ -145,7 +133,7 @@ eta_status eta_code_table_shape(const eta_code_table* table, size_t* items, size
     c::RequireOut(items, "items");
     c::RequireOut(bits, "bits");
     const auto codes = c::Get(table);
-    *items = codes->items();
+    *items = codes->table().size();
     *bits = codes->bits();
   });
 }
@@ -165,9 +153,9 @@ eta_status eta_history_prepare(const eta_code_table* table, const int32_t* items
 eta_status eta_history_append(eta_history* history, int32_t item) {
   return c::Guard([&] {
     const auto opened = c::Get(history);
-    opened->table->RequireItem(item);
-    dynamic_cast<c::CodeHistory&>(*opened->prepared)
-        .Append(opened->table->rows().row(static_cast<size_t>(item)));
+    opened->eta->RequireItem(item);
+    dynamic_cast<c::GrowingHistory&>(*opened->prepared)
+        .Append(opened->eta->table().row(static_cast<size_t>(item)));
   });
 }
 
@@ -187,9 +175,9 @@ eta_status eta_retrieve(const eta_history* history, const int32_t* candidates,
     const auto opened = c::Get(history);
     const auto wanted = c::Array(candidates, num_candidates, "candidates");
     const auto out = c::Results(num_candidates, k, positions, positions_size, counts, counts_size);
-    auto scratch = opened->table->scratch.Take([&] { return opened->table->NewScratch(); });
-    opened->table->Retrieve(*opened->prepared, wanted, k, *scratch, out);
-    opened->table->scratch.Give(std::move(scratch));
+    auto scratch = opened->eta->scratch.Take([&] { return opened->eta->NewScratch(); });
+    opened->eta->Retrieve(*opened->prepared, wanted, k, *scratch, out);
+    opened->eta->scratch.Give(std::move(scratch));
   });
 }
 
@@ -210,7 +198,7 @@ eta_status eta_retrieve_batch(const eta_history* const* histories, size_t reques
                                    c::Array(candidates, num_candidates, "candidates"));
     if (batch.empty()) return;
     eta::BatchResult result;
-    eta::RetrieveBatch(*opened[0]->table, batch, k, {.threads = threads}, result);
+    eta::RetrieveBatch(*opened[0]->eta, batch, k, {.threads = threads}, result);
     std::ranges::copy(result.positions, out.positions.begin());
     std::ranges::copy(result.counts, out.counts.begin());
   });

@@ -118,7 +118,8 @@ ETA_C_API eta_status eta_history_close(eta_history* history);
 // distance, in no order; equally near ones are taken from the newest. Position 0 is the oldest
 // behaviour. positions_size is candidates * k: those of candidate c start at c * k, and unused ones
 // are -1. counts_size is candidates: how many there are. k is at least 1. Any number of threads,
-// but not beside eta_history_append to this history. Allocates scratch in the first calls alone.
+// but not beside eta_history_append to this history. Allocates scratch for the largest request so
+// far, and again after a call that failed.
 ETA_C_API eta_status eta_retrieve(const eta_history* history, const int32_t* candidates,
                                   size_t num_candidates, size_t k, int32_t* positions,
                                   size_t positions_size, int32_t* counts, size_t counts_size);
@@ -153,8 +154,8 @@ ETA_C_API eta_status eta_ctr_user_prepare(const eta_ctr_model* model, size_t use
 ETA_C_API eta_status eta_ctr_user_close(eta_ctr_user* user);
 
 // Writes the logit of each candidate item; logits_size is num_candidates. The probability of a
-// click is 1 / (1 + exp(-logit)). Any number of threads. Allocates scratch in the first calls
-// alone.
+// click is 1 / (1 + exp(-logit)). Any number of threads. Allocates scratch for the largest request
+// so far, and again after a call that failed.
 ETA_C_API eta_status eta_ctr_score(const eta_ctr_user* user, const int32_t* candidates,
                                    size_t num_candidates, float* logits, size_t logits_size);
 

@@ -5,6 +5,7 @@
 
 #include "core/base/check.h"
 #include "simd/code_blocks.h"
+#include "simd/simhash.h"
 
 namespace eta {
 
@@ -17,11 +18,12 @@ CodeTable::CodeTable(const ItemTable& items, const Hyperplanes& hyperplanes, int
   EncodeAll(items.embeddings, hyperplanes, threads);
 }
 
-CodeTable CodeTable::OfCandidates(const ItemTable& items, const Hyperplanes& hyperplanes,
-                                  int threads) {
+std::optional<CodeTable> CodeTable::OfCandidates(const ItemTable& items,
+                                                 const Hyperplanes& hyperplanes, int threads) {
   ValidateItemTable(items);
+  if (!items.candidate_embeddings) return std::nullopt;
   CodeTable table(items.size(), hyperplanes);
-  table.EncodeAll(items.queries(), hyperplanes, threads);
+  table.EncodeAll(*items.candidate_embeddings, hyperplanes, threads);
   return table;
 }
 
@@ -29,6 +31,20 @@ CodeTable::CodeTable(const ItemTable& items, const Pq4Codebooks& codebooks, int 
     : size_(items.size()), bits_(codebooks.bits()), code_bytes_(codebooks.code_bytes()) {
   ValidateItemTable(items);
   EncodeAll(items.embeddings, codebooks, threads);
+}
+
+CodeTable::CodeTable(std::span<const uint8_t> codes, size_t items, size_t bits)
+    : size_(items), bits_(bits), code_bytes_(simd::CodeBytes(bits)) {
+  Require(bits >= 1 && bits <= kMaxBits, "code table: bits = ", bits, " is not in [1, ", kMaxBits,
+          "]");
+  Require(codes.size() == simd::SaturatingProduct(items, code_bytes_), "code table: codes have ",
+          codes.size(), " elements, not ", simd::SaturatingProduct(items, code_bytes_));
+  const auto unused = static_cast<uint8_t>(bits % 8 == 0 ? 0 : 0xFF << bits % 8);
+  for (size_t i = 0; i < items; ++i) {
+    Require((codes[i * code_bytes_ + code_bytes_ - 1] & unused) == 0, "code table: code ", i,
+            " has a bit past its ", bits);
+  }
+  codes_.assign(codes.begin(), codes.end());
 }
 
 template <class Encoder>

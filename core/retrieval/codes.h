@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "core/base/aligned.h"
@@ -23,11 +24,15 @@ class ETA_CORE_API CodeTable {
   // std::invalid_argument when the two differ in dim, the item table is malformed or threads is
   // less than 1. Not with more than one in a child made by fork(): docs/library.md.
   CodeTable(const ItemTable& items, const Hyperplanes& hyperplanes, int threads = 1);
-  // The same of the items as candidates, ItemTable::queries().
-  static CodeTable OfCandidates(const ItemTable& items, const Hyperplanes& hyperplanes,
-                                int threads = 1);
+  // The same of the items as candidates; nothing where they have no embeddings of their own.
+  static std::optional<CodeTable> OfCandidates(const ItemTable& items,
+                                               const Hyperplanes& hyperplanes, int threads = 1);
   // The same with the codes of a product quantiser.
   CodeTable(const ItemTable& items, const Pq4Codebooks& codebooks, int threads = 1);
+  // Codes that exist already, items x ceil(bits / 8) bytes; they are copied. Throws
+  // std::invalid_argument when bits is not in [1, kMaxBits], their number is another or a code has
+  // a bit past its last.
+  CodeTable(std::span<const uint8_t> codes, size_t items, size_t bits);
 
   size_t size() const { return size_; }              // items
   size_t bits() const { return bits_; }              // of a code

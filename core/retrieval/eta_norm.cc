@@ -38,9 +38,7 @@ std::unique_ptr<RefillableRetriever> MakeEtaNormRetriever(std::string name, cons
   auto retriever =
       std::make_unique<EtaNormRetriever>(std::move(name), codes.bits, std::move(codes.rows));
   retriever->set_encoder_bytes(hyperplanes.bytes());
-  if (items.candidate_embeddings) {
-    retriever->SetCandidateCodes(CodeTable::OfCandidates(items, hyperplanes, threads));
-  }
+  retriever->SetCandidateCodes(CodeTable::OfCandidates(items, hyperplanes, threads));
   return retriever;
 }
 

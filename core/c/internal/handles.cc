@@ -5,7 +5,6 @@
 #include <deque>
 
 #include "core/retrieval/refillable.h"
-#include "simd/code_blocks.h"
 #include "simd/hamming.h"
 #include "simd/target.h"
 
@@ -62,37 +61,25 @@ void CloseShell(Shell* shell) {
   pool.closed.push_back(shell);
 }
 
-std::string CodeTable::target() const { return simd::TargetName(simd::ActiveTarget()); }
+std::string GrowingEta::target() const { return simd::TargetName(simd::ActiveTarget()); }
 
-std::unique_ptr<Scratch> CodeTable::NewScratch() const { return std::make_unique<KernelScratch>(); }
-
-std::unique_ptr<PreparedHistory> CodeTable::DoPrepare(std::span<const int32_t> history) const {
-  return std::make_unique<CodeHistory>(*this, history);
+std::unique_ptr<Scratch> GrowingEta::NewScratch() const {
+  return std::make_unique<KernelScratch>();
 }
 
-void CodeTable::DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates,
-                           size_t k, Scratch& scratch, RetrievedView out) const {
-  const simd::CodeBlocksView blocks = dynamic_cast<const CodeHistory&>(history).view();
+std::unique_ptr<PreparedHistory> GrowingEta::DoPrepare(std::span<const int32_t> history) const {
+  return std::make_unique<GrowingHistory>(CodeBlocks(table_, history));
+}
+
+void GrowingEta::DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates,
+                            size_t k, Scratch& scratch, RetrievedView out) const {
+  const simd::CodeBlocksView blocks = dynamic_cast<const GrowingHistory&>(history).view();
   auto& buffers = dynamic_cast<KernelScratch&>(scratch);
-  const auto queries = GatherQueries(rows(), candidates, buffers.queries);
+  const auto queries = GatherQueries(table_.rows(), candidates, buffers.queries);
   void* kernel =
       buffers.kernel.Get<uint8_t>(simd::HammingTopKScratchBytes(blocks.n, blocks.code_bytes, k));
   const size_t count = simd::HammingTopK(blocks, queries, {k}, kernel, {out.positions.data()});
   std::ranges::fill(out.counts, static_cast<int32_t>(count));
-}
-
-CodeHistory::CodeHistory(const CodeTable& table, std::span<const int32_t> items)
-    : PreparedHistory(items.size()),
-      code_bytes_(table.code_bytes()),
-      blocks_(simd::CodeBlocksBytes(items.size(), code_bytes_)) {
-  simd::GatherCodeBlocks(table.rows(), {items.data(), items.size()}, blocks_.data());
-}
-
-void CodeHistory::Append(const uint8_t* code) {
-  const size_t needed = simd::CodeBlocksBytes(length() + 1, code_bytes_);
-  if (needed > blocks_.size()) blocks_.resize(needed);
-  simd::SetBlockCode(blocks_.data(), code_bytes_, length(), code);
-  set_length(length() + 1);
 }
 
 }  // namespace eta::c

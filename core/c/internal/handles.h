@@ -14,10 +14,10 @@
 #include <utility>
 #include <vector>
 
-#include "core/base/aligned.h"
 #include "core/base/check.h"
 #include "core/c/eta_simd.h"
 #include "core/ctr/model.h"
+#include "core/retrieval/codes.h"
 #include "core/retrieval/hyperplanes.h"
 #include "core/retrieval/retriever.h"
 #include "simd/views.h"
@@ -51,20 +51,15 @@ class Pool {
   std::vector<std::unique_ptr<T>> free_;
 };
 
-// The codes of all items, and the retriever of the histories made of them.
-class CodeTable final : public Retriever {
+// Retrieves by the codes of all items from histories that grow; else it is ETA's retriever.
+class GrowingEta final : public Retriever {
  public:
-  CodeTable(AlignedVector<uint8_t> codes, size_t items, size_t bits)
-      : Retriever("eta", items), codes_(std::move(codes)), items_(items), bits_(bits) {}
+  explicit GrowingEta(CodeTable table) : Retriever("eta", table.size()), table_(std::move(table)) {}
   std::string target() const override;
-  size_t bits() const override { return bits_; }
-  size_t items() const { return items_; }
-  size_t code_bytes() const { return (bits_ + 7) / 8; }
+  size_t bits() const override { return table_.bits(); }
   std::unique_ptr<Scratch> NewScratch() const override;
   void RequireItem(int32_t item) const { RequireItems({&item, 1}, "item"); }
-  simd::RowsView<uint8_t> rows() const {
-    return simd::DenseRows(codes_.data(), items_, code_bytes());
-  }
+  const CodeTable& table() const { return table_; }
 
   mutable Pool<Scratch> scratch;
 
@@ -73,25 +68,26 @@ class CodeTable final : public Retriever {
   void DoRetrieve(const PreparedHistory& history, std::span<const int32_t> candidates, size_t k,
                   Scratch& scratch, RetrievedView out) const override;
 
-  AlignedVector<uint8_t> codes_;
-  size_t items_, bits_;
+  CodeTable table_;
 };
 
-// Code blocks that grow. `table` is the one whose Prepare made it.
-class CodeHistory final : public PreparedHistory {
+class GrowingHistory final : public PreparedHistory {
  public:
-  CodeHistory(const CodeTable& table, std::span<const int32_t> items);
-  size_t bytes() const override { return blocks_.size(); }
-  simd::CodeBlocksView view() const { return {blocks_.data(), length(), code_bytes_}; }
-  void Append(const uint8_t* code);
+  explicit GrowingHistory(CodeBlocks blocks)
+      : PreparedHistory(blocks.size()), blocks_(std::move(blocks)) {}
+  size_t bytes() const override { return blocks_.bytes(); }
+  simd::CodeBlocksView view() const { return blocks_.view(); }
+  void Append(std::span<const uint8_t> code) {
+    blocks_.Append(code);
+    set_length(blocks_.size());
+  }
 
  private:
-  size_t code_bytes_;
-  AlignedVector<uint8_t> blocks_;
+  CodeBlocks blocks_;
 };
 
 struct History {
-  std::shared_ptr<CodeTable> table;
+  std::shared_ptr<GrowingEta> eta;
   std::unique_ptr<PreparedHistory> prepared;
 };
 
@@ -126,7 +122,7 @@ struct KindOf<eta_hyperplanes> {
 };
 template <>
 struct KindOf<eta_code_table> {
-  using Object = CodeTable;
+  using Object = GrowingEta;
   static constexpr uint32_t kNumber = 2;
   static constexpr char kName[] = "code table";
 };

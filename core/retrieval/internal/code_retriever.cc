@@ -5,6 +5,7 @@
 
 #include "core/base/check.h"
 #include "simd/hamming.h"
+#include "simd/simhash.h"
 
 namespace eta {
 
@@ -12,9 +13,7 @@ CodeRetriever::CodeRetriever(std::string name, const ItemTable& items,
                              const Hyperplanes& hyperplanes, int threads)
     : CodeRetriever(std::move(name), CodeTable(items, hyperplanes, threads)) {
   set_encoder_bytes(hyperplanes.bytes());
-  if (items.candidate_embeddings) {
-    SetCandidateCodes(CodeTable::OfCandidates(items, hyperplanes, threads));
-  }
+  SetCandidateCodes(CodeTable::OfCandidates(items, hyperplanes, threads));
 }
 
 CodeRetriever::CodeRetriever(std::string name, CodeTable table)
@@ -44,7 +43,7 @@ void CodeRetriever::DoRefill(RefillableHistory& history, std::span<const int32_t
 
 simd::RowsView<uint8_t> CodeRetriever::candidate_codes() const {
   simd::RowsView<uint8_t> codes = candidate_table_ ? candidate_table_->rows() : codes_;
-  codes.width = (bits_ + 7) / 8;
+  codes.width = simd::CodeBytes(bits_);
   return codes;
 }
 

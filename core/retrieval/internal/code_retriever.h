@@ -49,10 +49,11 @@ class CodeRetriever : public RefillableRetriever {
     return codes_.count * code_bytes() + (candidate_table_ ? candidate_table_->bytes() : 0);
   }
   std::unique_ptr<RefillableHistory> NewHistory(size_t capacity) const override;
-  size_t query_bytes() const override { return code_bytes(); }
+  size_t query_bytes() const override { return candidate_codes().width; }
 
-  // Gives candidates codes of their own, of bits() bits and as many as there are items.
-  void SetCandidateCodes(CodeTable table) { candidate_table_.emplace(std::move(table)); }
+  // Gives candidates codes of their own, of bits() bits and as many as there are items; with
+  // nothing they have those of behaviours.
+  void SetCandidateCodes(std::optional<CodeTable> table) { candidate_table_ = std::move(table); }
 
  protected:
   void DoRefill(RefillableHistory& history, std::span<const int32_t> items) const override;
