@@ -16,8 +16,8 @@
 // ETA_SIMD_CHECKED, check preconditions (ids, widths, strides, sizes, scratch) and end the process
 // with a message where one does not hold. Other builds check only what would give wrong results in
 // silence: that distances fit their type.
-// Stack: at most 12 KB, except where a function says another size; the portable target may use
-// twice as much.
+// Stack: top-K calls, distances and encoders take at most 12 KB, except where a function says
+// another size; the portable target may use twice as much.
 #pragma once
 
 #include <cstddef>
