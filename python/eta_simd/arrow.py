@@ -50,9 +50,9 @@ def embeddings(column: Any, name: str = "embedding") -> Float32:
     """
     if isinstance(column, pa.ChunkedArray):
         column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    if not isinstance(getattr(column, "type", None), pa.FixedSizeListType):
-        kind = getattr(column, "type", type(column).__name__)
-        raise TypeError(f"column '{name}': {kind} (expected fixed_size_list<float32>)")
+    if not isinstance(column, pa.Array):
+        raise TypeError(f"column '{name}': {type(column).__name__} (expected "
+                        "fixed_size_list<float32>)")
     return columns.vectors(column, name)
 
 

@@ -1,5 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The JSON of retrieval_bench, as far as several readers need the same of it."""
+"""The results of retrieval_bench, as far as several readers need the same of them."""
+
+# The columns of its CSV, in order (bench/retrieval/columns.h, docs/columns.md).
+COLUMNS = (
+    "method", "bits", "dim", "k", "l_mean", "b", "threads", "target", "cache", "recall",
+    "recall_p5", "recall_ties", "attention_mass", "p50_us", "p50_low_us", "p50_high_us", "p95_us",
+    "p99_us", "p999_us", "candidates_per_s", "bytes_per_behaviour", "build_us", "user_bytes",
+    "shared_bytes")
 
 
 def digests_of(run):

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "core/base/check.h"
@@ -48,24 +49,31 @@ py::object Recall(py::handle returned, py::handle exact, py::handle n) {
   });
 }
 
-py::object RecallTies(py::handle returned, py::handle scores, py::handle k) {
+// measure(positions, scores, number) for each row, where `number` is an argument called `name`.
+template <class Measure>
+py::object ForScores(py::handle returned, py::handle scores, py::handle number, const char* name,
+                     const Measure& measure) {
   const Array<int32_t> found(returned, "returned", 2);
   const Array<float> exact(scores, "scores", 2);
   RequireRows("scores", exact.shape(0), found);
-  const size_t count = ToCount(k, "k", 1, kMaxCount), n = exact.shape(1);
+  const size_t count = ToCount(number, name, 1, kMaxCount), n = exact.shape(1);
   return ForRows(found, [&](size_t row) {
-    return RecallTieAware(ValidPart(found, row), exact.span().subspan(row * n, n), count);
+    return measure(ValidPart(found, row), exact.span().subspan(row * n, n), count);
   });
 }
 
+py::object RecallTies(py::handle returned, py::handle scores, py::handle k) {
+  return ForScores(returned, scores, k, "k",
+                   [](const auto& positions, std::span<const float> exact, size_t count) {
+                     return RecallTieAware(positions, exact, count);
+                   });
+}
+
 py::object Mass(py::handle returned, py::handle scores, py::handle dim) {
-  const Array<int32_t> found(returned, "returned", 2);
-  const Array<float> exact(scores, "scores", 2);
-  RequireRows("scores", exact.shape(0), found);
-  const size_t dims = ToCount(dim, "dim", 1, kMaxCount), n = exact.shape(1);
-  return ForRows(found, [&](size_t row) {
-    return AttentionMass(ValidPart(found, row), exact.span().subspan(row * n, n), dims);
-  });
+  return ForScores(returned, scores, dim, "dim",
+                   [](const auto& positions, std::span<const float> exact, size_t dims) {
+                     return AttentionMass(positions, exact, dims);
+                   });
 }
 
 }  // namespace

@@ -8,7 +8,7 @@ import subprocess
 import unittest
 
 import support
-from eta_simd import check_docs
+from eta_simd import check_docs, results
 
 LONG_ROW = f"| a table row may be long, because a row cannot be broken {'-' * 40} | yes |"
 GOOD = f"""# Good words
@@ -121,6 +121,8 @@ class ColumnsTest(unittest.TestCase):
                          if line.startswith("| `")]
                 documented = re.findall(r"`(\w+)`", "".join(cells))
                 self.assertEqual(documented, names)
+                if array == "kColumns":
+                    self.assertEqual(names, list(results.COLUMNS))
 
 
 if __name__ == "__main__":

@@ -140,6 +140,7 @@ class Anything(unittest.TestCase):
 
     def test_random_arguments(self):
         seed = int.from_bytes(os.urandom(4), "little")
+        print(f"seed {seed}", file=sys.stderr, flush=True)  # should the interpreter end
         with self.subTest(seed=seed):
             self.run_calls(random.Random(seed))
 

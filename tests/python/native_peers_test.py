@@ -52,12 +52,6 @@ class Peers(unittest.TestCase):
             with self.assertRaisesRegex(BadInput, "candidate_embeddings.npy"):
                 command.main(["--libraries", "", "--k", "5", "--data", folder + "/bundle"])
 
-    def test_columns_are_those_of_retrieval_bench(self):
-        text = (ROOT / "bench/retrieval/columns.h").read_text(encoding="utf-8")
-        table = text.split("kColumns[] = {")[1].split("\n};")[0]
-        self.assertEqual(tuple(re.findall(r'^ {4}{"(\w+)"', table, re.MULTILINE)),
-                         command.COLUMNS)
-
     def test_the_extra_has_what_setup_installs(self):
         setup = (ROOT / "scripts/setup.sh").read_text(encoding="utf-8")
         extra = (ROOT / "pyproject.toml").read_text(encoding="utf-8")

@@ -88,7 +88,6 @@ class EndToEnd(support.FolderTest):
             rows = list(csv.DictReader(file))
         self.assertEqual([(row["model"], row["seeds"], row["p50_us"]) for row in rows],
                          [("none", "2", "1"), ("full_attention", "2", "2")])
-        self.assertIn(rows[0]["verdict"], ("lower", "higher", "not shown"))
         self.assertLess(float(rows[0]["low"]), float(rows[0]["high"]))
         cells = sorted((folder / "results" / "cells").glob("*.json"))
         self.assertEqual(len(cells), 4)

@@ -15,6 +15,7 @@ from collections import defaultdict
 
 from eta_simd.command import Parser
 from eta_simd.reading import number, read_csv
+from eta_simd.results import COLUMNS
 from eta_simd.text import printable, shown
 
 TEXTS = ["method", "target", "cache"]
@@ -22,11 +23,6 @@ SHARES = ["recall", "recall_p5", "recall_ties", "attention_mass"]
 OPTIONAL = ["p50_low_us", "p50_high_us"]  # empty with few repeats
 SETTING = ["dim", "k", "l_mean", "b", "threads", "target", "cache"]
 PERCENTILES = ["p50_us", "p95_us", "p99_us", "p999_us"]
-COLUMNS = (
-    "method bits dim k l_mean b threads target cache recall recall_p5 recall_ties attention_mass "
-    "p50_us p50_low_us p50_high_us p95_us p99_us p999_us candidates_per_s bytes_per_behaviour "
-    "build_us user_bytes shared_bytes"
-).split()
 
 
 def read_row(row):
@@ -83,7 +79,7 @@ def rescoring_violations(rows):
 def violations(path):
     """Yields a line about each violation in the file."""
     columns, lines = read_csv(path)
-    if columns != COLUMNS:
+    if tuple(columns) != COLUMNS:
         yield (f"the header is {shown(','.join(columns)) or 'missing'}, expected "
                f"{','.join(COLUMNS)}")
         return

@@ -56,7 +56,8 @@ def ours(tables: Tables, methods) -> list[Rival]:
     rivals = []
     for method in methods:
         retriever = eta_simd.Retriever(method, tables.floats)
-        kind = EXACT if method == "exact" else INT8 if method == "scan_i8" else APPROXIMATE
+        kinds = {"exact": EXACT, "scan_i8": INT8, f"eta:{tables.bits}": HAMMING}
+        kind = kinds.get(method, APPROXIMATE)
         one = retriever.prepare(np.zeros(1024, np.int32)).nbytes / 1024
         if "_gather" in method or "+rerank" in method:  # these hold the item ids
             one -= 4
@@ -68,7 +69,7 @@ def ours(tables: Tables, methods) -> list[Rival]:
 # ---- the others
 
 
-def faiss_rivals(tables: Tables) -> list[Rival]:
+def faiss_rivals(tables: Tables, _k: int) -> list[Rival]:
     import faiss
     faiss.omp_set_num_threads(1)
     level = getattr(faiss, "SIMDConfig", None)
@@ -105,10 +106,9 @@ def faiss_rivals(tables: Tables) -> list[Rival]:
         row("faiss:IndexScalarQuantizer", INT8, 0, dim, lambda: faiss.IndexScalarQuantizer(
             dim, faiss.ScalarQuantizer.QT_8bit, product)),
     ]
-    if tables.codes.shape[1] * 8 == tables.bits:
-        rivals.append(Rival("faiss:IndexBinaryFlat", HAMMING, tables.bits, tables.codes.shape[1],
-                            target, binary,
-                            lambda index, ids, k: index.search(tables.codes[ids], k)[1]))
+    rivals.append(Rival("faiss:IndexBinaryFlat", HAMMING, tables.bits, tables.codes.shape[1],
+                        target, binary,
+                        lambda index, ids, k: index.search(tables.codes[ids], k)[1]))
     for subspaces in (16, 32):
         if dim % subspaces == 0:
             def make(subspaces=subspaces):
@@ -122,7 +122,7 @@ def faiss_rivals(tables: Tables) -> list[Rival]:
     return rivals
 
 
-def usearch_rivals(tables: Tables) -> list[Rival]:
+def usearch_rivals(tables: Tables, _k: int) -> list[Rival]:
     from usearch.compiled import hardware_acceleration
     from usearch.index import MetricKind, search
     target = f"{version('usearch')} {hardware_acceleration()}"
@@ -137,7 +137,7 @@ def usearch_rivals(tables: Tables) -> list[Rival]:
             row("usearch:b1", HAMMING, tables.bits, tables.codes, MetricKind.Hamming, "b1")]
 
 
-def numkong_rivals(tables: Tables) -> list[Rival]:
+def numkong_rivals(tables: Tables, _k: int) -> list[Rival]:
     import numkong
     levels = [name for name, has in numkong.get_capabilities().items() if has]
     target = f"{version('numkong')} {levels[-1]}, NumPy's argpartition"
@@ -150,24 +150,24 @@ def numkong_rivals(tables: Tables) -> list[Rival]:
     return [row("numkong:f32", EXACT, tables.floats), row("numkong:i8", INT8, tables.bytes)]
 
 
-def scann_rivals(tables: Tables) -> list[Rival]:
+def scann_rivals(tables: Tables, k: int) -> list[Rival]:
     import scann
     floats = tables.floats
 
-    def builder(ids, k):
+    def builder(ids):
         return scann.scann_ops_pybind.builder(floats[ids], k, "dot_product")
 
     def answer(searcher, ids, k):
         return searcher.search_batched(floats[ids], k)[0]
     dim = floats.shape[1]
     return [Rival("scann:brute_force", EXACT, 0, 4 * dim, version("scann"),
-                  lambda ids: builder(ids, 64).score_brute_force().build(), answer),
+                  lambda ids: builder(ids).score_brute_force().build(), answer),
             Rival("scann:ah+reorder:2", APPROXIMATE, 2 * dim, dim / 4 + 4 * dim, version("scann"),
-                  lambda ids: builder(ids, 64).score_ah(
-                      2, anisotropic_quantization_threshold=0.2).reorder(128).build(), answer)]
+                  lambda ids: builder(ids).score_ah(
+                      2, anisotropic_quantization_threshold=0.2).reorder(2 * k).build(), answer)]
 
 
-def hnswlib_rivals(tables: Tables) -> list[Rival]:
+def hnswlib_rivals(tables: Tables, _k: int) -> list[Rival]:
     import hnswlib
     floats = tables.floats
 
@@ -183,7 +183,7 @@ def hnswlib_rivals(tables: Tables) -> list[Rival]:
                   prepare, answer)]
 
 
-def torch_rivals(tables: Tables) -> list[Rival]:
+def torch_rivals(tables: Tables, _k: int) -> list[Rival]:
     import torch
     torch.set_num_threads(1)
     floats = torch.from_numpy(tables.floats)
@@ -199,15 +199,15 @@ def torch_rivals(tables: Tables) -> list[Rival]:
     return [row("torch:eager", score), row("torch:compiled", torch.compile(score))]
 
 
-LIBRARIES: dict[str, Callable[[Tables], list[Rival]]] = {
+LIBRARIES: dict[str, Callable[[Tables, int], list[Rival]]] = {
     "faiss": faiss_rivals, "usearch": usearch_rivals, "numkong": numkong_rivals,
     "scann": scann_rivals, "hnswlib": hnswlib_rivals, "torch": torch_rivals}
 
 
-def rivals_of(library: str, tables: Tables) -> tuple[list[Rival], Optional[str]]:
-    """The rows of a library, or none and why not."""
+def rivals_of(library: str, tables: Tables, k: int) -> tuple[list[Rival], Optional[str]]:
+    """The rows of a library for requests of `k`, or none and why not."""
     try:
-        return LIBRARIES[library](tables), None
+        return LIBRARIES[library](tables, k), None
     except ImportError as error:
         return [], f"{library}: not there ({error})"
     except Exception as error:  # of any kind, from code that is not ours

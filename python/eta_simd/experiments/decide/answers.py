@@ -23,13 +23,14 @@ def choose_k(rows, fallback):
     shown = ", ".join(f"{k:g}: {mass:.2f}" for k, mass in zip(ks, masses) if mass is not None)
     if not shown:
         return fallback, "no request has a history, so nothing can be said"
-    flat = [k for k in ks if exact.get(k) and random.get(k) and exact[k] < FLAT * random[k]]
-    if flat:
-        return fallback, (
-            f"attention is nearly flat over these embeddings: the exact top {flat[0]:g} get "
-            f"{exact[flat[0]]:.2f} of it, random behaviours {random[flat[0]]:.2f}. Attention mass "
-            f"cannot choose K; AUC can. {fallback} until then")
     fit = [k for k in ks if (exact.get(k) or 0) >= ENOUGH]
+    # At the K that is chosen: near the length of histories random ones get nearly all.
+    chosen = fit[0] if fit else ks[-1]
+    if exact.get(chosen) and random.get(chosen) and exact[chosen] < FLAT * random[chosen]:
+        return fallback, (
+            f"attention is nearly flat over these embeddings: the exact top {chosen:g} get "
+            f"{exact[chosen]:.2f} of it, random behaviours {random[chosen]:.2f}. Attention mass "
+            f"cannot choose K; AUC can. {fallback} until then")
     if fit:
         return fit[0], (f"{fit[0]:g}: the exact top {fit[0]:g} get {ENOUGH:g} of the attention or "
                         f"more (by K: {shown})")
