@@ -83,14 +83,14 @@ def main(arguments):
     table = runs.embeddings_of(options.bundle)
     ks = QUICK_KS if options.quick else KS
     by_k = measure.quality_by_k(ks)
-    k, why = answers.choose_k(by_k, 64)
+    k, why = answers.choose_k(by_k, 64, ks)
     k = options.k or int(k)
     rows = measure.at(k)
     read = inputs.read([options.output / "methods.json"]).rows
     recalls = measure.centred(k, rows)
     target = options.recall
     sections = [
-        ("data", f"{len(table):,} items of {table.shape[1]} dimensions; "
+        ("data", f"{len(table):,} items of {table.shape[1]} dimensions, {runs.norms_text(table)}; "
                  f"{provenance(options.bundle)}"),
         ("K", why), ("bits", f"at K = {k}, {answers.bits_text(rows, target)}"),
         ("memory", "\n".join(memory_text(read, memory.scale_of(options)))),
@@ -98,6 +98,9 @@ def main(arguments):
         ("hourly", answers.hourly_text(rows, target, measure.encoding_seconds(), len(table))),
         ("centring", answers.centring_text(runs.mean_share(table), recalls)),
         ("training", answers.training_text(measure.training_seconds()))]
+    if measure.notes:
+        sections.append(("notes", "what the program noted of these runs\n" +
+                         answers.notes_text(measure.notes)))
     measure.commands["memory"] = [memory_command(options)]
     measure.commands["scan"] = measure.commands["bits"]
     progress("")

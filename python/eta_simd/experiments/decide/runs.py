@@ -17,9 +17,9 @@ from eta_simd.reading import read_json
 
 # Those that a program of another version does not know are left out.
 ORACLES = ("exact", "cosine", "random")  # what others are judged by
-METHODS = ("recent", "scan_i8", "eta:64", "eta:128", "eta:256", "eta_norm:64", "eta_norm:128",
-           "eta_asym:64", "eta_asym:128", "pq4:64", "pq4:128", "eta:64+rerank_i8:4",
-           "pq4:64+rerank_i8:2")
+METHODS = ("recent", "scan_i8", "scan_i8_gather", "eta_gather:64", "eta:64", "eta:128", "eta:256",
+           "eta_norm:64", "eta_norm:128", "eta_asym:64", "eta_asym:128", "pq4:64", "pq4:128",
+           "eta:64+rerank_i8:4", "pq4:64+rerank_i8:2")
 QUICK = ("recent", "scan_i8", "eta:64", "eta:256", "pq4:64")
 TRAINING_LIMIT = 240  # seconds
 
@@ -30,6 +30,7 @@ class Runs:
     def __init__(self, options):
         self.options = options
         self.commands: dict[str, list[str]] = {}
+        self.notes: list[tuple[str, list[str]]] = []  # of the programs, by the name of the run
         done = subprocess.run([str(self.program("retrieval_bench")), "--list-methods"], text=True,
                               capture_output=True, check=False)
         self.known = set(done.stdout.split())
@@ -65,7 +66,9 @@ class Runs:
                    "--methods", self.methods(methods), *more, *quick, "--quiet", "--json", path]
         run_program(command)
         self.note(question, [part for part in command if part != "--quiet"])
-        return read_json(path, "rows")
+        results = read_json(path, "rows")
+        self.notes.append((name, results.get("notes", [])))
+        return results
 
     def quality_by_k(self, ks):
         """Rows of the oracles for each K."""
@@ -149,6 +152,12 @@ class Runs:
 def embeddings_of(bundle):
     """The table of behaviours' embeddings, float32 [items, dim]."""
     return read_array(bundle, "item_embeddings.npy", np.float32, (-1, -1))
+
+
+def norms_text(table):
+    """The spread of the norms, as the header of retrieval_bench has it."""
+    p5, p50, p95 = np.percentile(np.linalg.norm(table.astype(np.float64), axis=1), (5, 50, 95))
+    return f"norms {p5:.3g} / {p50:.3g} / {p95:.3g} (p5 / p50 / p95)"
 
 
 def mean_share(table):
