@@ -108,9 +108,8 @@ def retrieve(batch: pa.RecordBatch, retriever: Retriever, k: int, *,
         raise TypeError(f"batch: expected pyarrow.RecordBatch, got {type(batch).__name__}")
     table = None if measured_by is None else _check_table(measured_by, retriever)
     user = columns.column(batch, "user")
-    offsets, items = columns.ids(batch, "history", retriever.items)
+    offsets, items = histories(batch, retriever)
     candidate_offsets, candidates = columns.ids(batch, "candidates", retriever.items)
-    offsets, items = _before(batch, offsets, items)
     # No row has more, so that a huge k takes no memory.
     longest = int(np.diff(offsets).max(initial=0))
     width = k if not isinstance(k, int) or k < 1 else max(min(k, longest), 1)
@@ -140,6 +139,22 @@ def result_schema(user: pa.DataType, is_measured: bool = False) -> pa.Schema:
     fields = [("user", user), ("candidate", pa.int32()), ("positions", pa.list_(pa.int32())),
               ("count", pa.int32())]
     return pa.schema(fields + [(name, pa.float64()) for name in MEASURES if is_measured])
+
+
+def histories(batch: pa.RecordBatch, retriever: Retriever) -> tuple[Int64, Int32]:
+    """Offsets, from 0, and item ids of the histories that retrieve works on: where there are times,
+    of the behaviours before each row's. Errors as of retrieve.
+
+    Examples
+    --------
+    >>> import numpy as np, pyarrow as pa
+    >>> from eta_simd import Retriever
+    >>> from eta_simd.arrow import histories
+    >>> batch = pa.record_batch({"history": pa.array([[2, 0], [1]], pa.list_(pa.int32()))})
+    >>> histories(batch, Retriever("recent", np.eye(3, dtype=np.float32)))
+    (array([0, 2, 3]), array([2, 0, 1], dtype=int32))
+    """
+    return _before(batch, *columns.ids(batch, "history", retriever.items))
 
 
 def _before(batch: pa.RecordBatch, offsets: Int64, items: Int32) -> tuple[Int64, Int32]:

@@ -39,6 +39,12 @@ class PreparedHistory:
         """Bytes held for this history alone."""
         return self._native.nbytes
 
+    @property
+    def user_bytes(self) -> int:
+        """The same and the item ids of the history, 4 bytes each, where they are not among them:
+        attention needs them in any method."""
+        return self._native.user_bytes
+
     def __repr__(self) -> str:
         return f"<PreparedHistory of {len(self)} behaviours>"
 
@@ -115,6 +121,12 @@ class Retriever:
         """Bytes of the tables that retrieval reads and all users share: codes, quantised rows, and
         the embeddings where the method reads them."""
         return self._native.table_bytes
+
+    @property
+    def shared_bytes(self) -> int:
+        """Bytes that all users share: the item embeddings, which the model needs in any method,
+        and what the method has beside them."""
+        return self._native.shared_bytes
 
     def prepare(self, history: ArrayLike) -> PreparedHistory:
         """Lays out a history, int32 item ids, oldest first, so that requests need not.

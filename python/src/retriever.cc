@@ -196,7 +196,9 @@ py::object RetrieveBatch(const std::shared_ptr<Method>& method, py::handle histo
 void BindRetriever(py::module_& module) {
   py::class_<History, std::shared_ptr<History>>(module, "PreparedHistory")
       .def("__len__", [](const History& h) { return h.prepared->length(); })
-      .def_property_readonly("nbytes", [](const History& h) { return h.prepared->bytes(); });
+      .def_property_readonly("nbytes", [](const History& h) { return h.prepared->bytes(); })
+      .def_property_readonly("user_bytes",
+                             [](const History& h) { return h.prepared->user_bytes(); });
   py::class_<Method, std::shared_ptr<Method>>(module, "Retriever")
       .def_static("make", Make)
       .def_property_readonly("name", [](const Method& m) { return m.retriever->name(); })
@@ -206,6 +208,9 @@ void BindRetriever(py::module_& module) {
       .def_property_readonly("dim", [](const Method& m) { return m.items.dim(); })
       .def_property_readonly("table_bytes",
                              [](const Method& m) { return m.retriever->table_bytes(); })
+      .def_property_readonly(
+          "shared_bytes",
+          [](const Method& m) { return m.retriever->shared_bytes(m.items.embedding_bytes()); })
       .def("prepare", Prepare)
       .def("retrieve", Retrieve)
       .def("retrieve_batch", RetrieveBatch);
