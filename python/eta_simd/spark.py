@@ -9,28 +9,29 @@ run, and its name must have one content in a session.
 from __future__ import annotations
 
 import functools
+import json
 import os
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, Iterator, Optional, Union
+from typing import Any, Iterable, Optional, Union
 
 import numpy as np
 import pyarrow as pa
-from pyspark import SparkFiles
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession, functions
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_type
 
-from eta_simd import arrow, columns
-from eta_simd.arrays import ArrayLike, Float64
+from eta_simd import arrow, spark_daemon, spark_worker
+from eta_simd.arrays import ArrayLike
 from eta_simd.codes import Hyperplanes
-from eta_simd.retrieval import Retriever
+from eta_simd.summary import Summary
 
-_SCALE = 1074  # the smallest double is 2^-1074
-_HALF = 26  # bits; sums of half mantissas of 2^36 values fit int64
+PathLike = Union[str, os.PathLike[str]]
+
+WORK = 1 << 22  # behaviours times candidates of a row: about 0.1 s of an exact scan
 
 
-def retrieve(requests: DataFrame, items: Union[str, os.PathLike[str]], method: str, k: int, *,
-             is_measured: bool = False, seed: int = 1) -> DataFrame:
+def retrieve(requests: DataFrame, items: PathLike, method: str, k: int, *,
+             is_measured: bool = False, seed: int = 1, categories: Optional[PathLike] = None,
+             work: Optional[int] = WORK) -> DataFrame:
     """eta_simd.arrow.retrieve of all rows of `requests`, a row for each candidate.
 
     Parameters
@@ -39,44 +40,67 @@ def retrieve(requests: DataFrame, items: Union[str, os.PathLike[str]], method: s
         The columns of eta_simd.arrow.retrieve.
     items : path of a .npy file, float32, items x dim
     method, seed
-        As of Retriever. Each Python worker makes a Retriever, which holds a copy of the table.
+        As of Retriever. Each Python worker makes a Retriever, which holds a copy of the table,
+        unless the session was made with shared().
     k : int
     is_measured : bool
         Whether there are recall, recall_ties and attention_mass.
+    categories : path of a .npy file, int32, items, optional
+        For ``"sim_hard"``.
+    work : int, optional
+        Rows of more behaviours times candidates are cut, by their candidates, into rows that other
+        tasks may take. They are told apart by a second look at `requests`; None cuts nothing and
+        looks once. No result depends on it.
 
-    A bad row fails the job, with row and column in the message; the row is counted in its batch.
-    Its candidates may be rows of their own: a long history then is no straggler.
+    A bad row fails the job. The message has its partition and user, its row in the batch, and the
+    column.
     """
-    missing = {"user", "history", "candidates"} - set(requests.columns)
-    if missing:
-        raise ValueError(f"column '{min(missing)}': there is none in requests")
-    name = _ship(requests, items)
-    answer = functools.partial(_answer, name, method, k, is_measured, seed)
+    answer = _task(spark_worker.answer, requests, items, method, seed, categories, k, is_measured)
     schema = arrow.result_schema(to_arrow_type(requests.schema["user"].dataType), is_measured)
-    return requests.mapInArrow(answer, from_arrow_schema(schema))
+    whole, pieces = _cut(requests, work)
+    rows = whole if pieces is None else whole.unionByName(pieces.drop(spark_worker.REQUEST))
+    return rows.mapInArrow(answer, from_arrow_schema(schema))
 
 
-def evaluate(requests: DataFrame, items: Union[str, os.PathLike[str]], method: str, k: int, *,
-             seed: int = 1) -> dict[str, Any]:
-    """How good a method is over all rows of `requests`; arguments as of retrieve.
+def evaluate(requests: DataFrame, items: PathLike, method: str, k: int, *, seed: int = 1,
+             categories: Optional[PathLike] = None, work: Optional[int] = WORK) -> dict[str, Any]:
+    """How good a method is over all rows of `requests` that have candidates; arguments as of
+    retrieve.
 
     Returns
     -------
     dict
-        method, k, candidates (their number), measured (of candidates whose history is not empty),
-        and recall, recall_ties and attention_mass, which are means over candidates, None where
-        nothing was measured. Sums are exact, so that no partition changes a bit.
+        Summary.row: the columns of retrieval_bench's CSV that hold no times, from sums and a
+        histogram that are exact, so that no partition changes a bit. Empty where there is no row.
     """
-    measured = retrieve(requests, items, method, k, is_measured=True, seed=seed)
-    names = ", ".join(f"{name} string, {name}_count bigint" for name in arrow.MEASURES)
-    parts = measured.mapInArrow(_sums, f"candidates bigint, {names}").collect()
-    counts = {name: sum(part[f"{name}_count"] for part in parts) for name in arrow.MEASURES}
-    result = {"method": method, "k": k, "candidates": sum(part["candidates"] for part in parts),
-              "measured": counts["recall"]}
-    for name in arrow.MEASURES:
-        total = Fraction(sum(int(part[name], 16) for part in parts), 1 << _SCALE)
-        result[name] = float(total / counts[name]) if counts[name] else None
-    return result
+    summary = summarize(requests, items, method, k, seed=seed, categories=categories, work=work)
+    return {} if summary is None else summary.row()
+
+
+def summarize(requests: DataFrame, items: PathLike, method: str, k: int, *, seed: int = 1,
+              categories: Optional[PathLike] = None,
+              work: Optional[int] = WORK) -> Optional[Summary]:
+    """The Summary whose row evaluate returns, to be merged with others; None where there is no
+    row."""
+    whole, pieces = _cut(requests, work)
+    task = functools.partial(_task, requests=requests, items=items, method=method, seed=seed,
+                             categories=categories)
+    texts = whole.mapInArrow(task(spark_worker.count, k=k), "summary string")
+    if pieces is not None:
+        # The pieces of a request meet again, as sums of a few hundred bytes.
+        sums = (pieces.mapInArrow(task(spark_worker.count_pieces, k=k), "request long, part string")
+                .repartition(_tasks(requests), "request")
+                .sortWithinPartitions("request"))
+        texts = texts.union(sums.mapInArrow(task(spark_worker.merge_pieces, k=k),
+                                            "summary string"))
+    merged: Optional[Summary] = None
+    for row in texts.collect():
+        part = Summary.from_json(row["summary"])
+        if merged is None:
+            merged = part
+        else:
+            merged.merge(part)
+    return merged
 
 
 def encode_items(items: DataFrame, hyperplanes: ArrayLike) -> DataFrame:
@@ -92,82 +116,111 @@ def encode_items(items: DataFrame, hyperplanes: ArrayLike) -> DataFrame:
     Returns
     -------
     DataFrame of item and code (binary, bits / 8 bytes)
+
+    A bad row fails the job, as of retrieve, with its item.
     """
     matrix = np.ascontiguousarray(hyperplanes)
     Hyperplanes.from_array(matrix)  # raises here what would fail on the executors
     schema = pa.schema([("item", to_arrow_type(items.schema["item"].dataType)),
                         ("code", pa.binary())])
-    return items.mapInArrow(functools.partial(_encode, matrix), from_arrow_schema(schema))
+    return items.mapInArrow(functools.partial(spark_worker.encode, matrix),
+                            from_arrow_schema(schema))
 
 
-def exact_sum(values: Float64) -> int:
-    """The sum of finite values of at least 0, times 2^1074: a whole number.
+def shared(items: PathLike, methods: Iterable[str], *, seed: int = 1,
+           categories: Optional[PathLike] = None) -> dict[str, str]:
+    """Settings of a session, for SparkSession.builder.config(map=...), in which the Python workers
+    of an executor share the retrievers of these methods, all their tables among them.
+
+    The executor's Python parent makes them before it forks the workers. `items` and `categories`
+    must be at this path on every executor, whole and unchanged as long as the session is there.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from eta_simd.spark import exact_sum
-    >>> exact_sum(np.array([1e100, 1.0, 5e-324])) - exact_sum(np.array([1e100, 1.0]))
-    1
+    >>> from eta_simd.spark import shared
+    >>> sorted(shared("/data/items.npy", ["eta:64"]))
+    ['spark.executorEnv.ETA_SIMD_SHARED', 'spark.python.daemon.module']
     """
-    mantissas, exponents = np.frexp(values)
-    whole = np.ldexp(mantissas, 53).astype(np.int64)
-    total = 0
-    for exponent in np.unique(exponents):
-        part = whole[exponents == exponent]
-        mantissa = (int((part >> _HALF).sum()) << _HALF) + int((part & ((1 << _HALF) - 1)).sum())
-        shift = _SCALE + int(exponent) - 53
-        # Denormal numbers have zeros where a negative shift cuts.
-        total += mantissa << shift if shift >= 0 else mantissa >> -shift
-    return total
+    wanted = [[_path(items), method, seed, _path(categories)] for method in methods]
+    return {"spark.python.daemon.module": "eta_simd.spark_daemon",
+            f"spark.executorEnv.{spark_daemon.VARIABLE}": json.dumps(wanted)}
 
 
 # ---- on the driver
 
+_shipped: dict[tuple[str, str], tuple[str, int, int]] = {}  # by application and name, its version
 
-def _ship(frame: DataFrame, items: Union[str, os.PathLike[str]]) -> str:
-    """Has Spark copy a table to each executor; returns its name there."""
-    path = Path(items).resolve()
+
+def _path(path: Optional[PathLike]) -> Optional[str]:
+    return None if path is None else str(Path(path).resolve())
+
+
+def _task(function: Any, requests: DataFrame, items: PathLike, method: str, seed: int,
+          categories: Optional[PathLike], *arguments: Any, **named: Any) -> Any:
+    """The function of executors with a table and the method on it, for mapInArrow."""
+    missing = {"user", "history", "candidates"} - set(requests.columns)
+    if missing:
+        raise ValueError(f"column '{min(missing)}': there is none in requests")
+    spark = requests.sparkSession
+    _check_table(Path(items))
+    wanted = [_path(items), method, seed, _path(categories)]
+    text = spark.sparkContext.getConf().get(f"spark.executorEnv.{spark_daemon.VARIABLE}", "[]")
+    is_shared = wanted in json.loads(text or "[]")
+    if not is_shared:
+        for place in (0, 3):
+            wanted[place] = _ship(spark, wanted[place])
+    return functools.partial(function, (is_shared, *wanted), *arguments, **named)
+
+
+@functools.lru_cache(maxsize=8)
+def _checked(path: str, version: int) -> None:
     table = np.load(path, mmap_mode="r", allow_pickle=False)
     if table.dtype != np.float32 or table.ndim != 2:
         raise ValueError(f"{path}: {table.dtype} of shape {list(table.shape)} (expected float32, "
                          "items x dim)")
-    frame.sparkSession.sparkContext.addFile(str(path))
-    return path.name
+    step = max((1 << 20) // max(table.shape[1], 1), 1)
+    for begin in range(0, len(table), step):
+        good = np.isfinite(table[begin:begin + step])
+        if not good.all():
+            row, column = np.argwhere(~good)[0]
+            raise ValueError(f"{path}: row {begin + row}, element {column}: "
+                             f"{table[begin + row, column]} (expected a finite number)")
 
 
-# ---- on the executors
+def _check_table(path: Path) -> None:
+    """Raises ValueError unless the file holds finite embeddings; each version is read once."""
+    _checked(str(path.resolve()), path.stat().st_mtime_ns)
 
 
-@functools.lru_cache(maxsize=2)
-def _retriever(path: str, method: str, seed: int) -> tuple[Retriever, Any]:
-    """A retriever with its table, mapped; a worker keeps them from task to task."""
-    table = np.load(path, mmap_mode="r", allow_pickle=False)
-    return Retriever(method, table, seed=seed), table
+def _ship(spark: SparkSession, path: Any) -> Any:
+    """Has Spark copy a file, if there is one, to each executor; returns its name there."""
+    if path is None:
+        return None
+    about = Path(path).stat()
+    version = path, about.st_size, about.st_mtime_ns
+    place = spark.sparkContext.applicationId, Path(path).name
+    if _shipped.setdefault(place, version) != version:
+        raise ValueError(f"{path}: this session has another file of this name (Spark keeps the "
+                         "first)")
+    spark.sparkContext.addFile(path)
+    return place[1]
 
 
-def _answer(name: str, method: str, k: int, is_measured: bool, seed: int,
-            batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    retriever, table = _retriever(SparkFiles.get(name), method, seed)
-    for batch in batches:
-        yield arrow.retrieve(batch, retriever, k, measured_by=table if is_measured else None)
+def _tasks(requests: DataFrame) -> int:
+    """Among how many tasks the pieces of long rows are shared out."""
+    return 2 * requests.sparkSession.sparkContext.defaultParallelism
 
 
-def _sums(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """A row for each batch: numbers of candidates, and sums as hexadecimal numbers."""
-    for batch in batches:
-        row: dict[str, Any] = {"candidates": batch.num_rows}
-        for name in arrow.MEASURES:
-            values = batch.column(name).drop_null().to_numpy()
-            row.update({name: f"{exact_sum(values):x}", f"{name}_count": len(values)})
-        yield pa.RecordBatch.from_pylist([row])
-
-
-def _encode(matrix: Any, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    planes: Optional[Hyperplanes] = None
-    for batch in batches:
-        planes = planes or Hyperplanes.from_array(matrix)
-        codes = planes.encode(columns.vectors(columns.column(batch, "embedding"), "embedding"))
-        yield pa.RecordBatch.from_arrays(
-            [columns.column(batch, "item"), pa.array(list(map(bytes, codes)), pa.binary())],
-            ["item", "code"])
+def _cut(requests: DataFrame, work: Optional[int]) -> tuple[DataFrame, Optional[DataFrame]]:
+    """The rows of at most this work, and the pieces of the others, each with the number of its
+    request; None for the pieces where nothing is cut."""
+    if work is None:
+        return requests, None
+    if work < 1:
+        raise ValueError(f"work: {work} (expected 1 or more, or None)")
+    size = functions.size("history").cast("long") * functions.size("candidates")
+    is_long = functions.coalesce(size > work, functions.lit(False))
+    long = requests.where(is_long).withColumn(spark_worker.REQUEST,
+                                              functions.monotonically_increasing_id())
+    pieces = long.mapInArrow(functools.partial(spark_worker.cut, work), long.schema)
+    return requests.where(~is_long), pieces.repartition(_tasks(requests))

@@ -4,13 +4,17 @@
 PySpark, PyArrow or Java is missing."""
 import arrow_support
 import doctest
+import functools
 import importlib.util
 import os
+import re
 import shutil
+import signal
 import sys
 import tempfile
+import threading
+import time
 import unittest
-from fractions import Fraction
 from pathlib import Path
 
 FOLDERS = [path for path in sys.argv[1:2] if not path.startswith("-")]
@@ -24,25 +28,79 @@ for missing in [name for name in ("pyspark",) if importlib.util.find_spec(name) 
     sys.exit(arrow_support.SKIPPED)
 
 import eta_simd
-from eta_simd import arrow, spark
+from eta_simd import arrow, spark, spark_daemon
+from eta_simd.summary import Summary, parts_of
 from pyspark.sql import SparkSession
+from pyspark.sql.functions import lit
 
 ROOT = Path(__file__).resolve().parents[2]
 USERS = 60
+K = 7
+CATEGORIES = np.arange(300, dtype=np.int32) % 3
+IDS = pa.list_(pa.int32())
+
+
+def method_names():
+    """A name of each form that methods() lists, without and with what may be left out."""
+    names = []
+    for line in eta_simd.methods().splitlines():
+        form = line.split(" ")[0]
+        if not line.strip() or form.startswith("("):
+            continue
+        form = form.replace("BITS", "32").replace("+rerank:C", "+rerank:2").replace(
+            "+rerank_i8:C", "+rerank_i8:2").replace("+refine:C", "+refine:2")
+        full = form.replace("[:MODE]", ":heap").replace("[:NPROBE]", ":2").replace(
+            "[:EFSEARCH]", ":8")
+        names += sorted({re.sub(r"\[.*\]", "", form), full})
+    return names
 
 
 def requests():
     """Users with histories of many lengths, one empty, and some candidates each."""
     random = np.random.default_rng(1)
-    ids = pa.list_(pa.int32())
     return pa.record_batch({
         "user": pa.array(range(USERS)),
-        "history": pa.array([random.integers(0, 300, u * 3) for u in range(USERS)], ids),
-        "candidates": pa.array([random.integers(0, 300, u % 5) for u in range(USERS)], ids)})
+        "history": pa.array([random.integers(0, 300, u * 3) for u in range(USERS)], IDS),
+        "candidates": pa.array([random.integers(0, 300, u % 5) for u in range(USERS)], IDS)})
+
+
+def rows_of(batch):
+    return sorted(map(repr, batch.to_pylist()))
+
+
+def session(master, items_folder, **settings):
+    path = os.pathsep.join([*FOLDERS, str(ROOT / "python")])
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    return (SparkSession.builder.master(master)
+            .config(map={"spark.executor.memory": "1g", "spark.ui.enabled": "false",
+                         "spark.executorEnv.PYTHONPATH": path,
+                         "spark.sql.warehouse.dir": str(items_folder / "warehouse"),
+                         "spark.sql.adaptive.enabled": "false",
+                         "spark.sql.shuffle.partitions": "2", **settings}).getOrCreate())
+
+
+def executors(application):
+    """Process ids of the executors of an application."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if application.encode() in words and any(b"CoarseGrainedExecutor" in w for w in words):
+            found.append(int(folder.name))
+    return found
+
+
+def slowly(seconds, batches):
+    for batch in batches:
+        time.sleep(seconds)
+        yield batch
 
 
 class Spark(unittest.TestCase):
     items: Path
+    categories: Path
     session: SparkSession
 
     @classmethod
@@ -50,14 +108,10 @@ class Spark(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.items = Path(folder.name) / "items.npy"
+        cls.categories = Path(folder.name) / "categories.npy"
         np.save(cls.items, support.table())
-        path = os.pathsep.join([*FOLDERS, str(ROOT / "python")])
-        os.environ["PYSPARK_PYTHON"] = sys.executable
-        cls.session = (
-            SparkSession.builder.master("local-cluster[2,1,1024]")
-            .config("spark.executor.memory", "512m").config("spark.ui.enabled", "false")
-            .config("spark.executorEnv.PYTHONPATH", path)
-            .config("spark.task.maxFailures", "1").getOrCreate())
+        np.save(cls.categories, CATEGORIES)
+        cls.session = session("local-cluster[2,1,2048]", Path(folder.name))
         cls.addClassCleanup(cls.session.stop)
 
     def frame(self, batch, partitions):
@@ -65,28 +119,113 @@ class Spark(unittest.TestCase):
         return self.session.createDataFrame(table).repartition(partitions)
 
     def test_partitions_give_the_bytes_of_one_machine(self):
-        for method in ("exact", "eta:64"):
+        names, expected = method_names(), {}
+        self.assertGreater(len(names), 25)
+        for name in names:
+            retriever = eta_simd.Retriever(name, support.table(), categories=CATEGORIES)
+            expected[name] = rows_of(arrow.retrieve(requests(), retriever, K))
+        for partitions in (1, 2, 7):
+            frame = self.frame(requests(), partitions)
+            found = functools.reduce(lambda a, b: a.union(b), [
+                spark.retrieve(frame, self.items, name, K, categories=self.categories,
+                               work=None).withColumn("method", lit(name)) for name in names])
+            table = found.toArrow()
+            for name in names:
+                rows = table.filter(pa.compute.equal(table["method"], name)).drop(["method"])
+                with self.subTest(name, partitions=partitions):
+                    self.assertEqual(rows_of(rows), expected[name])
+
+    def test_measures_and_figures_are_those_of_one_machine(self):
+        for method, partitions, work in (("eta:64", 1, None), ("eta:64", 2, 200),
+                                         ("eta:64", 7, 1), ("exact", 7, 200)):
             retriever = eta_simd.Retriever(method, support.table())
-            expected = arrow.retrieve(requests(), retriever, 7, measured_by=support.table())
-            rows = sorted(map(repr, expected.to_pylist()))
-            measured = expected.filter(expected.column("recall").is_valid())
-            for partitions in (1, 2, 7):
-                with self.subTest(method, partitions=partitions):
-                    frame = self.frame(requests(), partitions)
-                    found = spark.retrieve(frame, self.items, method, 7, is_measured=True)
-                    self.assertEqual(
-                        sorted(map(repr, found.toArrow().to_pylist())), rows)
-                    result = spark.evaluate(frame, self.items, method, 7)
-                    self.assertEqual((result["candidates"], result["measured"]),
-                                     (len(rows), measured.num_rows))
-                    for name in arrow.MEASURES:
-                        values = measured.column(name).to_numpy()
-                        exact = spark.exact_sum(values) / (len(values) << 1074)
-                        self.assertEqual(result[name], exact, name)
+            expected = arrow.retrieve(requests(), retriever, K, measured_by=support.table())
+            figures = Summary.of(retriever, K)
+            for part in parts_of(requests(), retriever, K, support.table()):
+                figures.add(part)
+            frame = self.frame(requests(), partitions)
+            with self.subTest(method, partitions=partitions, work=work):
+                found = spark.retrieve(frame, self.items, method, K, is_measured=True, work=work)
+                self.assertEqual(rows_of(found.toArrow()), rows_of(expected))
+                self.assertEqual(spark.evaluate(frame, self.items, method, K, work=work),
+                                 figures.row())
+        self.assertLess(figures.row()["recall_p5"], 1.1)
+
+    def test_candidates_of_a_long_history_go_to_several_tasks(self):
+        batch = pa.record_batch({"user": pa.array(["ann"]),
+                                 "history": pa.array([support.ids(1000)], IDS),
+                                 "candidates": pa.array([support.ids(40)], IDS)})
+        _, pieces = spark._cut(self.frame(batch, 1), 4000)
+        assert pieces is not None
+        sizes = [len(row["candidates"]) for row in pieces.collect()]
+        self.assertEqual(sizes, [4] * 10)
+        spread = pieces.rdd.mapPartitions(lambda rows: [sum(1 for _ in rows)]).collect()
+        self.assertGreater(sum(count > 0 for count in spread), 1)
+
+    def test_a_killed_executor_changes_nothing(self):
+        partitions = 12
+        frame = self.frame(requests(), partitions)
+        slow = frame.mapInArrow(functools.partial(slowly, 0.5), frame.schema)
+        retriever = eta_simd.Retriever("eta:64", support.table())
+        killed: list = []
+        tracker = self.session.sparkContext.statusTracker()
+
+        def kill_in_the_middle():
+            while not killed:
+                for stage in tracker.getActiveStageIds():
+                    about = tracker.getStageInfo(stage)
+                    if about and about.numTasks == partitions and about.numCompletedTasks >= 3:
+                        killed.append((min(executors(self.session.sparkContext.applicationId)),
+                                       about.numCompletedTasks))
+                        os.kill(killed[0][0], signal.SIGKILL)
+                        return
+                time.sleep(0.02)
+        thread = threading.Thread(target=kill_in_the_middle, daemon=True)
+        thread.start()
+        found = spark.retrieve(slow, self.items, "eta:64", K, work=None).toArrow()
+        thread.join(60)
+        self.assertTrue(killed)
+        self.assertLess(killed[0][1], partitions)
+        self.assertEqual(rows_of(found), rows_of(arrow.retrieve(requests(), retriever, K)))
+
+    def test_a_bad_row_fails_the_job_by_name_and_leaves_nothing(self):
+        good = requests()
+        histories = good.column("history").to_pylist()
+        histories[41][5] = 300
+        bad = good.set_column(1, "history", pa.array(histories, IDS))
+        output = self.items.with_name("retrieved")
+        message = r"user 41: row \d+, column 'history', element 5: item id 300 lies outside"
+        frame = self.frame(bad, 7)
+        for work in (None, 100):
+            found = spark.retrieve(frame, self.items, "exact", 2, work=work)
+            with self.assertRaisesRegex(Exception, message):
+                found.write.parquet(str(output))
+            # What other tasks had written is neither there nor left in a folder of Spark's.
+            left = [path for path in output.rglob("*") if path.is_file()]
+            self.assertEqual(left, [])
+            shutil.rmtree(output, ignore_errors=True)
+        with self.assertRaisesRegex(Exception, message):
+            spark.evaluate(frame, self.items, "exact", 2)
+        spark.retrieve(self.frame(good, 7), self.items, "exact", 2).write.parquet(str(output))
+        self.assertTrue((output / "_SUCCESS").exists())
+        self.assertEqual(self.session.read.parquet(str(output)).count(),
+                         sum(map(len, good.column("candidates").to_pylist())))
+
+    def test_a_bad_embedding_fails_by_name(self):
+        table = support.table()
+        table[217, 3] = np.nan
+        path = self.items.with_name("nan.npy")
+        np.save(path, table)
+        with self.assertRaisesRegex(ValueError, "nan.npy: row 217, element 3: nan"):
+            spark.retrieve(self.frame(requests(), 1), path, "exact", 2)
+        items = pa.record_batch({"item": pa.array(range(300)),
+                                 "embedding": pa.array(list(table), pa.list_(pa.float32()))})
+        with self.assertRaisesRegex(Exception, "item 217: row .*, element 3: nan"):
+            spark.encode_items(self.frame(items, 7), eta_simd.Hyperplanes(16, 64).matrix).collect()
 
     def test_nothing_to_measure(self):
         result = spark.evaluate(self.frame(requests().slice(0, 1), 2), self.items, "exact", 7)
-        self.assertEqual((result["candidates"], result["measured"], result["recall"]), (0, 0, None))
+        self.assertEqual((result["requests"], result["recall"]), (0, None))
 
     def test_refuses_before_a_job_starts(self):
         frame = self.frame(requests(), 1)
@@ -96,6 +235,14 @@ class Spark(unittest.TestCase):
         np.save(path, np.ones((2, 2)))
         with self.assertRaisesRegex(ValueError, "double.npy: float64 of shape"):
             spark.retrieve(frame, path, "exact", 2)
+        with self.assertRaisesRegex(ValueError, "work: 0"):
+            spark.retrieve(frame, self.items, "exact", 2, work=0)
+        other = self.items.parent / "other" / self.items.name
+        other.parent.mkdir()
+        np.save(other, support.table(200))
+        spark.retrieve(frame, self.items, "exact", 2)
+        with self.assertRaisesRegex(ValueError, "other/items.npy: this session has another file"):
+            spark.retrieve(frame, other, "exact", 2)
 
     def test_codes_of_items(self):
         planes = eta_simd.Hyperplanes(16, 64)
@@ -108,21 +255,47 @@ class Spark(unittest.TestCase):
             codes = {row["item"]: bytes(row["code"]) for row in found}
             self.assertEqual([codes[i] for i in range(300)], expected)
 
-    def test_a_bad_row_fails_the_job_by_name(self):
-        batch = pa.record_batch({
-            "user": pa.array([1]), "history": pa.array([[1, 300]], pa.list_(pa.int32())),
-            "candidates": pa.array([[0]], pa.list_(pa.int32()))})
-        with self.assertRaisesRegex(Exception, "row 0, column 'history', element 1: item id 300"):
-            spark.retrieve(self.frame(batch, 1), self.items, "exact", 2).collect()
+
+def look_at_shared(arguments, seconds, batches):
+    """The process, its parent, and whether the parent made the retriever; slow enough that another
+    worker takes the next task."""
+    for _ in batches:
+        time.sleep(seconds)
+    try:
+        found = str(spark_daemon.shared(*arguments))
+    except ValueError as error:
+        found = str(error)
+    yield pa.record_batch({"pid": [os.getpid()], "parent": [os.getppid()], "found": [found]})
 
 
-class Sums(unittest.TestCase):
-    def test_are_exact(self):
-        random = np.random.default_rng(1)
-        values = np.concatenate([random.random(5000), np.ldexp(random.random(99), -1060), [0, 1]])
-        expected = sum(map(Fraction, values.tolist())) * 2**1074
-        self.assertEqual(spark.exact_sum(values), expected)
-        self.assertEqual(spark.exact_sum(values[:0]), 0)
+class Shared(unittest.TestCase):
+    """Run after the others: a process has one session at a time."""
+
+    def test_workers_use_what_their_parent_made(self):
+        with tempfile.TemporaryDirectory() as folder:
+            items = Path(folder) / "items.npy"
+            np.save(items, support.table())
+            settings = spark.shared(items, ["eta:64", "no such method"])
+            one = session("local-cluster[1,2,2048]", Path(folder), **settings)
+            self.addCleanup(one.stop)
+            frame = one.createDataFrame(pa.Table.from_batches([requests()])).repartition(4)
+            retriever = eta_simd.Retriever("eta:64", support.table())
+            found = spark.retrieve(frame, items, "eta:64", K)
+            self.assertEqual(rows_of(found.toArrow()),
+                             rows_of(arrow.retrieve(requests(), retriever, K)))
+
+            def look():
+                return frame.mapInArrow(
+                    functools.partial(look_at_shared, (str(items), "eta:64", 1, None), 0.5),
+                    "pid long, parent long, found string").collect()
+            seen = look()
+            self.assertEqual({row["found"] for row in seen}, {str(retriever)})
+            self.assertEqual(len({row["parent"] for row in seen}), 1)
+            self.assertGreater(len({row["pid"] for row in seen}), 1)
+            with self.assertRaisesRegex(Exception, "no such method"):
+                spark.retrieve(frame, items, "no such method", K).collect()
+            np.save(items, support.table(seed=2))
+            self.assertIn("has changed since this executor started", look()[0]["found"])
 
 
 class Docstrings(unittest.TestCase):
