@@ -70,12 +70,18 @@ def times(batch: pa.RecordBatch, name: str, offsets: Int64, first: int = 0) -> I
         row = _first(np.diff(time_offsets) != np.diff(offsets))
         raise ValueError(f"row {first + row}, column '{name}': {np.diff(time_offsets)[row]} times "
                          f"for {np.diff(offsets)[row]} behaviours")
+    check_rising(values, name, offsets, first)
+    return values
+
+
+def check_rising(values: np.ndarray, name: str, offsets: Int64, first: int = 0) -> None:
+    """Raises ValueError where times fall within one of the rows into which `offsets` divides
+    them."""
     falls = np.append(values[1:] < values[:-1], False)
     falls[offsets[1:][offsets[1:] > 0] - 1] = False  # from one row to the next they may
     if falls.any():
         raise ValueError(f"{_element(offsets, _first(falls) + 1, name, first)}: earlier than the "
                          "one before")
-    return values
 
 
 def vectors(found: Any, name: str, first: int = 0) -> Float32:

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Histories out of published logs in Parquet, which may be larger than memory: a file is read a
+piece at a time, and the arrays of the bundle are mapped. What is held besides are a few numbers for
+each user and each item, and the longest history.
+
+What does not fit is BadInput with file, row group and row, counted from 0.
+"""
+import dataclasses
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from eta_simd import columns
+from eta_simd.command import BadInput, progress
+from eta_simd.data.parquet import (EMBEDDINGS, MAX_REASON, MAX_ITEMS, PIECE, Arrays, files_of,
+                                   located, rows_at_a_time)
+from eta_simd.data.log import Log
+from eta_simd.text import shown
+
+
+def chunks(paths, kinds, taken=None):
+    """Batches of about PIECE values, each with the number of its first row in its row group, and
+    its place for `located`.
+
+    `kinds` has the types of the columns that are read, by name: a function of a type of Arrow, and
+    what it takes in words. `taken`, where given, is the name of the column that says how large a
+    row is."""
+    for path in paths:
+        for part in files_of(path):
+            yield from chunks_of(part, kinds, taken)
+
+
+def chunks_of(part, kinds, taken):
+    place = f"{part}: "
+    try:
+        # PyArrow would otherwise hold the columns of a whole row group.
+        with pq.ParquetFile(part, buffer_size=1 << 20, pre_buffer=False) as file:
+            for name, (fits, expected) in kinds.items():
+                if file.schema_arrow.names.count(name) != 1:
+                    raise ValueError(f"column '{name}': there is none (expected {expected}; there "
+                                     f"are {', '.join(file.schema_arrow.names)})")
+                found = file.schema_arrow.field(name).type
+                if not fits(found):
+                    raise TypeError(f"column '{name}': of {found} (expected {expected})")
+            for group in range(file.num_row_groups):
+                place, first = f"{part}: row group {group}, ", 0
+                rows = rows_at_a_time(file, group, taken) if taken else PIECE
+                for batch in file.iter_batches(rows, [group], list(kinds)):
+                    yield batch, first, place
+                    first += batch.num_rows
+                progress(f"reading {part.name}: row group {group + 1}/{file.num_row_groups}")
+    except (ValueError, TypeError, KeyError, pa.ArrowException, OSError) as error:
+        raise BadInput(f"{place}{shown(error, MAX_REASON)}") from None
+
+
+def is_floats(kind):
+    return (pa.types.is_list(kind) or pa.types.is_large_list(kind)
+            or pa.types.is_fixed_size_list(kind)) and pa.types.is_floating(kind.value_type)
+
+
+INTEGER = pa.types.is_integer, "integer"
+INTEGERS = (lambda kind: (pa.types.is_list(kind) or pa.types.is_large_list(kind))
+            and pa.types.is_integer(kind.value_type)), "list of integers"
+FLOATS = is_floats, "list of floats"
+
+
+def not_negative(batch, name, first, most=None):
+    """A column of integers from 0 to `most`, as int64."""
+    found = columns.integers(batch, name, first)
+    is_bad = (found < 0) | (found > (np.iinfo(np.int64).max if most is None else most))
+    if is_bad.any():
+        row = int(np.argmax(is_bad))
+        raise ValueError(f"row {first + row}, column '{name}': {found[row]} (expected 0 or more)"
+                         if most is None else f"row {first + row}, column '{name}': {found[row]} "
+                         f"(expected 0 to {most})")
+    return found.astype(np.int64)
+
+
+# ---- items
+
+
+class Items:
+    """The numbers of items that are known by other ids."""
+
+    def __init__(self, ids, numbers=None):
+        """Item `numbers[i]` has the id `ids[i]`; without numbers the ids are ascending, and
+        number i is ids[i]."""
+        order = np.argsort(ids, kind="stable")
+        self.ids = ids[order]
+        self.order = (order if numbers is None else numbers[order]).astype(np.int32)
+
+    def __len__(self):
+        return len(self.ids)
+
+    def numbers(self, ids):
+        """int32, -1 for an id that is not known."""
+        if not len(self.ids):
+            return np.full(len(ids), -1, np.int32)
+        at = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
+        return np.where(self.ids[at] == ids, self.order[at], np.int32(-1))
+
+
+def read_embeddings(path, folder, id_name, vector_name):
+    """Writes item_embeddings.npy of a file with a row for each item; returns Items and dim."""
+    kinds = {id_name: INTEGER, vector_name: FLOATS}
+    found, dim, rows = [], None, 0
+    with Arrays(folder) as arrays:
+        for batch, first, place in chunks([path], kinds, vector_name):
+            with located(place):
+                found.append(not_negative(batch, id_name, first))
+                column = columns.column(batch, vector_name)
+                vectors = columns.vectors(column.cast(pa.list_(pa.float32())), vector_name, first)
+                dim = dim or vectors.shape[1]
+                if vectors.shape[1] != dim:
+                    raise ValueError(f"row {first}, column '{vector_name}': {vectors.shape[1]} "
+                                     f"values (expected {dim})")
+                arrays.append(EMBEDDINGS["embedding"], vectors, "<f4")
+            rows += batch.num_rows
+            if rows > MAX_ITEMS:
+                raise BadInput(f"{path}: more than {MAX_ITEMS} items")
+    if not rows:
+        raise BadInput(f"{path}: no items")
+    items = Items(np.concatenate(found))
+    twice = np.flatnonzero(items.ids[1:] == items.ids[:-1])
+    if len(twice):
+        raise BadInput(f"{path}: column '{id_name}': {items.ids[twice[0]]} is there twice")
+    return items, dim
+
+
+# ---- histories
+
+
+class Counts:
+    """How often each of many integers was seen; `ids` are ascending."""
+
+    def __init__(self):
+        self.ids, self.counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self.waiting = []
+
+    def add(self, values):
+        self.waiting.append(np.unique(values, return_counts=True))
+        # As much again as there is: a number is merged a few times, whatever their order.
+        if sum(len(ids) for ids, _ in self.waiting) > max(len(self.ids), PIECE):
+            self.merge()
+
+    def merge(self):
+        ids = np.concatenate([self.ids, *(ids for ids, _ in self.waiting)])
+        counts = np.concatenate([self.counts, *(counts for _, counts in self.waiting)])
+        self.ids, places = np.unique(ids, return_inverse=True)
+        self.counts = np.zeros(len(self.ids), np.int64)
+        np.add.at(self.counts, places, counts)
+        self.waiting = []
+
+
+@dataclasses.dataclass
+class Report:
+    """What became of the rows of a log."""
+    users: int
+    behaviours: int
+    left_out: int  # behaviours of items without embedding
+
+
+def write_flat(read, folder, items=None):
+    """Writes the arrays of histories, of a log with a row for each behaviour, in any order.
+
+    `read()` yields users, item ids and times of the behaviours that are taken, as int64 arrays; it
+    is called twice. Users are numbered by their ids, ascending, and so are items where `items` is
+    None. Of equal times the order of the log stays. Returns Log, whose arrays are the files,
+    mapped, and a Report."""
+    users, seen, left_out = Counts(), Counts(), 0
+    for user, item, _ in read():
+        if items is None:
+            seen.add(item)
+        else:
+            is_known = items.numbers(item) >= 0
+            left_out += len(item) - int(is_known.sum())
+            user = user[is_known]
+        users.add(user)
+    users.merge()
+    seen.merge()
+    items = items or Items(seen.ids)
+    if len(seen.ids) > MAX_ITEMS:
+        raise BadInput(f"the log has {len(seen.ids)} items (expected at most {MAX_ITEMS})")
+    offsets = np.append(0, np.cumsum(users.counts))
+    if not offsets[-1]:
+        raise BadInput("no behaviours of items that have embeddings" if left_out else
+                       "no behaviours")
+    np.save(folder / "history_offsets.npy", offsets.astype("<i8"))
+    arrays = [np.lib.format.open_memmap(folder / f"history_{name}.npy", "w+", dtype,
+                                        (int(offsets[-1]),))
+              for name, dtype in (("items", "<i4"), ("times", "<i8"))]
+    deal_out(read(), users.ids, items, offsets[:-1].copy(), arrays)
+    sort_histories(offsets, *arrays)
+    for array in arrays:
+        array.flush()
+    return (Log(offsets, arrays[0], arrays[1], len(items)),
+            Report(len(users.ids), int(offsets[-1]), left_out))
+
+
+def deal_out(parts, users, items, ends, arrays):
+    """Puts each behaviour at the end of its user's, which `ends` has and which grows."""
+    for user, item, time in parts:
+        number = items.numbers(item)
+        is_known = number >= 0
+        if not is_known.any():
+            continue
+        owner = np.searchsorted(users, user[is_known])
+        order = np.argsort(owner, kind="stable")
+        owner = owner[order]
+        begins = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
+        lengths = np.diff(np.append(begins, len(owner)))
+        place = ends[owner] + np.arange(len(owner)) - np.repeat(begins, lengths)
+        arrays[0][place] = number[is_known][order]
+        arrays[1][place] = time[is_known][order]
+        ends[owner[begins]] += lengths
+
+
+def sort_histories(offsets, items, times):
+    """Sorts each history by time; about PIECE behaviours are held."""
+    begin, users = 0, len(offsets) - 1
+    while begin < users:
+        end = int(np.searchsorted(offsets, offsets[begin] + PIECE, side="right")) - 1
+        end = max(end, begin + 1)
+        part = slice(offsets[begin], offsets[end])
+        owner = np.repeat(np.arange(end - begin), np.diff(offsets[begin:end + 1]))
+        time = np.array(times[part])
+        if ((time[1:] < time[:-1]) & (owner[1:] == owner[:-1])).any():
+            order = np.lexsort((time, owner))
+            times[part] = time[order]
+            items[part] = np.array(items[part])[order]
+        begin = end
+
+
+def write_sequential(read, folder, items, path):
+    """Writes the arrays of histories, of a log with a row for each user; returns a Report.
+
+    `read()` yields users, offsets, item ids and times, which rise within a row."""
+    users, ends, behaviours, left_out = [], 0, 0, 0
+    with Arrays(folder) as arrays:
+        arrays.append("history_offsets", np.zeros(1), "<i8")
+        arrays.append("history_items", np.zeros(0), "<i4")
+        arrays.append("history_times", np.zeros(0), "<i8")
+        for user, offsets, item, time in read():
+            number = items.numbers(item)
+            is_known = number >= 0
+            kept = np.append(0, np.cumsum(is_known))[offsets]
+            arrays.append("history_offsets", ends + kept[1:], "<i8")
+            arrays.append("history_items", number[is_known], "<i4")
+            arrays.append("history_times", time[is_known], "<i8")
+            users.append(user)
+            ends += int(kept[-1])
+            left_out += len(item) - int(is_known.sum())
+        behaviours = ends
+    if not behaviours:
+        raise BadInput(f"{path}: no behaviours of items that have embeddings")
+    found = np.sort(np.concatenate(users))
+    twice = np.flatnonzero(found[1:] == found[:-1])
+    if len(twice):
+        raise BadInput(f"{path}: user {found[twice[0]]} has two rows (expected one)")
+    return Report(len(found), behaviours, left_out)

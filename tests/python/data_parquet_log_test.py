@@ -1,0 +1,267 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of the importers of logs in Parquet, on rows made up here. Exit code 77: PyArrow is
+missing."""
+import arrow_support  # noqa: F401 before all others
+import json
+import re
+import subprocess
+import sys
+import unittest
+
+import support
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from eta_simd.data import parquet_log
+
+LISTENS = {  # in no order; track 7 has no embedding
+    "uid": pa.array([3, 1, 3, 1, 1, 9], pa.uint32()),
+    "timestamp": pa.array([50, 20, 40, 10, 20, 5], pa.uint32()),
+    "item_id": pa.array([11, 40, 40, 12, 11, 7], pa.uint32()),
+    "is_organic": pa.array([1, 0, 1, 1, 0, 1], pa.uint8()),
+    "played_ratio_pct": pa.array([100, 40, None, 70, 55, 3], pa.uint16()),
+    "track_length_seconds": pa.array([200] * 6, pa.uint32())}
+EMBEDDED = [40, 11, 12]  # items 0, 1 and 2
+KUAIRAND = {
+    "user_id": pa.array([0, 0, 7, 9], pa.int64()), "video_id": pa.array([3784, 4201, 3784, 4201]),
+    "time_ms": pa.array([1649545620867, 1649545610050, 1649649000111, 1649649000222]),
+    "is_click": pa.array([1, 1, 0, 1], pa.int8()), "tab": pa.array(["1", "1", "1", "0"])}
+
+
+class ParquetLog(support.FolderTest):
+    def setUp(self):
+        super().setUp()
+        self.output = self.folder / "bundle"
+        self.embeddings = self.folder / "embeddings.parquet"
+        vectors = pa.array([[float(i), 1] for i in range(3)], pa.list_(pa.float64()))
+        pq.write_table(pa.table({"item_id": pa.array(EMBEDDED, pa.uint32()), "embed": vectors,
+                                 "normalized_embed": vectors}), self.embeddings)
+
+    def write(self, columns, name="log.parquet", rows=2):
+        path = self.folder / name
+        pq.write_table(pa.table(columns), path, row_group_size=rows)
+        return path
+
+    def call(self, script, *arguments, **options):
+        command = [sys.executable, support.SCRIPTS / script, *arguments, "--output", self.output]
+        return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False,
+                              stdin=subprocess.DEVNULL, **options)
+
+    def make(self, script, *arguments, **options):
+        done = self.call(script, *arguments, **options)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        arrays = {path.stem: np.load(path) for path in self.output.glob("*.npy")}
+        return arrays, json.loads((self.output / "bundle.json").read_text())
+
+    def yambda(self, path, *arguments, **options):
+        return self.make("import_yambda.py", "--input", path, "--embeddings", self.embeddings,
+                         *arguments, **options)
+
+    def refuse(self, script, message, *arguments):
+        before = sorted(self.folder.rglob("*"))
+        self.refused(self.call(script, *arguments), re.escape(message))
+        self.assertEqual(sorted(self.folder.rglob("*")), before)
+
+    def refuse_yambda(self, message, columns):
+        self.refuse("import_yambda.py", message, "--input", self.write(columns), "--embeddings",
+                    self.embeddings)
+
+    def test_yambda_flat(self):
+        arrays, about = self.yambda(self.write(LISTENS))
+        self.assertEqual(arrays["history_offsets"].tolist(), [0, 3, 5])  # users 1 and 3
+        self.assertEqual(arrays["history_items"].tolist(), [2, 0, 1, 0, 1])  # ties as in the file
+        self.assertEqual(arrays["history_times"].tolist(), [10, 20, 20, 40, 50])
+        self.assertEqual(arrays["item_embeddings"].tolist(), [[0, 1], [1, 1], [2, 1]])
+        self.assertEqual({name: array.dtype.str for name, array in arrays.items()},
+                         {"history_offsets": "<i8", "history_items": "<i4",
+                          "history_times": "<i8", "item_embeddings": "<f4"})
+        self.assertEqual(about["counts"], {"items": 3, "dim": 2, "users": 2, "behaviours": 5})
+        self.assertEqual((about["left_out"], about["licence"]), (1, "Apache-2.0"))
+
+    def test_yambda_takes_what_is_asked_for(self):
+        kinds = pa.array(["listen", "like", "listen", "unlike", "listen", "listen"])
+        for events in (kinds, kinds.dictionary_encode()):
+            arrays, _ = self.yambda(self.write({**LISTENS, "event_type": events}))
+            self.assertEqual(arrays["history_times"].tolist(), [20, 40, 50])
+            self.output = self.folder / "second"
+        self.output = self.folder / "third"
+        arrays, _ = self.yambda(self.write(LISTENS), "--min-played", 50)
+        self.assertEqual(arrays["history_times"].tolist(), [10, 20, 50])
+
+    def test_yambda_sequential_is_what_flat_is(self):
+        random = np.random.default_rng(1)
+        lengths = random.integers(0, 50, 40)
+        users, items = np.repeat(np.arange(40), lengths), random.choice([11, 12, 40, 7],
+                                                                        lengths.sum())
+        times = np.sort(random.integers(0, 1000, lengths.sum()))
+        events = random.choice(["listen", "like"], lengths.sum())
+        offsets = np.append(0, np.cumsum(lengths)).astype(np.int32)
+
+        def rows(values):
+            return pa.ListArray.from_arrays(offsets, pa.array(values))
+        order = random.permutation(len(users))
+        flat = {"uid": users[order], "item_id": items[order], "timestamp": times[order],
+                "event_type": events[order]}
+        # Ties would stay in the order of the file, which is another.
+        times += np.arange(len(times)) * 1000
+        flat["timestamp"] = times[order]
+        kept = np.bincount(users[(events == "listen") & (items != 7)], minlength=40) > 0
+        sequential = {"uid": np.arange(40), "item_id": rows(items), "timestamp": rows(times),
+                      "event_type": rows(events)}
+        first, _ = self.yambda(self.write(flat, rows=100))
+        self.output = self.folder / "second"
+        second, _ = self.yambda(self.write(sequential, "rows.parquet", rows=7))
+        for name in ("history_items", "history_times", "item_embeddings"):
+            np.testing.assert_array_equal(first[name], second[name])
+        self.assertEqual(np.diff(first["history_offsets"]).tolist(),
+                         np.diff(second["history_offsets"])[kept].tolist())
+
+    def test_yambda_refuses_what_does_not_fit(self):
+        def changed(name, values, kind=pa.int64()):
+            return {**LISTENS, name: pa.array(values, kind)}
+        rows = {"uid": pa.array([1, 2, 3]), "item_id": pa.array([[11, 12], [], [40, 40]]),
+                "timestamp": pa.array([[1, 2], [], [4, 4]])}
+        cases = (
+            ({"uid": LISTENS["uid"], "item_id": LISTENS["item_id"]},
+             "log.parquet: column 'timestamp': there is none (expected integer; there are uid"),
+            (changed("uid", ["a"] * 6, pa.string()), "column 'uid': of string (expected integer)"),
+            (changed("item_id", [1.5] * 6, pa.float64()), "column 'item_id': of double"),
+            (changed("timestamp", [1, 2, 3, None, 5, 6]),
+             "log.parquet: row group 1, row 1, column 'timestamp': null"),
+            (changed("timestamp", [1, 2, 3, 4, 5, 2**31]),
+             "row group 2, row 1, column 'timestamp': 2147483648 (expected 0 to 2147483647)"),
+            (changed("uid", [1, 2, 3, 4, -5, 6]),
+             "row group 2, row 0, column 'uid': -5 (expected 0 or more)"),
+            (changed("event_type", [1] * 6), "column 'event_type': of int64 (expected string)"),
+            (changed("item_id", [7] * 6), "no behaviours of items that have embeddings"),
+            ({**rows, "timestamp": pa.array([[1, 2], [], [4, 3]])},
+             "row group 1, row 0, column 'timestamp', element 1: earlier than the one before"),
+            ({**rows, "timestamp": pa.array([[1, 2], [], [4]])},
+             "row group 1, row 0 or later: lists of different lengths"),
+            ({**rows, "item_id": pa.array([[11, 12], None, [40, 40]])},
+             "row group 0, row 1, column 'item_id': null"),
+            ({**rows, "uid": pa.array([1, 2, 1])}, "user 1 has two rows (expected one)"))
+        for columns, message in cases:
+            with self.subTest(message):
+                self.refuse_yambda(message, columns)
+        vectors = pa.array([[1.0, 2], [1, float("nan")], [1, 2]])
+        for ids, column, message in (
+                ([1, 2, 3], vectors, "row group 1, row 0, column 'embed', element 1: nan"),
+                ([1, 2, 1], pa.array([[1.0]] * 3), "column 'item_id': 1 is there twice"),
+                ([1, 2, 3], pa.array([[1.0], [1.0], [1.0, 2.0]]), "2 values (expected 1)"),
+                ([1, 2, 3], pa.array([1.0] * 3), "column 'embed': of double (expected list of")):
+            path = self.write({"item_id": pa.array(ids), "embed": column}, "bad.parquet", 1)
+            self.refuse("import_yambda.py", message, "--input", self.write(LISTENS),
+                        "--embeddings", path, "--column", "embed")
+        (self.folder / "text.parquet").write_text("no Parquet")
+        self.refuse("import_yambda.py", "text.parquet: ", "--input", self.folder / "text.parquet",
+                    "--embeddings", self.embeddings)
+
+    def test_kuairand_is_what_its_csv_is(self):
+        path = self.write({"video_id": pa.array([3784, 4201]),
+                           "embedding": pa.array([[1.0, 2.0], [3.0, 4.0]])}, "videos.parquet")
+        log = self.write(KUAIRAND)
+        for more, expected in (((), [1, 0, 1]), (("--all",), [1, 0, 0, 1])):
+            self.output = self.folder / f"bundle{len(more)}"
+            arrays, about = self.make("import_kuairand.py", "--input", log, "--embeddings", path,
+                                      *more)
+            self.assertEqual(arrays["history_items"].tolist(), expected)
+        self.assertEqual(arrays["history_offsets"].tolist(), [0, 2, 3, 4])
+        self.assertEqual(arrays["history_times"].tolist(),
+                         [1649545610, 1649545620, 1649649000, 1649649000])
+        self.assertEqual(about["licence"], "CC BY-SA 4.0 by its README")
+
+    def test_kuairand_refuses_what_does_not_fit(self):
+        path = self.write({"video_id": pa.array([1]), "embedding": pa.array([[1.0]])},
+                          "videos.parquet")
+        for name, values, message in (
+                ("time_ms", [1649545620867, 1649545610050, 1649649000, 1649649000222],
+                 "row group 1, row 0, column time_ms 1649649000 is before 1995 (expected "
+                 "milliseconds since 1970; it looks like seconds)"),
+                ("is_click", [1, 1, 0, 2],
+                 "row group 1, row 1, column 'is_click': 2 (expected 0 to 1)"),
+                ("is_click", [0] * 4, "no behaviours"),
+                ("user_id", [1.0] * 4, "column 'user_id': of double (expected integer)")):
+            log = self.write({**KUAIRAND, name: pa.array(values)})
+            self.refuse("import_kuairand.py", message, "--input", log, "--embeddings", path)
+        self.refuse("import_kuairand.py", "--embeddings is for Parquet only", "--input",
+                    self.folder / "a.csv", "--embeddings", path)
+        self.refuse("import_kuairand.py", "--input names files of CSV and of Parquet", "--input",
+                    self.folder / "a.csv", log)
+
+    def test_memory_does_not_grow_with_the_log(self):
+        random = np.random.default_rng(1)
+        rows, users = 2_000_000, 1000
+        # In one row group. Three columns of int64 have 46 MiB, and sorting would double that.
+        path = self.write({"uid": random.integers(0, users, rows, np.uint32),
+                           "item_id": np.full(rows, 11, np.uint32),
+                           "timestamp": np.arange(rows, dtype=np.uint32)}, rows=rows)
+        least = self.private_memory(self.write(LISTENS, "small.parquet"))
+        self.output = self.folder / "second"
+        most = self.private_memory(path)
+        self.assertLess(most - least, 30 << 20)
+        offsets = np.load(self.output / "history_offsets.npy")
+        self.assertEqual((len(offsets) - 1, offsets[-1]), (users, rows))
+
+    def private_memory(self, path):
+        """The largest RssAnon of an import by small pieces, in bytes. Mapped files, which the
+        system takes back, do not count."""
+        code = ("import re, sys, threading, time\n"
+                "from eta_simd.data import parquet, parquet_log, yambda\n"
+                "parquet.PIECE = parquet_log.PIECE = 1 << 16\n"
+                "peak = 0\n"
+                "def watch():\n"
+                "    global peak\n"
+                "    while True:\n"
+                "        text = open('/proc/self/status').read()\n"
+                "        peak = max(peak, int(re.search(r'RssAnon:\\s+(\\d+)', text)[1]))\n"
+                "        time.sleep(0.005)\n"
+                "threading.Thread(target=watch, daemon=True).start()\n"
+                "yambda.main(sys.argv[1:])\n"
+                "print(peak)\n")
+        done = subprocess.run([sys.executable, "-c", code, "--input", path, "--embeddings",
+                               self.embeddings, "--output", self.output], check=True,
+                              capture_output=True, text=True, cwd=support.ROOT / "python",
+                              env={"MALLOC_ARENA_MAX": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"})
+        return int(done.stdout) << 10
+
+
+class Pieces(unittest.TestCase):
+    def test_counts_in_any_parts(self):
+        random = np.random.default_rng(1)
+        values = random.integers(0, 500, 20000)
+        expected = np.unique(values, return_counts=True)
+        self.addCleanup(setattr, parquet_log, "PIECE", parquet_log.PIECE)
+        for parquet_log.PIECE in (1, 700, 1 << 20):
+            counts = parquet_log.Counts()
+            for part in np.array_split(values, 37):
+                counts.add(part)
+            counts.merge()
+            np.testing.assert_array_equal(counts.ids, expected[0])
+            np.testing.assert_array_equal(counts.counts, expected[1])
+
+    def test_histories_are_sorted_in_any_pieces(self):
+        random = np.random.default_rng(1)
+        lengths = random.integers(0, 9, 50)
+        offsets = np.append(0, np.cumsum(lengths))
+        owner = np.repeat(np.arange(50), lengths)
+        times, items = random.integers(0, 5, len(owner)), np.arange(len(owner))
+        order = np.lexsort((times, owner))
+        self.addCleanup(setattr, parquet_log, "PIECE", parquet_log.PIECE)
+        for parquet_log.PIECE in (1, 20, 1000):
+            found = items.copy(), times.copy()
+            parquet_log.sort_histories(offsets, *found)
+            np.testing.assert_array_equal(found[0], items[order])
+            np.testing.assert_array_equal(found[1], times[order])
+
+    def test_unknown_items(self):
+        self.assertEqual(parquet_log.Items(np.zeros(0, int)).numbers(np.array([1])).tolist(), [-1])
+        items = parquet_log.Items(np.array([9, 3, 5]))
+        self.assertEqual(items.numbers(np.array([3, 4, 9, 10, 5])).tolist(), [1, -1, 0, -1, 2])
+
+
+if __name__ == "__main__":
+    unittest.main()
