@@ -7,6 +7,7 @@
 #include "core/c/internal/handles.h"
 #include "core/retrieval/batch.h"
 #include "core/retrieval/codes.h"
+#include "simd/simhash.h"
 #include "simd/target.h"
 #include "simd/views.h"
 
@@ -28,6 +29,14 @@ template <class T>
 std::span<T> Array(T* data, size_t size, size_t wanted, const char* name) {
   Require(size == wanted, name, " has ", size, " elements, not ", wanted);
   return Array(data, size, name);
+}
+
+// Codes that a caller gave.
+CodeTable Table(const uint8_t* codes, size_t bytes, const char* name, size_t items, size_t bits) {
+  Require(items <= size_t{1} << 31, "items = ", items, " is more than ids can name");
+  Require(bits >= 1 && bits <= kMaxBits, "bits = ", bits, " is not in [1, ", kMaxBits, "]");
+  const size_t wanted = eta::simd::SaturatingProduct(items, eta::simd::CodeBytes(bits));
+  return CodeTable(Array(codes, bytes, wanted, name), items, bits);
 }
 
 RetrievedView Results(size_t candidates, size_t k, int32_t* positions, size_t positions_size,
@@ -122,9 +131,21 @@ eta_status eta_code_table_make(const uint8_t* codes, size_t codes_bytes, size_t 
                                eta_code_table** out) {
   return c::Guard([&] {
     c::RequireOut(out, "out");
-    Require(items <= size_t{1} << 31, "items = ", items, " is more than ids can name");
-    const auto all = c::Array(codes, codes_bytes, "codes");
-    c::Open(std::make_shared<c::GrowingEta>(eta::CodeTable(all, items, bits)), out);
+    c::Open(std::make_shared<c::GrowingEta>(c::Table(codes, codes_bytes, "codes", items, bits)),
+            out);
+  });
+}
+
+eta_status eta_code_table_make_two_towers(const uint8_t* codes, size_t codes_bytes,
+                                          const uint8_t* candidate_codes,
+                                          size_t candidate_codes_bytes, size_t items, size_t bits,
+                                          eta_code_table** out) {
+  return c::Guard([&] {
+    c::RequireOut(out, "out");
+    c::Open(std::make_shared<c::GrowingEta>(
+                c::Table(codes, codes_bytes, "codes", items, bits),
+                c::Table(candidate_codes, candidate_codes_bytes, "candidate_codes", items, bits)),
+            out);
   });
 }
 

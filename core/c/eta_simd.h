@@ -28,7 +28,7 @@
 #define ETA_C_API
 #endif
 
-// Changes when a program must be compiled again. Functions may be added without a change.
+// Changes when a program must be compiled again. Functions and error codes may be added without.
 #define ETA_ABI_VERSION 1
 
 #ifdef __cplusplus
@@ -43,7 +43,8 @@ enum {
   ETA_BAD_HANDLE = 2,        // closed, or of another kind
   ETA_BAD_DATA = 3,          // a file or folder that cannot be used
   ETA_OUT_OF_MEMORY = 4,
-  ETA_INTERNAL_ERROR = 5  // a fault of this library
+  ETA_INTERNAL_ERROR = 5,  // a fault of this library
+  ETA_TOO_LONG = 6         // a history of more behaviours than positions can number, 2^31 - 1
 };
 
 typedef struct eta_hyperplanes eta_hyperplanes;  // the random projections of SimHash
@@ -58,7 +59,9 @@ ETA_C_API uint32_t eta_abi_version(void);
 // The version of the library, such as "0.2.0". Any thread; the string is static.
 ETA_C_API const char* eta_version(void);
 
-// The SIMD target that kernels run, such as "AVX2". Any thread; the string is static.
+// The SIMD target that kernels run, such as "AVX2": the best one of this CPU. The environment
+// variable ETA_SIMD_TARGET, which programs and the Python package obey, is not read, because a
+// library does not take orders from its host's environment. Any thread; the string is static.
 ETA_C_API const char* eta_target(void);
 
 // Why the last call of this thread that failed did so: one line, at most 511 bytes; empty where
@@ -95,13 +98,21 @@ ETA_C_API eta_status eta_hyperplanes_close(eta_hyperplanes* hyperplanes);
 ETA_C_API eta_status eta_code_table_make(const uint8_t* codes, size_t codes_bytes, size_t items,
                                          size_t bits, eta_code_table** out);
 
+// The same for a model of two towers, whose items have other embeddings, and so other codes, as
+// candidates than as behaviours. Both are hashed with the same hyperplanes and have the same size.
+ETA_C_API eta_status eta_code_table_make_two_towers(const uint8_t* codes, size_t codes_bytes,
+                                                    const uint8_t* candidate_codes,
+                                                    size_t candidate_codes_bytes, size_t items,
+                                                    size_t bits, eta_code_table** out);
+
 // The number of items and of bits. Any number of threads.
 ETA_C_API eta_status eta_code_table_shape(const eta_code_table* table, size_t* items, size_t* bits);
 
 // Closes the handle; null is legal.
 ETA_C_API eta_status eta_code_table_close(eta_code_table* table);
 
-// Prepares the behaviours of a user, item ids, oldest first; none is legal. Any number of threads.
+// Prepares the behaviours of a user, item ids, oldest first; none is legal. More than 2^31 - 1 are
+// ETA_TOO_LONG, here and when they are appended. Any number of threads.
 ETA_C_API eta_status eta_history_prepare(const eta_code_table* table, const int32_t* items,
                                          size_t count, eta_history** out);
 

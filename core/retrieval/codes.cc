@@ -2,6 +2,8 @@
 #include "core/retrieval/codes.h"
 
 #include <algorithm>
+#include <limits>
+#include <stdexcept>
 
 #include "core/base/check.h"
 #include "simd/code_blocks.h"
@@ -92,6 +94,9 @@ CodeBlocks::CodeBlocks(const CodeTable& table, std::span<const int32_t> items)
 void CodeBlocks::Append(std::span<const uint8_t> code) {
   Require(code.size() == code_bytes_, "code blocks: a code of ", code.size(), " bytes, not ",
           code_bytes_);
+  if (size_ >= std::numeric_limits<int32_t>::max()) {
+    throw std::length_error(Cat("code blocks: no position after ", size_ - 1, " has a number"));
+  }
   if (size_ % simd::kBlockRows == 0) {
     blocks_.resize(simd::CodeBlocksBytes(size_ + 1, code_bytes_));
   }

@@ -80,7 +80,7 @@ class ETA_CORE_API CodeBlocks {
   // For a kernel; valid until the next Append.
   simd::CodeBlocksView view() const { return {blocks_.data(), size_, code_bytes_}; }
 
-  // Adds the newest behaviour: writes code_bytes bytes, plus a new block every 64.
+  // Adds the newest behaviour, with a new block every 64. std::length_error: there are 2^31 - 1.
   void Append(std::span<const uint8_t> code);
   // Rewrites one position. Both throw std::invalid_argument on a wrong width or position.
   void Replace(size_t position, std::span<const uint8_t> code);

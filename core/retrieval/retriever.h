@@ -75,8 +75,8 @@ class ETA_CORE_API Retriever {
   // given when the retriever was made (FAISS). The batch driver then passes a request on whole.
   virtual bool threads_itself() const { return false; }
 
-  // Prepares one user's behaviours, oldest first; `history` need not outlive the call. An empty one
-  // is legal. Throws std::invalid_argument when an item id is out of range.
+  // Prepares a user's behaviours, oldest first, and keeps no reference to `history`. None is legal.
+  // Throws std::invalid_argument for an id out of range, std::length_error for 2^31 or more.
   std::unique_ptr<PreparedHistory> Prepare(std::span<const int32_t> history) const;
 
   // Scratch for one thread; it serves this retriever only.
@@ -97,7 +97,7 @@ class ETA_CORE_API Retriever {
  protected:
   // Item ids are 0 to num_items - 1.
   Retriever(std::string name, size_t num_items) : name_(std::move(name)), num_items_(num_items) {}
-  // Throws std::invalid_argument when an id is out of range; `what` stands in the message.
+  // Throws std::invalid_argument for an id out of range, std::length_error for 2^31 ids or more.
   void RequireItems(std::span<const int32_t> ids, const char* what) const;
   // Item ids are checked.
   virtual std::unique_ptr<PreparedHistory> DoPrepare(std::span<const int32_t> history) const = 0;

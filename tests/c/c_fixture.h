@@ -48,11 +48,15 @@ class CInterface : public ::testing::Test {
 
   // What the C++ interface finds, each row sorted.
   std::vector<int32_t> Expected(const std::vector<int32_t>& history) const {
+    return Expected(history, candidates_);
+  }
+  std::vector<int32_t> Expected(const std::vector<int32_t>& history,
+                                const std::vector<int32_t>& candidates) const {
     Matrix<uint8_t> codes(kItems, kBytes);
     std::ranges::copy(codes_, codes.values.begin());
     const auto retriever = MakeEtaRetriever("eta", kBits, codes);
-    std::vector<int32_t> positions(candidates_.size() * kTop), counts(candidates_.size());
-    retriever->Retrieve(*retriever->Prepare(history), candidates_, kTop, *retriever->NewScratch(),
+    std::vector<int32_t> positions(candidates.size() * kTop), counts(candidates.size());
+    retriever->Retrieve(*retriever->Prepare(history), candidates, kTop, *retriever->NewScratch(),
                         {positions, counts});
     return Sorted(positions);
   }

@@ -2,15 +2,23 @@
 // core/c/eta_simd.h against the C++ that it wraps.
 #include "core/c/eta_simd.h"
 
+#include <malloc.h>
+
+#include <set>
+#include <string>
 #include <thread>
 
 #include "core/ctr/model.h"
 #include "tests/c/c_fixture.h"
 #include "tests/support/ctr_test_util.h"
+#include "tests/support/sanitizers.h"
 #include "tests/support/temp_folder.h"
 
 namespace eta::test {
 namespace {
+
+// In use; 0 where the allocator is not glibc's own.
+size_t HeapBytes() { return ETA_IS_SANITIZED != 0 ? 0 : mallinfo2().uordblks; }
 
 TEST_F(CInterface, SaysWhatItIs) {
   EXPECT_EQ(eta_abi_version(), uint32_t{ETA_ABI_VERSION});
@@ -56,6 +64,47 @@ TEST_F(CInterface, RetrievesWhileBehavioursAreAppended) {
     history.push_back(item);
   }
   EXPECT_EQ(eta_history_close(user), ETA_OK);
+}
+
+// Item i as a candidate has the code that item i + 7 has as a behaviour, so that a request finds
+// what one of other candidates finds with one tower.
+TEST_F(CInterface, CandidatesOfTwoTowersHaveCodesOfTheirOwn) {
+  std::vector<uint8_t> turned = codes_;
+  std::rotate(turned.begin(), turned.begin() + 7 * kBytes, turned.end());
+  std::vector<int32_t> others = candidates_;
+  for (int32_t& item : others) item = (item + 7) % static_cast<int32_t>(kItems);
+  eta_code_table* table = nullptr;
+  eta_history* user = nullptr;
+  ASSERT_EQ(eta_code_table_make_two_towers(codes_.data(), codes_.size(), turned.data(),
+                                           turned.size(), kItems, kBits, &table),
+            ETA_OK)
+      << eta_last_error();
+  ASSERT_EQ(eta_history_prepare(table, history_.data(), history_.size() - 1, &user), ETA_OK);
+  ASSERT_EQ(eta_history_append(user, history_.back()), ETA_OK);
+  ASSERT_EQ(Retrieve(user), ETA_OK);
+  EXPECT_EQ(Sorted(positions_), Expected(history_, others));
+  EXPECT_NE(Sorted(positions_), Expected(history_));
+  EXPECT_EQ(eta_code_table_close(table), ETA_OK);
+  EXPECT_EQ(eta_history_close(user), ETA_OK);
+}
+
+// What is closed is used again, and no call that succeeds loses a message.
+TEST_F(CInterface, ManyHandlesOpenAndCloseInTheSameMemory) {
+  const auto turn = [&] {
+    eta_history* user = nullptr;
+    EXPECT_EQ(eta_history_prepare(table_, history_.data(), history_.size(), &user), ETA_OK);
+    EXPECT_EQ(eta_history_close(user), ETA_OK);
+    return user;
+  };
+  for (int i = 0; i < 1100; ++i) turn();  // now as many handles wait as ever do
+  EXPECT_EQ(eta_history_append(user_, -5), ETA_INVALID_ARGUMENT);
+  const std::string message = eta_last_error();
+  std::set<eta_history*> used;
+  const size_t before = HeapBytes();
+  for (int i = 0; i < 3000; ++i) used.insert(turn());
+  EXPECT_LT(used.size(), 1100u);
+  EXPECT_LT(HeapBytes(), before + 3000 * 100);  // the set; a history takes 600 bytes and more
+  EXPECT_EQ(eta_last_error(), message);
 }
 
 TEST_F(CInterface, ABatchIsItsRequests) {

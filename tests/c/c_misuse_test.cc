@@ -90,6 +90,18 @@ TEST_F(CMisuse, CodeTables) {
   Invalid(eta_code_table_make(codes, bytes, kItems, kBits, nullptr), "out");
   Invalid(eta_code_table_make(codes, bytes, kHuge, kBits, &no_table_), "items");
   Invalid(eta_code_table_make(tail.data(), 3, 1, kBits, &no_table_), "bit");
+  const auto towers = [&](const uint8_t* others, size_t others_bytes) {
+    return eta_code_table_make_two_towers(codes, bytes, others, others_bytes, kItems, kBits,
+                                          &no_table_);
+  };
+  const std::vector<uint8_t> all_tails(bytes, 0xff);
+  Invalid(towers(nullptr, bytes), "candidate_codes");
+  Invalid(towers(codes, bytes - 1), "candidate_codes");
+  Invalid(towers(all_tails.data(), bytes), "bit");
+  Invalid(eta_code_table_make_two_towers(codes, bytes, codes, bytes, kItems, kBits, nullptr),
+          "out");
+  Invalid(eta_code_table_make_two_towers(codes, 1, codes, bytes, kItems, kBits, &no_table_),
+          "codes has 1 ");
   Invalid(eta_code_table_shape(nullptr, &number_, &number_), "null");
   Invalid(eta_code_table_shape(table_, nullptr, &number_), "items");
   Invalid(eta_code_table_shape(table_, &number_, nullptr), "bits");
@@ -102,6 +114,8 @@ TEST_F(CMisuse, Histories) {
   Invalid(eta_history_prepare(table_, nullptr, n, &no_user_), "items");
   Invalid(eta_history_prepare(table_, ids, n, nullptr), "out");
   Invalid(eta_history_prepare(table_, ids, kHuge, &no_user_), "items");
+  Refused(eta_history_prepare(table_, ids, size_t{1} << 31, &no_user_), ETA_TOO_LONG,
+          "2147483647");  // before any is read
   Invalid(eta_history_prepare(table_, &kOutside, 1, &no_user_), "300");
   Invalid(eta_history_prepare(table_, &kNegative, 1, &no_user_), "-1");
   Invalid(eta_history_append(nullptr, 0), "null");

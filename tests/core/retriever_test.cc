@@ -224,6 +224,16 @@ TEST(RetrieverErrorTest, HistoryAndScratchOfAnother) {
   }
 }
 
+// Positions are int32, so a longer history is refused before any id of it is read.
+TEST(RetrieverErrorTest, HistoriesThatPositionsCannotNumber) {
+  const ItemTable items = BellItems(5, 4, 1);
+  const int32_t id = 0;
+  const std::span<const int32_t> too_long(&id, size_t{1} << 31);
+  const auto eta = MakeEtaRetriever("eta", items, Planes(4, 16));
+  EXPECT_THROW(eta->Prepare(too_long), std::length_error);
+  EXPECT_THROW(MakeExactRetriever("exact", items)->Prepare(too_long), std::length_error);
+}
+
 TEST(RetrieverErrorTest, BadRequests) {
   const ItemTable items = BellItems(10, 8, 1);
   ExpectRequestErrors(*MakeEtaRetriever("eta", items, Planes(8, 16)));

@@ -75,7 +75,8 @@ void GrowingEta::DoRetrieve(const PreparedHistory& history, std::span<const int3
                             size_t k, Scratch& scratch, RetrievedView out) const {
   const simd::CodeBlocksView blocks = dynamic_cast<const GrowingHistory&>(history).view();
   auto& buffers = dynamic_cast<KernelScratch&>(scratch);
-  const auto queries = GatherQueries(table_.rows(), candidates, buffers.queries);
+  const auto queries =
+      GatherQueries((candidates_ ? *candidates_ : table_).rows(), candidates, buffers.queries);
   void* kernel =
       buffers.kernel.Get<uint8_t>(simd::HammingTopKScratchBytes(blocks.n, blocks.code_bytes, k));
   const size_t count = simd::HammingTopK(blocks, queries, {k}, kernel, {out.positions.data()});

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -54,7 +55,11 @@ class Pool {
 // Retrieves by the codes of all items from histories that grow; else it is ETA's retriever.
 class GrowingEta final : public Retriever {
  public:
-  explicit GrowingEta(CodeTable table) : Retriever("eta", table.size()), table_(std::move(table)) {}
+  // `candidates` have codes of their own in a model of two towers, of the same size.
+  explicit GrowingEta(CodeTable table, std::optional<CodeTable> candidates = {})
+      : Retriever("eta", table.size()),
+        table_(std::move(table)),
+        candidates_(std::move(candidates)) {}
   std::string target() const override;
   size_t bits() const override { return table_.bits(); }
   std::unique_ptr<Scratch> NewScratch() const override;
@@ -69,6 +74,7 @@ class GrowingEta final : public Retriever {
                   Scratch& scratch, RetrievedView out) const override;
 
   CodeTable table_;
+  std::optional<CodeTable> candidates_;
 };
 
 class GrowingHistory final : public PreparedHistory {
@@ -190,6 +196,9 @@ eta_status Guard(Body body) noexcept {
   } catch (const std::invalid_argument& error) {
     SetError(error.what());
     return ETA_INVALID_ARGUMENT;
+  } catch (const std::length_error& error) {
+    SetError(error.what());
+    return ETA_TOO_LONG;
   } catch (const DataError& error) {
     SetError(error.what());
     return ETA_BAD_DATA;
