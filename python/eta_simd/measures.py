@@ -47,8 +47,9 @@ def recall_ties(returned: ArrayLike, scores: ArrayLike, k: int) -> Float64:
     return native.recall_ties(returned, scores, k)
 
 
-def attention_mass(returned: ArrayLike, scores: ArrayLike, dim: int) -> Float64:
-    """Share of softmax(scores / sqrt(dim)) that lies on the returned positions.
+def attention_mass(returned: ArrayLike, scores: ArrayLike, dim: int,
+                   temperature: float = 1) -> Float64:
+    """Share of softmax(scores / (temperature sqrt(dim))) that lies on the returned positions.
 
     Parameters
     ----------
@@ -56,6 +57,8 @@ def attention_mass(returned: ArrayLike, scores: ArrayLike, dim: int) -> Float64:
     scores : float32 array, rows x n
         Exact scores of all behaviours. NaN weighs nothing.
     dim : int
+    temperature : float
+        A positive number; a smaller one puts more weight on the best behaviours.
 
     Examples
     --------
@@ -64,4 +67,4 @@ def attention_mass(returned: ArrayLike, scores: ArrayLike, dim: int) -> Float64:
     >>> attention_mass(np.int32([[1, -1]]), np.float32([[2, 2]]), dim=4)
     array([0.5])
     """
-    return native.attention_mass(returned, scores, dim)
+    return native.attention_mass(returned, scores, dim, temperature)

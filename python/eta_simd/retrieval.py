@@ -70,6 +70,8 @@ class Retriever:
         Of generated hyperplanes, codebooks and indexes.
     threads : int
         For hashing the item table, and of FAISS.
+    candidate_embeddings : float32 array, items x dim, optional
+        Of items as candidates, in a model of two towers; by default those of behaviours. Copied.
 
     Examples
     --------
@@ -86,10 +88,11 @@ class Retriever:
     def __init__(self, method: str, embeddings: ArrayLike,
                  hyperplanes: Optional[Hyperplanes] = None, *,
                  categories: Optional[ArrayLike] = None, kind: Optional[str] = None,
-                 seed: int = 1, threads: int = 1):
+                 seed: int = 1, threads: int = 1,
+                 candidate_embeddings: Optional[ArrayLike] = None):
         planes = hyperplanes._native if isinstance(hyperplanes, Hyperplanes) else hyperplanes
         self._native = native.Retriever.make(method, embeddings, planes, categories, kind, seed,
-                                             threads)
+                                             threads, candidate_embeddings)
 
     @property
     def name(self) -> str:

@@ -163,6 +163,15 @@ size_t ToCount(py::handle object, const char* name, size_t least, size_t most) {
   return value;
 }
 
+double ToNumber(py::handle object, const char* name) {
+  const double value = PyFloat_AsDouble(object.ptr());
+  if (PyErr_Occurred() == nullptr) return value;
+  const bool is_number = PyErr_ExceptionMatches(PyExc_OverflowError) != 0;
+  PyErr_Clear();
+  if (is_number) throw py::value_error(Cat(name, ": a number of very many digits"));
+  throw py::type_error(Cat(name, ": expected a number, got ", TypeName(object)));
+}
+
 std::string ToText(py::handle object, const char* name) {
   if (PyUnicode_Check(object.ptr()) == 0) {
     throw py::type_error(Cat(name, ": expected a str, got ", TypeName(object)));

@@ -100,6 +100,9 @@ py::object CopyToArray(std::span<const T> values, std::initializer_list<size_t> 
 // ValueError for one outside.
 size_t ToCount(py::handle object, const char* name, size_t least, size_t most);
 
+// The number `object`. Throws TypeError for what is none, ValueError for one beyond all doubles.
+double ToNumber(py::handle object, const char* name);
+
 // The text `object`. Throws TypeError for what is no str, ValueError for one with a NUL character.
 std::string ToText(py::handle object, const char* name);
 

@@ -69,10 +69,11 @@ py::object RecallTies(py::handle returned, py::handle scores, py::handle k) {
                    });
 }
 
-py::object Mass(py::handle returned, py::handle scores, py::handle dim) {
+py::object Mass(py::handle returned, py::handle scores, py::handle dim, py::handle temperature) {
+  const double divisor = ToNumber(temperature, "temperature");
   return ForScores(returned, scores, dim, "dim",
-                   [](const auto& positions, std::span<const float> exact, size_t dims) {
-                     return AttentionMass(positions, exact, dims);
+                   [=](const auto& positions, std::span<const float> exact, size_t dims) {
+                     return AttentionMass(positions, exact, dims, divisor);
                    });
 }
 

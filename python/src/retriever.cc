@@ -2,6 +2,7 @@
 #include "core/retrieval/retriever.h"
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,7 +32,14 @@ struct CallScratch {
 struct Method {
   ItemTable items;
   std::unique_ptr<Retriever> retriever;
+  size_t threads;  // of a method that threads by itself
   Pool<CallScratch> pool;
+
+  // Throws where this process must not start the threads of a call. A method that threads by itself
+  // does so whatever the call asks for.
+  void RequireThreads(size_t asked) const {
+    python::RequireThreads(retriever->threads_itself() ? std::max(asked, threads) : asked);
+  }
 
   Pool<CallScratch>::Lease Take() {
     return pool.Take([&] {
@@ -52,14 +60,27 @@ bool UsesHyperplanes(const std::string& spec) {
   return spec.starts_with("eta") || spec.starts_with("faiss_binary");
 }
 
+Matrix<float> Copy(const Array<float>& array) {
+  Matrix<float> copy(array.shape(0), array.shape(1));
+  std::ranges::copy(array.span(), copy.values.begin());
+  return copy;
+}
+
 std::shared_ptr<Method> Make(py::handle spec, py::handle embeddings, py::handle hyperplanes,
                              py::handle categories, py::handle kind, py::handle seed,
-                             py::handle threads) {
+                             py::handle threads, py::handle candidate_embeddings) {
   const std::string name = ToText(spec, "method");
   const Array<float> table(embeddings, "embeddings", 2);
   Require(table.shape(0) <= kMaxCount && table.shape(1) >= 1 && table.shape(1) <= kMaxDim,
           "embeddings: of shape ", table.shape(0), " x ", table.shape(1), ", must have 1 to ",
           kMaxDim, " columns and at most ", kMaxCount, " rows");
+  std::optional<Array<float>> queries;
+  if (!candidate_embeddings.is_none()) {
+    queries.emplace(candidate_embeddings, "candidate_embeddings", 2);
+    Require(queries->shape(0) == table.shape(0) && queries->shape(1) == table.shape(1),
+            "candidate_embeddings: of shape ", queries->shape(0), " x ", queries->shape(1),
+            ", embeddings of ", table.shape(0), " x ", table.shape(1));
+  }
   MethodOptions options{.seed = ToCount(seed, "seed", 0, std::numeric_limits<uint64_t>::max()),
                         .threads = static_cast<int>(ToCount(threads, "threads", 1, kMaxThreads))};
   RequireThreads(static_cast<size_t>(options.threads));
@@ -77,14 +98,15 @@ std::shared_ptr<Method> Make(py::handle spec, py::handle embeddings, py::handle 
     options.hyperplanes = ParseHyperplaneKind(text);
   }
   auto method = std::make_shared<Method>();
+  method->threads = static_cast<size_t>(options.threads);
   if (!categories.is_none()) {
     method->items.categories = Array<int32_t>(categories, "categories", 1).copy();
     Require(method->items.categories.size() == table.shape(0),
             "categories: ", method->items.categories.size(), " for ", table.shape(0), " items");
   }
   const KernelCall call;
-  method->items.embeddings = Matrix<float>(table.shape(0), table.shape(1));
-  std::ranges::copy(table.span(), method->items.embeddings.values.begin());
+  method->items.embeddings = Copy(table);
+  if (queries) method->items.candidate_embeddings = Copy(*queries);
   method->retriever = MakeMethod(name, method->items, options);
   Require(!loaded || !UsesHyperplanes(name) || loaded->bits() == method->retriever->bits(),
           "hyperplanes: of ", loaded ? loaded->bits() : 0, " bits, the method '", name, "' has ",
@@ -93,9 +115,8 @@ std::shared_ptr<Method> Make(py::handle spec, py::handle embeddings, py::handle 
 }
 
 std::shared_ptr<History> Prepare(const std::shared_ptr<Method>& method, py::handle history) {
+  method->RequireThreads(1);
   const std::vector<int32_t> ids = Array<int32_t>(history, "history", 1).copy();
-  Require(ids.size() <= kMaxCount, "history: ", ids.size(), " behaviours, must be at most ",
-          kMaxCount);
   auto made = std::make_shared<History>();
   made->method = method;
   const KernelCall call;
@@ -118,6 +139,7 @@ void Widen(std::span<const int32_t> from, size_t width, size_t k, int32_t* to) {
 
 py::object Retrieve(const std::shared_ptr<Method>& method, py::handle history,
                     py::handle candidates, py::handle k_given) {
+  method->RequireThreads(1);
   const auto lease = method->Take();
   CallScratch& scratch = *lease;
   std::shared_ptr<History> prepared;
@@ -152,6 +174,21 @@ py::object Retrieve(const std::shared_ptr<Method>& method, py::handle history,
   return positions.array;
 }
 
+// What `python -m eta_simd.overhead` compares a call from Python with: the seconds of the C++ call.
+double SecondsOfCall(const std::shared_ptr<Method>& method, const std::shared_ptr<History>& history,
+                     py::handle candidates, py::handle k_given) {
+  method->RequireThreads(1);
+  Require(history->method == method, "history: prepared by another Retriever");
+  const auto lease = method->Take();
+  const std::vector<int32_t> ids = Array<int32_t>(candidates, "candidates", 1).copy();
+  const size_t k = ToCount(k_given, "k", 1, kMaxCount);
+  const KernelCall call;
+  std::vector<int32_t> positions(ids.size() * k), counts(ids.size());
+  const auto start = std::chrono::steady_clock::now();
+  method->retriever->Retrieve(*history->prepared, ids, k, *lease->scratch, {positions, counts});
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
 std::vector<std::unique_ptr<PreparedHistory>> PrepareAll(const Retriever& retriever,
                                                          const ItemLists& histories,
                                                          size_t threads) {
@@ -174,7 +211,7 @@ py::object RetrieveBatch(const std::shared_ptr<Method>& method, py::handle histo
           " requests, candidate_offsets of ", candidates.users());
   const size_t k = ToCount(k_given, "k", 1, kMaxCount);
   const size_t most = ToCount(threads, "threads", 1, kMaxThreads);
-  RequireThreads(most);
+  method->RequireThreads(most);
   NewArray<int32_t> positions = MakeArray<int32_t>({candidates.items.size(), k});
   const KernelCall call;
   const auto prepared = PrepareAll(retriever, histories, most);
@@ -213,6 +250,7 @@ void BindRetriever(py::module_& module) {
           [](const Method& m) { return m.retriever->shared_bytes(m.items.embedding_bytes()); })
       .def("prepare", Prepare)
       .def("retrieve", Retrieve)
+      .def("seconds_of_call", SecondsOfCall)
       .def("retrieve_batch", RetrieveBatch);
 }
 

@@ -114,6 +114,11 @@ class Messages(unittest.TestCase):
         self.refused(ValueError, "^categories: 3 for 300 items$", Retriever, "sim_hard", self.items,
                      categories=support.ids(3))
         self.refused(ValueError, "categor", Retriever, "sim_hard", self.items)
+        for error, message, other in (
+                (ValueError, "of shape 300 x 8, embeddings of 300 x 16$", self.items[:, :8].copy()),
+                (TypeError, "expected float32, got float64", self.items.astype(np.float64))):
+            self.refused(error, "^candidate_embeddings: " + message, Retriever, "eta:64",
+                         self.items, candidate_embeddings=other)
         if support.NO_FAISS:
             self.refused(ValueError, "^method 'faiss_exact': needs FAISS", Retriever, "faiss_exact",
                          self.items)
@@ -128,6 +133,14 @@ class Messages(unittest.TestCase):
                      "late")
         self.refused(ValueError, "nonsense", eta_simd.set_target, "nonsense")
         self.refused(ValueError, "^folder: has a NUL", eta_simd.read_bundle, "a\0b")
+        mass, scores = eta_simd.attention_mass, self.items[:, :2].copy()
+        found = np.zeros((300, 1), np.int32)
+        self.refused(TypeError, "^temperature: expected a number, got str$", mass, found, scores, 4,
+                     "warm")
+        for number in (0, -1, float("nan"), float("inf")):
+            self.refused(ValueError, "^temperature = .* must be a positive number", mass, found,
+                         scores, 4, number)
+        self.refused(ValueError, "^temperature: a number of", mass, found, scores, 4, 10 ** 400)
         self.refused(ValueError, "position 7", eta_simd.recall, support.int32([[7]]),
                      support.int32([[0]]), 3)
         self.refused(eta_simd.DataError, "manifest", eta_simd.CtrModel, "/nonexistent")
@@ -213,7 +226,7 @@ class Anything(unittest.TestCase):
             (lambda *a: eta_simd.dot_i8_topk(a[:2], a[2:4], a[4]), (some, some, some, some, count)),
             (eta_simd.recall, (some, some, [lambda: 3, lambda: 300] + some[:1])),
             (eta_simd.recall_ties, (some, rows, count)),
-            (eta_simd.attention_mass, (some, rows, count)),
+            (eta_simd.attention_mass, (some, rows, count, count)),
             (lambda m, e: Retriever(m, e), ([lambda: source.choice(methods + ["eta", "pq4:3", ""])],
                                             rows)),
             (lambda *a: eta_simd.Bundle(*a).check(), (rows, some, ids, some)),
@@ -311,6 +324,30 @@ sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
 """
         done = self.run_code(code)
         self.assertEqual((done.returncode, done.stderr), (7, ""))
+
+    @unittest.skipIf(support.NO_FAISS, "built without FAISS")
+    def test_fork_with_a_method_that_threads_by_itself(self):
+        code = """
+import os, sys, numpy as np, eta_simd
+ids = np.arange(64, dtype=np.int32)
+two, one = (eta_simd.Retriever("faiss_exact", np.eye(64, dtype=np.float32), threads=threads)
+            for threads in (2, 1))
+prepared, want = two.prepare(ids), one.retrieve(ids, ids, 1)
+assert (two.retrieve(prepared, ids, 1) == want).all()
+if os.fork() == 0:
+    assert (one.retrieve(ids, ids, 1) == want).all()
+    offsets, refused = np.int64([0, 64]), 0
+    for call in (lambda: two.retrieve(prepared, ids, 1), lambda: two.prepare(ids),
+                 lambda: two.retrieve_batch(offsets, ids, offsets, ids, 1, threads=1)):
+        try:
+            call()
+        except RuntimeError as error:
+            refused += "fork" in str(error)
+    os._exit(refused)
+sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+        done = self.run_code(code)
+        self.assertEqual((done.returncode, done.stderr), (3, ""))
 
     def test_fork_while_a_kernel_runs(self):
         code = """

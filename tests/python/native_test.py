@@ -1,7 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Tests of eta_simd's functions on arrays, against NumPy and against one another."""
+import contextlib
+import io
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,7 +16,7 @@ import native_support as support
 import numpy as np
 
 import eta_simd
-from eta_simd import Hyperplanes, Retriever
+from eta_simd import Hyperplanes, Retriever, overhead
 
 METHODS = ["exact", "scan_f32", "scan_i8", "eta:64", "eta:20", "eta:64+rerank:4",
            "eta:64+rerank_i8:4", "eta_gather:64", "eta_norm:64", "eta_norm:64+rerank:2",
@@ -162,6 +165,37 @@ class Retrieval(unittest.TestCase):
                 self.assertTrue((batch[0][9] == -1).all())
                 self.assertEqual(as_sets(batch[0]), as_sets(batch[1]))
 
+    def test_candidates_of_two_towers_have_embeddings_of_their_own(self):
+        # Item i as a candidate is what item i + 7 is as a behaviour.
+        turned = np.roll(self.items, -7, axis=0)
+        others = (self.candidates + 7) % len(self.items)
+        for method in METHODS:
+            with self.subTest(method):
+                one = self.retriever(method)
+                two = Retriever(method, self.items, categories=self.categories,
+                                candidate_embeddings=turned)
+                sees = method not in ("recent", "sim_hard")
+                found = as_sets(two.retrieve(self.history, self.candidates, 8))
+                self.assertEqual(found, as_sets(one.retrieve(
+                    self.history, others if sees else self.candidates, 8)))
+                self.assertEqual(found == as_sets(one.retrieve(self.history, self.candidates, 8)),
+                                 not sees)
+        planes = Hyperplanes(16, 48, "signs", seed=9)
+        two = Retriever("eta:48", self.items, planes, candidate_embeddings=turned)
+        want, _ = eta_simd.hamming_topk(
+            eta_simd.pack_codes(planes.encode(self.items)[self.history]),
+            planes.encode(turned)[self.candidates], 20)
+        self.assertEqual(as_sets(two.retrieve(self.history, self.candidates, 20)), as_sets(want))
+
+    def test_bytes_of_a_user_count_the_item_ids_once(self):
+        sizes = {"recent": 0, "exact": 64, "scan_f32": 64, "eta:64": 8, "eta_gather:64": 0,
+                 "eta:64+rerank_i8:4": 8}
+        history = support.ids(640)
+        for method, held in sizes.items():
+            with self.subTest(method):
+                prepared = self.retriever(method).prepare(history)
+                self.assertEqual(prepared.user_bytes, 640 * (held + 4))
+
     def test_k_beyond_the_history(self):
         for method in METHODS:
             with self.subTest(method):
@@ -221,6 +255,10 @@ class Measures(unittest.TestCase):
         weights /= weights.sum(axis=1, keepdims=True)
         np.testing.assert_allclose(eta_simd.attention_mass(returned, scores, 4),
                                    [weights[0, [0, 3]].sum(), weights[1, 1]])
+        weights = np.exp(scores / (2.0 * 0.5))
+        weights /= weights.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(eta_simd.attention_mass(returned, scores, 4, temperature=0.5),
+                                   [weights[0, [0, 3]].sum(), weights[1, 1]])
         self.assertTrue(np.isnan(eta_simd.recall(np.zeros((1, 0), np.int32),
                                                  np.zeros((1, 0), np.int32), 0))[0])
 
@@ -266,6 +304,16 @@ class Package(unittest.TestCase):
             self.assertIn(name, dir(eta_simd))
         with self.assertRaisesRegex(AttributeError, "no attribute 'nonsense'"):
             eta_simd.nonsense
+
+    def test_overhead_prints_every_target(self):
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            overhead.main(["--length", "200", "--calls", "3", "--imports", "1"])
+        self.assertEqual([re.sub(r"-?\d+(\.\d+)? (us|ms)|\d+\.\d+ times", "N", line) for line in
+                          printed.getvalue().splitlines()],
+                         [f"{method}: {text}" for method in ("eta:64", "exact") for text in (
+                             "N from Python, N in C++: N over it (at most 3)",
+                             "two Python threads answer N as many requests as one (at least 1.8)")]
+                         + ["import eta_simd: N over NumPy (at most 60)"])
 
     def test_needs_numpy_alone(self):
         code = ("import sys, numpy; before = set(sys.modules); import eta_simd; "

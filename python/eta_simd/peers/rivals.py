@@ -58,9 +58,7 @@ def ours(tables: Tables, methods) -> list[Rival]:
         retriever = eta_simd.Retriever(method, tables.floats)
         kinds = {"exact": EXACT, "scan_i8": INT8, f"eta:{tables.bits}": HAMMING}
         kind = kinds.get(method, APPROXIMATE)
-        one = retriever.prepare(np.zeros(1024, np.int32)).nbytes / 1024
-        if "_gather" in method or "+rerank" in method:  # these hold the item ids
-            one -= 4
+        one = retriever.prepare(np.zeros(1024, np.int32)).user_bytes / 1024 - 4
         rivals.append(Rival(method, kind, retriever.bits, one, f"eta-simd {retriever.target}",
                             retriever.prepare, retriever.retrieve))
     return rivals
