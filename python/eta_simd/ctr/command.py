@@ -4,7 +4,10 @@
 Samples come from the bundle's ctr_samples.npy, or else from its histories: behaviours are clicks,
 negatives are drawn by popularity. The same arguments on the same machine give the same bytes, at
 the same number of threads. PyTorch must not be imported before main(), which sets its threads.
+
+Under torchrun several processes train one model, each on its own users (team.py).
 """
+import contextlib
 import pathlib
 import time
 
@@ -54,6 +57,9 @@ def parse_options(arguments):
                         "%(default)s")
     parser.add_argument("--out", required=True, type=pathlib.Path, metavar="DIR",
                         help="folder to make; must not exist")
+    parser.add_argument("--checkpoint", type=pathlib.Path, metavar="FILE",
+                        help="file written after each epoch; where it is there, training goes on "
+                        "from it")
     parser.add_argument("--rate", type=float, default=0.02,
                         help="Adam's learning rate at the start; it falls to 0 "
                         "(default: %(default)s)")
@@ -99,7 +105,8 @@ def choose_retrieval(options):
 
 
 def train_and_export(options, folder):
-    """Writes the exported model into `folder`, which is empty; returns its report."""
+    """Writes the exported model into `folder`, which is empty; returns its report. Processes
+    other than the lead of a Team have no folder, write nothing and return None."""
     import numpy as np
     from eta_simd.ctr import data, export, items, train
 
@@ -110,7 +117,7 @@ def train_and_export(options, folder):
     rows = np.flatnonzero(bundle.samples[:, data.SPLIT] == data.TEST)
 
     def snapshot(step, model):
-        if options.export_every and step % options.export_every == 0:
+        if folder and options.export_every and step % options.export_every == 0:
             path = folder / "snapshots" / f"step_{step:06}"
             path.mkdir(parents=True)
             export.write_model(path, model, bundle, options, rows, {"steps": step})
@@ -120,7 +127,7 @@ def train_and_export(options, folder):
     report["train_seconds"] = round(time.monotonic() - started, 3)
     report["options"] = {name: str(value) if isinstance(value, pathlib.Path) else value
                          for name, value in vars(options).items()}
-    return export.write_model(folder, model, bundle, options, rows, report)
+    return folder and export.write_model(folder, model, bundle, options, rows, report)
 
 
 def main(arguments):
@@ -130,7 +137,12 @@ def main(arguments):
 
     torch.set_num_threads(options.threads)
     torch.use_deterministic_algorithms(True)
-    with staged(options.out, is_folder=True) as folder:
-        test = train_and_export(options, folder)["test"]
-    summarize(f"{options.model}: AUC {test['auc']:.4f}, GAUC {test['gauc']:.4f}, log loss "
-              f"{test['log_loss']:.4f}")
+    from eta_simd.ctr.team import Team
+
+    is_lead = Team().is_lead
+    with staged(options.out, is_folder=True) if is_lead else contextlib.nullcontext() as folder:
+        report = train_and_export(options, folder)
+    if is_lead:
+        test = report["test"]
+        summarize(f"{options.model}: AUC {test['auc']:.4f}, GAUC {test['gauc']:.4f}, log loss "
+                  f"{test['log_loss']:.4f}")

@@ -13,6 +13,7 @@ from eta_simd.ctr import data, items
 from eta_simd.ctr.make_unit import make_unit
 from eta_simd.ctr.metrics import quality
 from eta_simd.ctr.model import CtrModel
+from eta_simd.ctr.team import Checkpoint, Team
 
 PENALTY_WEIGHT = 0.1  # of MIMN's utilisation regularisation
 
@@ -51,6 +52,7 @@ def auxiliary_table(bundle, options):
     is trained beforehand on the same samples."""
     options = copy.copy(options)
     options.model, options.epochs, options.export_every = "avg_pool", options.aux_epochs, 0
+    options.checkpoint = None
     model, _ = fit(bundle, options)
     return model.table.numpy().copy()
 
@@ -85,29 +87,47 @@ def step_loss(model, batch, decay):
 def fit(bundle, options, on_step=None):
     """Trains by Adam; keeps the weights of the epoch with the best validation AUC.
 
-    `on_step(step, model)`, where given, is called before the first step and after each.
-    Returns the model, refreshed and in evaluation mode, and the report of its training.
+    `on_step(step, model)`, where given, is called before the first step and after each. All
+    processes of a Team call fit with the same arguments. It goes on from options.checkpoint, where
+    that file is there. Returns the model, refreshed and in evaluation mode, and the report of its
+    training; of several processes each has the same.
     """
+    team = Team()
     model = build(bundle, options)
-    random = np.random.RandomState(options.seed)
+    random = team.random(options.seed)
     held = np.flatnonzero(bundle.samples[:, data.SPLIT] == data.VALIDATION)
     optimizer = torch.optim.Adam(model.parameters(), lr=options.rate)
     report: dict[str, Any] = {"epochs": [], "steps": 0}
-    best = None  # score, epoch, weights
+    best: Any = None  # score, epoch, weights
+    checkpoint = Checkpoint(options.checkpoint, options, team)
+    saved = checkpoint.load()
+    if saved:
+        load_state(model, saved["tensors"]["weights"])
+        optimizer.load_state_dict({**optimizer.state_dict(),
+                                   "state": saved["tensors"]["optimizer"]})
+        random.set_state(saved["random"])
+        report, best = saved["report"], (*saved["best"], saved["tensors"]["best"])
     show = Progress(options)
-    for epoch in range(options.epochs):
+    for epoch in range(len(report["epochs"]), options.epochs):
+        if saved and saved["is_over"]:
+            break
         entry = train_epoch(model, bundle, options, Epoch(epoch, report["steps"], random,
-                                                          optimizer, on_step), show)
+                                                          optimizer, on_step, team), show)
         if len(held):
-            entry["validation"] = quality(bundle.samples[held],
-                                          predict(model, bundle, held, options))
+            entry["validation"] = team.from_lead(lambda: quality(
+                bundle.samples[held], predict(model, bundle, held, options)))
         show.epoch(epoch, entry)
         report["epochs"].append(entry)
         report["steps"] += entry["steps"]
         score = score_of(entry, epoch)
-        if best is None or score > best[0]:
+        is_best = best is None or score > best[0]
+        if is_best:
             best = score, epoch, copy.deepcopy(model.state_dict())
-        elif epoch - best[1] >= options.patience:
+        is_over = not is_best and epoch - best[1] >= options.patience
+        checkpoint.save(random, {"weights": model.state_dict(), "best": best[2],
+                                 "optimizer": optimizer.state_dict()["state"]},
+                        report=report, best=best[:2], is_over=is_over)
+        if is_over:
             break
     command.progress("")
     if best:
@@ -153,38 +173,47 @@ class Epoch(NamedTuple):
     random: np.random.RandomState
     optimizer: torch.optim.Optimizer
     on_step: Optional[Callable]
+    team: Team
 
 
 def train_epoch(model, bundle, options, epoch, show):
     """One pass over the training samples, in random order; returns its entry of the report."""
-    started, total, step = time.monotonic(), 0.0, epoch.step
+    started, total, step, team = time.monotonic(), 0.0, epoch.step, epoch.team
     rows = np.flatnonzero(bundle.samples[:, data.SPLIT] == data.TRAIN)
+    rows = team.rows(bundle.samples, rows, data.USER)
     groups = data.training_groups(bundle.samples, rows, options.max_history, options.group,
                                   epoch.random)
-    parts = data.batches(groups, options.cost, epoch.random)
-    for number, part in enumerate(parts):
+    # A step of all processes is as large as one of a single process.
+    parts = data.batches(groups, max(options.cost // team.size, 1), epoch.random)
+    steps = team.most(len(parts))
+    for number in range(steps):
         # The rate falls in a straight line to 0 at the end of the last epoch.
-        share = (epoch.number + number / len(parts)) / options.epochs
+        share = (epoch.number + number / steps) / options.epochs
         epoch.optimizer.param_groups[0]["lr"] = options.rate * (1 - share)
         if epoch.on_step and step == 0:
             epoch.on_step(step, model)
-        batch = data.make_batch(bundle, part)
         model.train()
         model.refresh()
         if hasattr(model.long, "warming_up"):
             model.long.warming_up = share < options.warm_up
         epoch.optimizer.zero_grad()
-        loss = step_loss(model, batch, options.decay)
-        loss.backward()
+        samples = 0
+        if number < len(parts):
+            batch = data.make_batch(bundle, parts[number])
+            loss = step_loss(model, batch, options.decay)
+            loss.backward()
+            total += loss.item()
+            samples = len(batch.rows)
+        team.average_gradients(model, samples)
         epoch.optimizer.step()
-        total += loss.item()
         step += 1
         if epoch.on_step:
             epoch.on_step(step, model)
-        show.step(epoch.number, (number + 1) / len(parts),
-                  f"step {number + 1}/{len(parts)}, loss {total / (number + 1):.4f}")
-    return {"seconds": round(time.monotonic() - started, 3), "steps": len(parts),
-            "train_loss": total / len(parts)}
+        show.step(epoch.number, (number + 1) / steps,
+                  f"step {number + 1}/{steps}, loss {total / (number + 1):.4f}")
+    total, batches = team.sums(total, len(parts))
+    return {"seconds": round(time.monotonic() - started, 3), "steps": steps,
+            "train_loss": total / batches}
 
 
 def score_of(entry, epoch):
