@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Imported first by the tests that need PyArrow. Where Python lacks it the test starts again in the
-virtual environment that scripts/setup.sh arrow makes; where there is none it is skipped."""
+"""For the tests that need PyArrow."""
 import importlib.util
 import os
 import sys
@@ -10,8 +9,21 @@ SKIPPED = 77  # what CTest takes for a skipped test
 PYTHON = Path(__file__).resolve().parents[2] / "build/arrow/bin/python"
 
 sys.dont_write_bytecode = True
-if importlib.util.find_spec("pyarrow") is None:
-    if PYTHON.exists() and Path(sys.executable) != PYTHON:
-        os.execv(PYTHON, [str(PYTHON), *sys.argv])
-    print("skipped: No module named 'pyarrow' (scripts/setup.sh arrow)")
-    sys.exit(SKIPPED)
+
+
+def python():
+    """The Python that has PyArrow: this one, the one of the virtual environment that
+    scripts/setup.sh arrow makes, or None."""
+    if importlib.util.find_spec("pyarrow") is not None:
+        return sys.executable
+    return str(PYTHON) if PYTHON.exists() else None
+
+
+def need():
+    """Starts the test again in the Python that has PyArrow, or ends it as skipped. Called before
+    the test imports anything else, or takes from its arguments."""
+    if python() is None:
+        print("skipped: No module named 'pyarrow' (scripts/setup.sh arrow)")
+        sys.exit(SKIPPED)
+    if python() != sys.executable:
+        os.execv(python(), [python(), *sys.argv])

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of the importers of logs in Parquet, on rows made up here. Exit code 77: PyArrow is
 missing."""
-import arrow_support  # noqa: F401 before all others
+import arrow_support
+arrow_support.need()
 import json
 import re
 import subprocess

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Tests of convert.py to and from Parquet. Exit code 77: PyArrow is missing."""
-import arrow_support  # noqa: F401 before all others
+import arrow_support
+arrow_support.need()
 import json
 import re
 import subprocess

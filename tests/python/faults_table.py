@@ -15,6 +15,31 @@ PLANTED = ("--users", "40", "--topics", "12", "--side", "3", "--categories", "4"
 TINY = ("--epochs", "1", "--dim", "8", "--heads", "2", "--max-history", "20", "--short", "4")
 
 
+# Makes files for the importers of Parquet, in the folder that is its argument.
+PARQUET_LOGS = """
+import sys
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+def write(name, columns):
+    pq.write_table(pa.table(columns), f"{sys.argv[1]}/{name}.parquet")
+
+users = [user for user in range(8) for _ in range(8)]
+items = pa.array([(user + n) % 16 for n, user in enumerate(users)], pa.int64())
+times = pa.array(range(1649545620867, 1649545620867 + 64), pa.int64())
+vectors = pa.array([[float(n), 1] for n in range(16)], pa.list_(pa.float64()))
+write("kuairand", {"user_id": pa.array(users, pa.int64()), "video_id": items, "time_ms": times,
+                   "is_click": pa.array([1] * 64, pa.int8()), "tab": pa.array(["1"] * 64)})
+write("videos", {"video_id": range(16), "embedding": vectors})
+write("yambda", {"uid": pa.array(users, pa.uint32()), "timestamp": pa.array(range(64), pa.uint32()),
+                 "item_id": items.cast(pa.uint32()), "is_organic": pa.array([1] * 64, pa.uint8()),
+                 "played_ratio_pct": pa.array([90] * 64, pa.uint16()),
+                 "track_length_seconds": pa.array([200] * 64, pa.uint32())})
+write("tracks", {"item_id": pa.array(range(16), pa.uint32()), "embed": vectors,
+                 "normalized_embed": vectors})
+"""
+
+
 class Writer(NamedTuple):
     """A command and its output; {NAME} in the arguments is a file of faults_test.make_inputs()."""
     program: str
@@ -60,6 +85,12 @@ WRITERS = (
            reads="amazon.csv", needs=NUMPY),
     Writer("import_kuairand.py", "--output", ("--input", "{kuairand.csv}", "--dim", "2"),
            is_new=True, reads="kuairand.csv", needs=NUMPY),
+    Writer("import_kuairand.py", "--output",
+           ("--input", "{kuairand.parquet}", "--embeddings", "{videos.parquet}"), is_new=True,
+           reads="kuairand.parquet", needs=("numpy", "pyarrow")),
+    Writer("import_yambda.py", "--output",
+           ("--input", "{yambda.parquet}", "--embeddings", "{tracks.parquet}"), is_new=True,
+           reads="yambda.parquet", needs=("numpy", "pyarrow")),
     Writer("import_taobao.py", "--output", ("--input", "{taobao.csv}", "--dim", "2"), is_new=True,
            reads="taobao.csv", needs=NUMPY),
     Writer("import_movielens.py", "--output",
@@ -72,6 +103,10 @@ WRITERS = (
            reads="bundle/item_embeddings.npy", needs=("numpy",)),
     Writer("convert.py", "--output", ("--input", "{bundle}"), "out.hdf5", is_new=True,
            reads="bundle/item_embeddings.npy", needs=("numpy", "h5py")),
+    Writer("convert.py", "--output", ("--input", "{bundle}"), "out.parquet", is_new=True,
+           reads="bundle/item_embeddings.npy", needs=("numpy", "pyarrow")),
+    Writer("convert.py", "--output", ("--input", "{bundle.parquet}"), is_new=True,
+           reads="bundle.parquet/items.parquet", needs=("numpy", "pyarrow")),
     Writer("make_planted.py", "--out", PLANTED, is_new=True, needs=("numpy",)),
     Writer("train_ctr.py", "--out", ("--bundle", "{planted}", "--model", "none", *TINY),
            is_new=True, reads="planted/history_items.npy", needs=("torch",)),
@@ -99,7 +134,6 @@ THROUGH = {
     ("decide.sh", "--output"): "decide.py",
     ("equal_recall.sh", "--output"): "equal_recall.py",
     ("fetch_movielens.sh", "--output"): "import_movielens.py",
-    ("import_yambda.py", "--output"): "eta_simd.files, and needs PyArrow",
     ("matrix.sh", "--output"): "logs, which grow while it runs",
     ("matrix.sh", "--keep"): "whole systems",
     ("matrix_one.sh", "--output"): "logs, which grow while it runs",

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Tests that every program and script that writes (faults_table.py) leaves a whole output or none:
-on a full disk, killed in the middle, in a read-only folder, with an unreadable input, and two at
-once. Arguments: the folder of the C++ programs. Exit code 77: a Python package is missing.
+on a full disk, killed or terminated in the middle, in a read-only folder, with an unreadable input,
+and two at once. Arguments: the folder of the C++ programs. Exit code 77: a Python package is
+missing.
 
-A limit on the size of files (RLIMIT_FSIZE) stands for the full disk and for the kill: a write stops
-in the middle, and then fails or, where the signal is not ignored, ends the process."""
+A limit on the size of files (RLIMIT_FSIZE) stops a write at a known byte. It then fails, or the
+signal ends the process, which stands for any kill. The full disk is a real one where root may mount
+one in memory."""
 import importlib.util
 import json
 import os
@@ -19,6 +21,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import arrow_support
+import faults_watch
 import support
 
 support.need("numpy", purpose="data")
@@ -46,7 +50,9 @@ printf '%s\\n' method,x,candidates_per_s,y,z eta:64,1,1000,2,3 >"$csv"
 
 
 def has(*modules):
-    return all(importlib.util.find_spec(name) for name in modules)
+    """Whether all are there for the command that needs them."""
+    return all(arrow_support.python() if name == "pyarrow" else importlib.util.find_spec(name)
+               for name in modules)
 
 
 def limits(size, is_fatal):
@@ -67,8 +73,14 @@ def contents(path, with_hidden=True):
     return {"": path.read_bytes()} if path.exists() else {}
 
 
+def ends(found):
+    """What of contents() is the same in every run, times or not, and not in half a file."""
+    return {name: (data.count(b"\n"), data[-1:]) for name, data in found.items()}
+
+
 class Faults(unittest.TestCase):
     root: Path
+    wholes: dict = {}
 
     @classmethod
     def setUpClass(cls):
@@ -126,6 +138,11 @@ class Faults(unittest.TestCase):
                      root / "model", *table.TINY, "--k", 4, "--bits", 16)
             for step in (1, 2):
                 shutil.copytree(root / "model", root / "series" / f"step_{step}")
+        if has("pyarrow"):
+            python = Path(arrow_support.python())
+            cls.must(python, root / "tree" / "scripts" / "convert.py", "--input", root / "bundle",
+                     "--output", root / "bundle.parquet")
+            cls.must(python, "-c", table.PARQUET_LOGS, root)
 
     @classmethod
     def must(cls, program, *arguments):
@@ -140,7 +157,8 @@ class Faults(unittest.TestCase):
         scripts = self.root / "tree" / "scripts"
         name, *subcommand = writer.program.split()
         if name.endswith(".py"):
-            first = ["/usr/bin/python3", *(["-c", MORTAL] if is_mortal else []),
+            python = arrow_support.python() if "pyarrow" in writer.needs else "/usr/bin/python3"
+            first = [python, *(["-c", MORTAL] if is_mortal else []),
                      str(scripts / name)]
         else:
             first = [str((scripts if name.endswith(".sh") else self.root) / name)]
@@ -184,21 +202,27 @@ class Faults(unittest.TestCase):
         self.assertTrue(found)
         return found
 
-    def remove(self, output):
-        if output.is_dir():
-            shutil.rmtree(output)
-        else:
-            output.unlink()
+    def whole(self, writer):
+        """What it writes where nothing goes wrong."""
+        if writer not in self.wholes:
+            with tempfile.TemporaryDirectory(dir=self.root) as folder:
+                self.wholes[writer] = self.made(writer, Path(folder) / writer.output)
+        return self.wholes[writer]
+
+    def place(self, writer, output):
+        """Puts an earlier output there, if one is replaced; returns what there is then."""
+        for name, data in self.whole(writer).items() if not writer.is_new else ():
+            path = output / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        return contents(output)
 
     def test_a_write_that_fails_or_kills_in_the_middle(self):
         self.each(self.write_in_the_middle)
 
     def write_in_the_middle(self, writer, output):
-        found = self.made(writer, output)
-        size = max(map(len, found.values())) // 2
-        if writer.is_new:
-            self.remove(output)
-        before = contents(output)
+        size = max(map(len, self.whole(writer).values())) // 2
+        before = self.place(writer, output)
         self.refused(self.call(writer, output, size), writer.names or output.name)
         self.assertEqual(contents(output), before)
         self.assertEqual([p.name for p in output.parent.iterdir()], [output.name][:len(before)])
@@ -206,7 +230,42 @@ class Faults(unittest.TestCase):
         self.assertIn(code, (-signal.SIGXFSZ, 128 + signal.SIGXFSZ, 2))  # 2: a child was killed
         self.assertEqual(contents(output, with_hidden=False), before)
         self.made(writer, output)
-        self.assertEqual(set(contents(output, with_hidden=False)), set(found))
+        self.assertEqual(set(contents(output, with_hidden=False)), set(self.whole(writer)))
+
+    def test_terminated_in_the_middle(self):
+        self.each(self.terminate)
+
+    def terminate(self, writer, output):
+        """Ends it by SIGTERM once it has begun to write. Where the process was faster, which
+        nothing can rule out, the output is there and must be whole."""
+        before = self.place(writer, output)
+        with faults_watch.Folder(output.parent) as folder:
+            process = self.start(writer, output)
+            folder.wait_for_write(process)
+            process.terminate()
+            err = process.communicate(timeout=120)[1]
+        self.assertIn(process.returncode, (-signal.SIGTERM, 128 + signal.SIGTERM, 0), err)
+        self.assertNotIn("Traceback", err)
+        left = contents(output, with_hidden=False)
+        if process.returncode == 0 or left != before:
+            self.assertEqual(ends(left), ends(self.whole(writer)))
+        if writer.program.endswith(".py"):  # those clean up; the others leave a hidden file
+            self.assertEqual([p.name for p in output.parent.iterdir() if p != output], [])
+
+    @unittest.skipUnless(faults_watch.can_mount(), "only root can mount a disk")
+    def test_a_full_disk(self):
+        self.each(self.full_disk)
+
+    def full_disk(self, writer, output):
+        pages = sum(-(-len(data) // faults_watch.PAGE) for data in self.whole(writer).values())
+        with faults_watch.disk(output.parent) as disk:
+            before = self.place(writer, output)
+            # Half of the output fits, nothing of a single page. Cells that are done are kept.
+            disk.leave(0 if writer.option == "--cells" else pages // 2)
+            self.refused(self.call(writer, output), output.name)
+            self.assertEqual(contents(output), before)
+            self.assertEqual([p.name for p in output.parent.iterdir()],
+                             [output.name][:len(before)])
 
     def test_two_at_once(self):
         self.each(self.two)

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Tests of eta_simd.arrow. Exit code 77: PyArrow is missing."""
-import arrow_support  # noqa: F401 before all others
+import arrow_support
+arrow_support.need()
 import doctest
 import unittest
 from pathlib import Path

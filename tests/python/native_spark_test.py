@@ -3,6 +3,7 @@
 """Tests of eta_simd.spark on two executors, which are processes of their own. Exit code 77:
 PySpark, PyArrow or Java is missing."""
 import arrow_support
+arrow_support.need()
 import doctest
 import functools
 import importlib.util

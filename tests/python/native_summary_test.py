@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of eta_simd.summary, and that its figures are those of retrieval_bench. Exit code 77:
 PyArrow is missing."""
-import arrow_support  # noqa: F401 before all others
+import arrow_support
+arrow_support.need()
 import csv
 import doctest
 import subprocess
