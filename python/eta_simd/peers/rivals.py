@@ -44,6 +44,12 @@ def version(package: str) -> str:
     return f"{package} {importlib.metadata.version(package)}"
 
 
+def built(package: str) -> str:
+    """The version, and whether pip compiled it here, because there is no wheel."""
+    tags = importlib.metadata.distribution(package).read_text("WHEEL") or ""
+    return version(package) + ("" if "manylinux" in tags else ", compiled for this CPU by pip")
+
+
 def largest(scores: np.ndarray, k: int) -> np.ndarray:
     """Positions of the k largest of each row, for a library that only scores."""
     return np.argpartition(scores, -k, axis=1)[:, -k:]
@@ -93,10 +99,18 @@ def faiss_rivals(tables: Tables, _k: int) -> list[Rival]:
         return Rival(method, kind, bits, row_bytes, target, prepare,
                      lambda prepared, ids, k: prepared[0].search(floats[ids], k)[1])
 
-    def binary(ids):
-        index = faiss.IndexBinaryFlat(8 * tables.codes.shape[1])
-        index.add(tables.codes[ids])
-        return index
+    def binary(mode):
+        def prepare(ids):
+            index = faiss.IndexBinaryFlat(8 * tables.codes.shape[1])
+            index.use_heap = mode == "heap"
+            index.add(tables.codes[ids])
+            return index
+        return Rival(f"faiss:IndexBinaryFlat:{mode}", HAMMING, tables.bits, tables.codes.shape[1],
+                     target, prepare,
+                     lambda index, ids, k: index.search(tables.codes[ids], k)[1])
+
+    def refined(factor):
+        return f"+refine:{factor}" if factor else ""
 
     product = faiss.METRIC_INNER_PRODUCT
     rivals = [
@@ -104,33 +118,35 @@ def faiss_rivals(tables: Tables, _k: int) -> list[Rival]:
         row("faiss:IndexScalarQuantizer", INT8, 0, dim, lambda: faiss.IndexScalarQuantizer(
             dim, faiss.ScalarQuantizer.QT_8bit, product)),
     ]
-    rivals.append(Rival("faiss:IndexBinaryFlat", HAMMING, tables.bits, tables.codes.shape[1],
-                        target, binary,
-                        lambda index, ids, k: index.search(tables.codes[ids], k)[1]))
-    for subspaces in (16, 32):
+    rivals += map(binary, ("heap", "counting"))
+    for subspaces, factors in ((16, (0, 4)), (32, (0, 2, 4))):
         if dim % subspaces == 0:
             def make(subspaces=subspaces):
                 return faiss.IndexPQFastScan(dim, subspaces, 4, product)
-            rivals += [row(f"faiss:IndexPQFastScan:{4 * subspaces}{suffix}", APPROXIMATE,
-                           4 * subspaces, subspaces / 2 + (4 * dim if refine else 0), make, refine)
-                       for suffix, refine in (("", 0), ("+refine:2", 2))]
+            rivals += [row(f"faiss:IndexPQFastScan:{4 * subspaces}" + refined(factor), APPROXIMATE,
+                           4 * subspaces, subspaces / 2 + (4 * dim if factor else 0), make, factor)
+                       for factor in factors]
     if hasattr(faiss, "IndexRaBitQFastScan"):
-        rivals.append(row("faiss:IndexRaBitQFastScan", APPROXIMATE, dim, dim / 8 + 8,
-                          lambda: faiss.IndexRaBitQFastScan(dim, product)))
+        rivals += [row("faiss:IndexRaBitQFastScan" + refined(factor), APPROXIMATE, dim,
+                       dim / 8 + 8 + (4 * dim if factor else 0),
+                       lambda: faiss.IndexRaBitQFastScan(dim, product), factor)
+                   for factor in (0, 4)]
     return rivals
 
 
 def usearch_rivals(tables: Tables, _k: int) -> list[Rival]:
     from usearch.compiled import hardware_acceleration
-    from usearch.index import MetricKind, search
-    target = f"{version('usearch')} {hardware_acceleration()}"
+    from usearch.index import MetricKind, ScalarKind, search
 
     def row(method, kind, bits, table, metric, dtype):
         def answer(rows, ids, k):
             return search(rows, table[ids], k, metric, exact=True, threads=1, dtype=dtype).keys
-        return Rival(method, kind, bits, table.itemsize * table.shape[1], target,
+        level = hardware_acceleration(dtype=getattr(ScalarKind, dtype.upper()),
+                                      ndim=bits or table.shape[1], metric_kind=metric)
+        return Rival(method, kind, bits, table.itemsize * table.shape[1],
+                     f"{version('usearch')} {level}",
                      lambda ids: np.ascontiguousarray(table[ids]), answer)
-    return [row("usearch:f32", EXACT, 0, tables.floats, MetricKind.IP, None),
+    return [row("usearch:f32", EXACT, 0, tables.floats, MetricKind.IP, "f32"),
             row("usearch:i8", INT8, 0, tables.bytes, MetricKind.IP, "i8"),
             row("usearch:b1", HAMMING, tables.bits, tables.codes, MetricKind.Hamming, "b1")]
 
@@ -144,8 +160,14 @@ def numkong_rivals(tables: Tables, _k: int) -> list[Rival]:
         def answer(packed, ids, k):
             return largest(np.asarray(numkong.dots_packed(table[ids], packed)), k)
         return Rival(method, kind, 0, table.itemsize * table.shape[1], target,
-                     lambda ids: numkong.dots_pack(np.ascontiguousarray(table[ids])), answer)
-    return [row("numkong:f32", EXACT, tables.floats), row("numkong:i8", INT8, tables.bytes)]
+                     lambda ids: numkong.dots_pack(table[ids]), answer)
+
+    def nearest(packed, ids, k):
+        distances = np.asarray(numkong.hammings_packed(tables.codes[ids], packed))
+        return np.argpartition(distances, k - 1, axis=1)[:, :k]
+    return [row("numkong:f32", EXACT, tables.floats), row("numkong:i8", INT8, tables.bytes),
+            Rival("numkong:b1", HAMMING, tables.bits, tables.codes.shape[1], target,
+                  lambda ids: numkong.hammings_pack(tables.codes[ids]), nearest)]
 
 
 def scann_rivals(tables: Tables, k: int) -> list[Rival]:
@@ -158,11 +180,16 @@ def scann_rivals(tables: Tables, k: int) -> list[Rival]:
     def answer(searcher, ids, k):
         return searcher.search_batched(floats[ids], k)[0]
     dim = floats.shape[1]
-    return [Rival("scann:brute_force", EXACT, 0, 4 * dim, version("scann"),
+
+    def hashed(factor):  # 4 bits for each 2 dimensions
+        return Rival(f"scann:ah+reorder:{factor}", APPROXIMATE, 2 * dim, dim / 4 + 4 * dim, target,
+                     lambda ids: builder(ids).score_ah(
+                         2, anisotropic_quantization_threshold=0.2).reorder(factor * k).build(),
+                     answer)
+    target = f"{version('scann')}, instruction set not reported"
+    return [Rival("scann:brute_force", EXACT, 0, 4 * dim, target,
                   lambda ids: builder(ids).score_brute_force().build(), answer),
-            Rival("scann:ah+reorder:2", APPROXIMATE, 2 * dim, dim / 4 + 4 * dim, version("scann"),
-                  lambda ids: builder(ids).score_ah(
-                      2, anisotropic_quantization_threshold=0.2).reorder(2 * k).build(), answer)]
+            *map(hashed, (2, 4, 8))]
 
 
 def hnswlib_rivals(tables: Tables, _k: int) -> list[Rival]:
@@ -177,7 +204,7 @@ def hnswlib_rivals(tables: Tables, _k: int) -> list[Rival]:
 
     def answer(index, ids, k):
         return index.knn_query(floats[ids], k, num_threads=1)[0]
-    return [Rival("hnswlib:BFIndex", EXACT, 0, 4 * floats.shape[1] + 8, version("hnswlib"),
+    return [Rival("hnswlib:BFIndex", EXACT, 0, 4 * floats.shape[1] + 8, built("hnswlib"),
                   prepare, answer)]
 
 
@@ -192,7 +219,8 @@ def torch_rivals(tables: Tables, _k: int) -> list[Rival]:
     def row(method, function):
         def answer(rows, ids, k):
             return function(rows, floats[torch.from_numpy(ids).long()], k).numpy()
-        return Rival(method, EXACT, 0, 4 * floats.shape[1], f"torch {torch.__version__}",
+        return Rival(method, EXACT, 0, 4 * floats.shape[1],
+                     f"torch {torch.__version__} {torch.backends.cpu.get_cpu_capability()}",
                      lambda ids: floats[torch.from_numpy(ids).long()], answer)
     return [row("torch:eager", score), row("torch:compiled", torch.compile(score))]
 
