@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Install rules. Each part is an install component, so that `cmake --install DIR --component simd`
-# gives the kernels alone: simd, core, programs and doc.
+# gives the kernels alone: simd, core, c, store, programs and doc.
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
@@ -16,8 +16,10 @@ set(ETA_PC_INCLUDEDIR "\${prefix}")
 cmake_path(APPEND ETA_PC_INCLUDEDIR ${ETA_INCLUDE_DIR})
 # Whoever links a static library also links what it uses.
 set(ETA_PC_PRIVATE "")
+set(ETA_PC_ROCKSDB ", rocksdb")
 if(BUILD_SHARED_LIBS)
   set(ETA_PC_PRIVATE .private)
+  set(ETA_PC_ROCKSDB "")
 endif()
 
 # eta_install_library(PART): the library eta_<part>, its public headers, CMake targets and .pc file.
@@ -34,9 +36,10 @@ function(eta_install_library part)
           COMPONENT ${part})
   get_target_property(headers eta_${part} ETA_HEADERS)
   get_target_property(folder eta_${part} ETA_HEADERS_DIR)
+  get_target_property(headers_part eta_${part} ETA_HEADERS_PART)
   foreach(header ${headers})
     cmake_path(GET header PARENT_PATH parent)
-    install(FILES ${folder}/${header} DESTINATION ${ETA_INCLUDE_DIR}/eta/${part}/${parent}
+    install(FILES ${folder}/${header} DESTINATION ${ETA_INCLUDE_DIR}/eta/${headers_part}/${parent}
             COMPONENT ${part})
   endforeach()
   configure_file(cmake/eta-${part}.pc.in ${PROJECT_BINARY_DIR}/eta-${part}.pc @ONLY)
@@ -47,6 +50,9 @@ endfunction()
 eta_install_library(simd)
 if(ETA_BUILD_CORE)
   eta_install_library(core)
+  if(ETA_BUILD_STORE)
+    eta_install_library(store)
+  endif()
 
   # The C interface, for programs that know of no C++: component c. The static form needs the others.
   install(TARGETS eta_c EXPORT eta-simd-c-targets COMPONENT c)
@@ -73,6 +79,9 @@ install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT simd)
 
 if(ETA_BUILD_BENCH AND NOT ETA_SANITIZE)  # sanitized programs are not built by default
   set(programs bundle_tool ctr_bench freshness_bench kernel_bench retrieval_bench)
+  if(ETA_BUILD_STORE)
+    list(APPEND programs eta_store_tool)
+  endif()
   file(RELATIVE_PATH bin_to_lib ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
   set_target_properties(${programs} PROPERTIES INSTALL_RPATH $ORIGIN/${bin_to_lib})
   install(TARGETS ${programs} COMPONENT programs)

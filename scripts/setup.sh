@@ -32,7 +32,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 BUILD=(g++ cmake ninja-build libhwy-dev libfaiss-dev libopenblas-dev libbenchmark-dev libgtest-dev
-  libcli11-dev nlohmann-json3-dev pkgconf)
+  libcli11-dev nlohmann-json3-dev librocksdb-dev pkgconf)
 DATA=(python3 python3-numpy python3-scipy python3-h5py)
 FETCH=(ca-certificates curl unzip)
 FORMAT=(clang-format-14 git python3)

@@ -74,6 +74,6 @@ function(eta_public_headers target part)
     file(CONFIGURE OUTPUT ${folder}/eta/${part}/${header} CONTENT "${text}" @ONLY)
   endforeach()
   target_include_directories(${target} INTERFACE $<BUILD_INTERFACE:${folder}>)
-  set_target_properties(${target} PROPERTIES ETA_HEADERS "${ARGN}" ETA_HEADERS_DIR
-                                             ${folder}/eta/${part})
+  set_target_properties(${target} PROPERTIES ETA_HEADERS "${ARGN}" ETA_HEADERS_PART ${part}
+                                             ETA_HEADERS_DIR ${folder}/eta/${part})
 endfunction()

@@ -58,6 +58,7 @@ use() {
   { configure "$@" && cmake --build "$work/$1" >"$work/log"; } || fail "$1: $(cat "$work/log")"
   "$work/$1/kernel_consumer"
   [[ ! -x $work/$1/consumer ]] || "$work/$1/consumer"
+  [[ ! -x $work/$1/store_consumer ]] || "$work/$1/store_consumer" "$work/$1/store"
 }
 # refuse NAME PREFIX TEXT [CMAKE ARGUMENT...]: find_package must fail and say TEXT.
 refuse() {
@@ -75,6 +76,17 @@ use "only-simd" "$work/kernels" "${no_openmp[@]}" -DCOMPONENTS=simd
 configure no-components "$work/kernels" "${no_openmp[@]}" || fail "$(cat "$work/log")"
 configure simd-of-all "$work/all" "${no_openmp[@]}" -DCOMPONENTS=simd || fail "$(cat "$work/log")"
 configure core "$work/all" -DCOMPONENTS=core || fail "$(cat "$work/log")"
+if [[ $(cached ETA_BUILD_STORE) == ON ]]; then
+  [[ -x $work/everything/store_consumer ]] || fail "without COMPONENTS there is no eta::store"
+  configure store "$work/all" -DCOMPONENTS=store || fail "$(cat "$work/log")"
+  if [[ $(cached BUILD_SHARED_LIBS) != ON ]]; then # a shared library brings RocksDB itself
+    no_rocksdb=-DCMAKE_DISABLE_FIND_PACKAGE_RocksDB=ON
+    configure without-rocksdb "$work/all" "$no_rocksdb" || fail "$(cat "$work/log")"
+    refuse no-rocksdb "$work/all" "component 'store' needs RocksDB" "$no_rocksdb" -DCOMPONENTS=store
+  fi
+else
+  refuse no-store "$work/all" "component 'store' is not installed" -DCOMPONENTS=store
+fi
 refuse no-openmp "$work/all" "component 'core' needs OpenMP" "${no_openmp[@]}" -DCOMPONENTS=core
 refuse absent "$work/kernels" "component 'core' is not installed" -DCOMPONENTS=core
 refuse unknown "$work/all" "there is no component 'gpu'" -DCOMPONENTS=gpu
@@ -93,7 +105,7 @@ library="$(find "$work/all" -name 'libeta_simd.so' -o -name 'libeta_simd.a')"
 folder="$(dirname "$library")"
 if [[ $library == *.so ]]; then
   "$compiler" -std=c++17 "$here/unload_main.cc" -ldl -o "$work/unload"
-  for part in simd core; do
+  for part in simd core $([[ ! -e $folder/libeta_store.so ]] || echo store); do
     "$PYTHON" "$here/symbols.py" "$folder/libeta_$part.so" "$part" "$include"
   done
   "$work/unload" "$folder/libeta_simd.so" _ZN3eta4simd12ActiveTargetEv
@@ -111,17 +123,20 @@ if ! command -v pkg-config >/dev/null; then
 fi
 PKG_CONFIG_PATH="$(dirname "$(find "$work/all" -name eta-simd.pc)")"
 export PKG_CONFIG_PATH
-# compile PACKAGE STANDARD SOURCE: with what pkg-config says, and nothing else.
+# compile PACKAGE STANDARD SOURCE [ARGUMENT...]: with what pkg-config says, and nothing else.
 compile() {
   local flags libraries
   read -ra flags <<<"$(pkg-config --cflags "$1")"
   read -ra libraries <<<"$(pkg-config --libs "$1")"
   "$compiler" -std="$2" "${flags[@]}" "$here/$3" "${libraries[@]}" \
     -Wl,-rpath,"$(pkg-config --variable=libdir "$1")" -o "$work/by-$1"
-  "$work/by-$1"
+  "$work/by-$1" "${@:4}"
 }
 compile eta-simd c++17 kernel_main.cc
 compile eta-core c++20 main.cc
+if [[ $(cached ETA_BUILD_STORE) == ON ]]; then
+  compile eta-store c++20 store_main.cc "$work/store-by-pkg-config"
+fi
 # The C interface by itself: an installed component c and a C compiler.
 cmake --install "$build" --prefix "$work/c" --component c >/dev/null
 if [[ $(cached BUILD_SHARED_LIBS) != ON ]]; then # else it needs libeta_core.so too

@@ -4,9 +4,9 @@
 
     symbols.py LIBRARY PART INCLUDE_FOLDER
 
-PART is simd or core. Every function and class with ETA_<PART>_API must be exported, and nothing
-else but templates of std, which are weak. A unique symbol (STB_GNU_UNIQUE) is refused,
-because the loader then never unloads the library.
+PART is simd, core or store. Every function and class that the part's headers mark, those of the
+last two with ETA_CORE_API, must be exported, and nothing else but templates of std, which are weak.
+A unique symbol (STB_GNU_UNIQUE) is refused, because the loader then never unloads the library.
 """
 import re
 import subprocess
@@ -18,11 +18,11 @@ from pathlib import Path
 MADE = re.compile(r"^(?:typeinfo|typeinfo name|vtable|VTT|guard variable|construction vtable) for ")
 
 
-def marked(folder, macro):
-    """Counts of the functions, and the set of classes, that the headers below `folder` mark."""
+def marked(headers, macro):
+    """Counts of the functions, and the set of classes, that the headers mark."""
     functions: Counter[str] = Counter()
     classes = set()
-    for header in sorted(folder.rglob("*.h")):
+    for header in headers:
         text = re.sub(r"//.*", "", header.read_text(encoding="utf-8"))
         classes |= set(re.findall(rf"\b(?:class|struct) {macro} (\w+)", text))
         for declaration in re.findall(rf"^(?:template .*\n)?{macro} ([^;{{]*)", text, re.MULTILINE):
@@ -69,7 +69,12 @@ def problems(symbols, functions, classes, namespace):
 
 
 def main(library, part, include):
-    functions, classes = marked(Path(include) / "eta" / part, f"ETA_{part.upper()}_API")
+    of_store = set((Path(include) / "eta/core/store").rglob("*.h"))
+    headers = of_store if part == "store" else set((Path(include) / "eta" / part).rglob("*.h"))
+    if part == "core":
+        headers -= of_store
+    macro = "ETA_SIMD_API" if part == "simd" else "ETA_CORE_API"
+    functions, classes = marked(sorted(headers), macro)
     if not functions:
         sys.exit(f"{include} marks no function")
     namespace = "eta::simd::" if part == "simd" else "eta::"

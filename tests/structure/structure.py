@@ -12,17 +12,18 @@ from pathlib import Path
 # Each folder with the folders it may include besides itself. The first that a path starts with
 # counts, so that a folder stands before the one it lies in.
 _LAYERS = ("simd", "core/base", "core/data", "core/retrieval", "core/ctr")
-_LIBRARIES = (*_LAYERS, "core/c", "core/reference", "baselines")
+_LIBRARIES = (*_LAYERS, "core/c", "core/store", "core/reference", "baselines")
 ALLOWED = {
     "simd": (),
     # The oracle shares no code with what it judges; of the CTR models it reads the exported files.
     "core/reference": ("simd/views.h",),
     **{folder: _LAYERS[:i] for i, folder in enumerate(_LAYERS) if i > 0},
     "core/c": _LAYERS,
+    "core/store": _LAYERS,
     "baselines": _LAYERS,
     "bench/common": _LIBRARIES,
     **{f"bench/{program}": (*_LIBRARIES, "bench/common")
-       for program in ("kernel", "retrieval", "ctr", "freshness", "tools")},
+       for program in ("kernel", "retrieval", "ctr", "freshness", "tools", "store")},
     "python": _LIBRARIES,
     "examples": _LIBRARIES,
     "tests": (*_LIBRARIES, "bench"),
@@ -153,7 +154,8 @@ def length_problems(root):
 
 
 def _is_public(path):
-    return (any(_within(path, folder) for folder in _LAYERS) and path.endswith(".h")
+    folders = (*_LAYERS, "core/store")
+    return (any(_within(path, folder) for folder in folders) and path.endswith(".h")
             and "/internal/" not in path)
 
 
@@ -170,11 +172,12 @@ def export_problems(root):
     problems = []
     for path in filter(_is_public, files(root, ".h")):
         part = path.split("/")[0]
-        lists = Path(root) / part / "CMakeLists.txt"
-        name = path[len(part) + 1:]
+        folder = "core/store" if _within(path, "core/store") else part
+        lists = Path(root) / folder / "CMakeLists.txt"
+        name = path[len(folder) + 1:]
         if lists.is_file() and not re.search(rf"(^|\s){re.escape(name)}($|[\s)])",
                                              lists.read_text(encoding="utf-8")):
-            problems.append(f"{path}: {part}/CMakeLists.txt does not name it")
+            problems.append(f"{path}: {folder}/CMakeLists.txt does not name it")
         before = ""
         for line in (Path(root) / path).read_text(encoding="utf-8").splitlines():
             # Templates are compiled where they are used; types of simd/ have inline parts only.

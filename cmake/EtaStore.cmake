@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+# The option ETA_BUILD_STORE: on where RocksDB is found. core/store and the program eta_store need it,
+# and nothing else does.
+set(ETA_BUILD_STORE_DEFAULT OFF)
+if(ETA_BUILD_CORE AND NOT ETA_FUZZ AND NOT CMAKE_CROSSCOMPILING)
+  find_package(RocksDB 7.8 CONFIG QUIET)
+  # Debian's RocksDB is not built for ThreadSanitizer, which then sees races in its headers.
+  if(RocksDB_FOUND AND PROJECT_IS_TOP_LEVEL AND NOT ETA_SANITIZE MATCHES thread)
+    set(ETA_BUILD_STORE_DEFAULT ON)
+  endif()
+endif()
+option(ETA_BUILD_STORE "Build core/store and eta_store (needs RocksDB)" ${ETA_BUILD_STORE_DEFAULT})
+if(ETA_BUILD_STORE AND NOT RocksDB_FOUND)
+  message(FATAL_ERROR "ETA_BUILD_STORE needs ETA_BUILD_CORE and RocksDB 7.8 or later (Debian: "
+                      "librocksdb-dev)")
+endif()
