@@ -245,13 +245,12 @@ HWY_INLINE float Choose(size_t mask, float a, float b) {
   return b;
 }
 
-// Sets the limits of empty lists for n scores each, several of them in step: to a value that at
-// least `rank` of the scores reach, and few more; to -infinity where there is no other. The scores
-// are cut into 2 * rank or more groups, and about `rank` of the groups' maxima reach the limit.
-// Scores past the last whole group are left out; NaN is never a maximum. Each list has room for n
-// scores, which are overwritten.
+// Sets the limits of empty lists for n scores each, several of them in step: to a value that the
+// maxima of `rank` groups of `group` scores reach, so that at least `rank` scores do, and few more
+// maxima; to -infinity where there is no other. Scores past the last whole group are left out; NaN
+// is never a maximum. Each list has room for n scores, which are overwritten.
 template <size_t kSets>
-HWY_INLINE void SetLimits(const float* const (&scores)[kSets], size_t n, size_t rank,
+HWY_INLINE void SetLimits(const float* const (&scores)[kSets], size_t n, size_t group, size_t rank,
                           ScoreList* const (&lists)[kSets]) {
   // The search ends when from rank to 1.125 rank maxima reach each limit: with 1/16 in place of 1/8
   // the search is longer, with 1/4 the list. A set of normal scores takes 4.3 halvings. Where
@@ -262,7 +261,6 @@ HWY_INLINE void SetLimits(const float* const (&scores)[kSets], size_t n, size_t 
   const ScoreTag d;
   const size_t N = hn::Lanes(d);
   const size_t vectors = n / N;
-  const size_t group = HWY_MAX(vectors * N / (2 * rank), size_t{1});
   const size_t groups = vectors / group * N;
   float low[kSets], high[kSets];
   size_t reach_low[kSets];

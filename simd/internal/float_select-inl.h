@@ -271,7 +271,7 @@ class FloatSelector {
     if (n_ > kListAll * k_) {
       const float* scores[kSets];
       for (size_t s = 0; s < kSets; ++s) scores[s] = sets[s].scores;
-      SetLimits(scores, n_, k_, lists);
+      SetLimits(scores, n_, n_ / (2 * k_), k_, lists);  // groups of one or more: n > kListAll * k
     } else {
       for (ScoreList* list : lists) list->limit = kLowestScore;
     }
@@ -288,7 +288,7 @@ class FloatSelector {
   }
 
  private:
-  // Up to so many times k scores are all listed: a limit would leave half of them.
+  // Up to so many times k scores are all listed: a limit would leave half of them. At least 2.
   static constexpr size_t kListAll = 3;
 
   // Lists what reaches the list's limit, which becomes a score where it is none; false where that
