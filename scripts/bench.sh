@@ -96,6 +96,7 @@ also() {
 if [[ ${#theirs[@]} -eq 0 ]]; then
   say "Measuring history lengths, candidates, oversampling and threads ..."
   methods=exact,scan_i8,eta:64,eta:256,eta_asym:64,eta:64+rerank:4
+  ! grep -qE '(^|,)pq4:64,' "$output/results.csv" || methods+=,pq4:64 # of 16 dimensions or more
   also length --methods "$methods" --sweep L=128:8192:x4
   also candidates --methods "$methods" --sweep b=1:256:x4
   # nproc believes OMP_THREAD_LIMIT, beyond which retrieval_bench refuses to go.

@@ -2,7 +2,9 @@
 #include "bench/retrieval/measure.h"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
+#include <string_view>
 #include <utility>
 
 #include "baselines/methods.h"
@@ -130,6 +132,22 @@ void Contender::Answer(std::span<const Request> batch, size_t k, size_t repeat) 
   }
 }
 
+namespace {
+
+// Why a default method does not suit the items; null where it does.
+const char* WhyLeftOut(std::string_view method, const ItemTable& items) {
+  if (method == "sim_hard" && items.categories.empty())
+    return "the data set has no item categories";
+  constexpr std::string_view kPq4 = "pq4:";
+  if (!method.starts_with(kPq4)) return nullptr;
+  size_t bits = 0;
+  std::from_chars(method.data() + kPq4.size(), method.data() + method.size(), bits);
+  return bits / 4 > items.dim() ? "the embeddings have fewer dimensions than it has subspaces"
+                                : nullptr;
+}
+
+}  // namespace
+
 std::vector<Contender> MakeContenders(const Options& options, const DataSet& data,
                                       size_t num_requests, const CpuCounters* counters,
                                       std::vector<std::string>& notes) {
@@ -137,9 +155,9 @@ std::vector<Contender> MakeContenders(const Options& options, const DataSet& dat
   const BatchOptions batch_options{options.threads, split, true};
   std::vector<Contender> contenders;
   for (const std::string& method : options.methods) {
-    if (method == "sim_hard" && options.methods_are_default &&
-        data.bundle.items.categories.empty()) {
-      notes.push_back("sim_hard left out: the data set has no item categories");
+    if (const char* reason =
+            options.methods_are_default ? WhyLeftOut(method, data.bundle.items) : nullptr) {
+      notes.push_back(method + " left out: " + reason);
       continue;
     }
     const MethodOptions method_options = MakeMethodOptions(options, data, split);

@@ -21,16 +21,18 @@ constexpr double kMaxSeconds = 1e6;
 constexpr double kMaxTemperature = 1e6;
 constexpr uint64_t kMaxMegabytes = 1'000'000'000;
 
-// ETA in three widths, the exact scan, the ceiling of sign codes (cosine), the rivals that beat ETA
-// at equal recall (scan_i8, eta_asym, rescoring in int8), FAISS, SIM, the newest K and the floor
+// ETA in three widths, the exact scan, the ceiling of sign codes (cosine), what beats ETA at equal
+// recall (scan_i8, eta_asym, pq4, rescoring in int8), FAISS, SIM, the newest K and the floor
 // (random).
 constexpr const char* kDefaultMethods =
-    "exact,cosine,scan_i8,eta:64,eta:128,eta:256,eta_asym:64,eta:64+rerank_i8:4,faiss_exact,"
-    "faiss_binary:64,faiss_binary:256,sim_hard,sim_soft:ivf,sim_soft:hnsw,recent,random";
+    "exact,cosine,scan_i8,eta:64,eta:128,eta:256,eta_asym:64,pq4:64,eta:64+rerank_i8:4,"
+    "pq4:128+rerank_i8:2,faiss_exact,faiss_binary:64,faiss_binary:256,sim_hard,sim_soft:ivf,sim_"
+    "soft:hnsw,recent,random";
 // The same with a width to be filled in.
 constexpr const char* kDefaultSweptMethods =
-    "exact,cosine,scan_i8,eta:{bits},eta_asym:{bits},eta:{bits}+rerank_i8:4,faiss_exact,"
-    "faiss_binary:{bits},sim_hard,sim_soft:ivf,sim_soft:hnsw,recent,random";
+    "exact,cosine,scan_i8,eta:{bits},eta_asym:{bits},pq4:{bits},eta:{bits}+rerank_i8:4,"
+    "pq4:{bits}+rerank_i8:2,faiss_exact,faiss_binary:{bits},sim_hard,sim_soft:ivf,sim_soft:hnsw,"
+    "recent,random";
 
 // An option that makes sense only where `holds` does.
 struct Need {

@@ -31,6 +31,8 @@ TEST_F(RetrievalBench, ReadsABundleWithCandidatesAndHyperplanes) {
   const Outcome outcome = Run(Cat("--data ", bundle, " --k 10 --json ", json_path.string()));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_NE(outcome.err.find("sim_hard left out"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("pq4:128+rerank_i8:2 left out"), std::string::npos) << outcome.err;
+  EXPECT_EQ(outcome.err.find("pq4:64 left out"), std::string::npos) << outcome.err;
   EXPECT_NE(outcome.err.find("5 requests instead of 200"), std::string::npos) << outcome.err;
   const auto json = nlohmann::json::parse(ReadAll(json_path));
   EXPECT_EQ(json.at("requests").at("candidates_mean"), 3);
@@ -49,6 +51,7 @@ TEST_F(RetrievalBench, ReadsABundleWithCandidatesAndHyperplanes) {
   EXPECT_NE(loaded[0].at("recall"), gaussian[0].at("recall"));
   EXPECT_EQ(loaded[1].at("recall"), gaussian[1].at("recall"));
   ExpectBadInput(Cat("--data ", bundle, " --methods sim_hard"), "sim_hard");
+  ExpectBadInput(Cat("--data ", bundle, " --methods pq4:128"), "subspaces");
   ExpectBadInput(Cat("--data ", bundle, " --users 5"), "--users");
 }
 
