@@ -12,6 +12,7 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <utility>
 
 #include "bench/common/text.h"
 #include "core/base/check.h"
@@ -172,22 +173,43 @@ void CheckOutputs(const std::vector<std::string>& outputs, const std::vector<std
   }
 }
 
-void WriteWholeFile(const std::string& path, const std::string& content) {
+OutputFiles::~OutputFiles() {
+  std::error_code ignored;  // a destructor cannot report it
+  for (const Staged& file : staged_) {
+    if (!file.temporary.empty()) fs::remove(file.temporary, ignored);
+  }
+}
+
+void OutputFiles::Add(const std::string& path, std::string content) {
   if (IsDevice(path)) {
-    WriteTo(path, "ab", path, content);  // to append spares what stdout holds already
+    staged_.push_back({path, {}, {}, std::move(content)});
     return;
   }
-  const fs::path resolved = Resolve(path);
-  const fs::path temporary = TemporaryBeside(resolved);
-  std::error_code error;
-  try {
-    WriteTo(temporary, "wb", path, content);
-    fs::rename(temporary, resolved, error);
-    if (error) Fail(path, error.message());
-  } catch (...) {
-    fs::remove(temporary, error);
-    throw;
+  const fs::path target = Resolve(path);
+  // Noted before it is written, so that half a file is removed as well.
+  staged_.push_back({path, TemporaryBeside(target), target, {}});
+  WriteTo(staged_.back().temporary, "wb", path, content);
+}
+
+void OutputFiles::Commit(StagedFolder* folder) {
+  for (const Staged& file : staged_) {  // to append spares what stdout holds already
+    if (file.temporary.empty()) WriteTo(file.path, "ab", file.path, file.content);
   }
+  if (folder != nullptr) folder->Commit();
+  for (Staged& file : staged_) {
+    if (file.temporary.empty()) continue;
+    std::error_code error;
+    fs::rename(file.temporary, file.target, error);
+    if (error) Fail(file.path, error.message());
+    file.temporary.clear();
+  }
+  staged_.clear();
+}
+
+void WriteWholeFile(const std::string& path, std::string content) {
+  OutputFiles files;
+  files.Add(path, std::move(content));
+  files.Commit();
 }
 
 FileLock::FileLock(const std::string& path) {

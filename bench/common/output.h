@@ -2,8 +2,11 @@
 // Files that appear whole or not at all, locks on them, and progress on a terminal.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
+
+#include "core/base/staged_folder.h"
 
 namespace eta::bench {
 
@@ -15,9 +18,37 @@ namespace eta::bench {
 void CheckOutputs(const std::vector<std::string>& outputs,
                   const std::vector<std::string>& inputs = {});
 
-// Writes a file so that it appears complete or not at all: through a temporary file beside it that
-// is renamed. A device or pipe, such as /dev/stdout, is appended to directly. Throws DataError.
-void WriteWholeFile(const std::string& path, const std::string& content);
+// The output files of one run, which appear together once all of them are written: a disk that is
+// full at the second leaves none. Each is a temporary file beside its final name until Commit
+// renames it. What goes to a device or pipe, such as /dev/stdout, is held until then.
+class OutputFiles {
+ public:
+  OutputFiles() = default;
+  ~OutputFiles();  // removes what was not committed
+  OutputFiles(const OutputFiles&) = delete;
+  OutputFiles& operator=(const OutputFiles&) = delete;
+
+  // Throws DataError when the temporary file cannot be written.
+  void Add(const std::string& path, std::string content);
+
+  // Appends to devices, commits `folder`, where there is one, and renames the files: in this order,
+  // because a rename is what fails least. Throws DataError at the first that fails; nothing after
+  // it appears.
+  void Commit(StagedFolder* folder = nullptr);
+
+ private:
+  struct Staged {
+    std::string path;                 // as given, for messages
+    std::filesystem::path temporary;  // empty for a device
+    std::filesystem::path target;
+    std::string content;  // for a device
+  };
+
+  std::vector<Staged> staged_;
+};
+
+// OutputFiles of one file.
+void WriteWholeFile(const std::string& path, std::string content);
 
 // During its life no other process can have the lock of the same file, by whatever path. The lock
 // is a file beside it, path + ".lock", because WriteWholeFile puts a new file in the place of the

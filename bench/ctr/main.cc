@@ -56,8 +56,10 @@ int Run(int argc, char** argv) {
             << "\nrequest: prepare (from item ids to what is held of a user), then score\n\n"
             << CtrTableText(report) << std::flush;
   PrintNotes(MachineNotes(environment, 1));
-  if (!options->csv.empty()) WriteWholeFile(options->csv, CtrCsvText(report));
-  if (!options->json.empty()) WriteWholeFile(options->json, CtrJsonText(report));
+  OutputFiles files;
+  if (!options->csv.empty()) files.Add(options->csv, CtrCsvText(report));
+  if (!options->json.empty()) files.Add(options->json, CtrJsonText(report));
+  files.Commit();
   return 0;
 }
 

@@ -33,8 +33,10 @@ int Run(int argc, char** argv) {
   progress.reset();
   std::cout << FreshnessText(report) << std::flush;
   PrintNotes(MachineNotes(report.environment, 1));
-  if (!options->csv.empty()) WriteWholeFile(options->csv, FreshnessCsv(report));
-  if (!options->json.empty()) WriteWholeFile(options->json, FreshnessJson(report));
+  OutputFiles files;
+  if (!options->csv.empty()) files.Add(options->csv, FreshnessCsv(report));
+  if (!options->json.empty()) files.Add(options->json, FreshnessJson(report));
+  files.Commit();
   return 0;
 }
 

@@ -58,16 +58,21 @@ void WriteDescription(const fs::path& file, const Options& options, const DataSe
 
 }  // namespace
 
+void CheckDumpFolders(const std::vector<std::string>& methods) {
+  std::set<std::string> taken;
+  for (const std::string& method : methods) {
+    Require(taken.insert(FolderOf(method)).second, "--dump: two methods would be written to ",
+            FolderOf(method));
+  }
+}
+
 Dump::Dump(const fs::path& folder, const Options& options, const DataSet& data,
            std::span<const UserRequest> requests, const std::vector<std::string>& methods)
     : data_(data), k_(options.k) {
   const size_t rows = CountCandidates(requests);
   WriteRequests(folder, requests);
   WriteDescription(folder / "dump.json", options, data, methods, rows);
-  std::set<std::string> taken;
   for (const std::string& method : methods) {
-    Require(taken.insert(FolderOf(method)).second, "--dump: two methods would be written to ",
-            FolderOf(method));
     const fs::path own = folder / FolderOf(method);
     fs::create_directory(own);
     files_.push_back({.positions = {own / "positions.npy", rows, k_},

@@ -15,12 +15,16 @@
 
 namespace eta::bench {
 
+// Throws std::invalid_argument when two methods would have one folder. Before the work, because a
+// dump is made when all methods are built.
+void CheckDumpFolders(const std::vector<std::string>& methods);
+
 // Writes row after row, one for each request and candidate, while the benchmark runs.
 class Dump {
  public:
   // Writes to `folder`, which exists and is empty. `data` and `requests` must outlive the dump;
-  // `methods` are those that run. Throws DataError when a file cannot be written, and
-  // std::invalid_argument when two methods would have one folder.
+  // `methods` are those that run, of folders of their own (CheckDumpFolders). Throws DataError when
+  // a file cannot be written.
   Dump(const std::filesystem::path& folder, const Options& options, const DataSet& data,
        std::span<const UserRequest> requests, const std::vector<std::string>& methods);
 

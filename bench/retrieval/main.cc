@@ -10,6 +10,7 @@
 #include "bench/common/main.h"
 #include "bench/common/notes.h"
 #include "bench/common/output.h"
+#include "bench/retrieval/dump.h"
 #include "bench/retrieval/load/load_output.h"
 #include "bench/retrieval/options.h"
 #include "bench/retrieval/report.h"
@@ -34,7 +35,10 @@ void RunOnce(const Options& options, const Machine& machine) {
   std::optional<Progress> progress(!options.quiet);
   progress->Show(options.data.empty() ? "generating data" : "reading " + options.data);
   std::optional<StagedFolder> dump;  // first, so that a folder that exists is found at once
-  if (!options.dump.empty()) dump.emplace(options.dump);
+  if (!options.dump.empty()) {
+    CheckDumpFolders(options.methods);
+    dump.emplace(options.dump);
+  }
   const DataSet data = LoadData(options);
   Report report = RunBenchmark(options, data, machine,
                                dump ? dump->path() : std::filesystem::path(), *progress);
@@ -42,13 +46,14 @@ void RunOnce(const Options& options, const Machine& machine) {
   // The table first: what was measured must not be lost when the disk has filled up since.
   Print(report);
   report.notes.insert(report.notes.begin(), machine.notes.begin(), machine.notes.end());
-  if (!options.csv.empty()) WriteWholeFile(options.csv, CsvText(report.rows));
-  if (!options.json.empty()) WriteWholeFile(options.json, JsonText(report));
-  if (!options.per_request.empty()) WriteWholeFile(options.per_request, report.per_request_csv);
-  if (dump) dump->Commit();
+  OutputFiles files;
+  if (!options.csv.empty()) files.Add(options.csv, CsvText(report.rows));
+  if (!options.json.empty()) files.Add(options.json, JsonText(report));
+  if (!options.per_request.empty()) files.Add(options.per_request, report.per_request_csv);
   if (!options.load_csv.empty()) {
-    WriteWholeFile(options.load_csv, LoadCsvText(report.load, report.requests, options));
+    files.Add(options.load_csv, LoadCsvText(report.load, report.requests, options));
   }
+  files.Commit(dump ? &*dump : nullptr);
 }
 
 void RunAll(const Options& options, const Machine& machine) {
@@ -57,8 +62,10 @@ void RunAll(const Options& options, const Machine& machine) {
   progress.reset();
   std::cout << SweepTableText(report) << std::flush;
   if (!options.quiet) PrintNotes(SweepNotes(report));
-  if (!options.csv.empty()) WriteWholeFile(options.csv, SweepCsvText(report));
-  if (!options.json.empty()) WriteWholeFile(options.json, SweepJsonText(report));
+  OutputFiles files;
+  if (!options.csv.empty()) files.Add(options.csv, SweepCsvText(report));
+  if (!options.json.empty()) files.Add(options.json, SweepJsonText(report));
+  files.Commit();
   if (report.failure) std::rethrow_exception(report.failure);
 }
 

@@ -129,6 +129,50 @@ TEST(Output, ReplacesAFileInSharedMemory) {
   std::filesystem::remove(path);
 }
 
+TEST(Output, FilesOfARunAppearTogether) {
+  const TempFolder folder;
+  const std::filesystem::path csv = folder / "rows.csv", json = folder / "run.json";
+  {
+    OutputFiles files;
+    files.Add(csv, "rows");
+    files.Add(json, "run");
+    EXPECT_FALSE(exists(csv) || exists(json));
+    files.Commit();
+  }
+  EXPECT_EQ(std::filesystem::file_size(csv), 4);
+  EXPECT_EQ(std::filesystem::file_size(json), 3);
+  EXPECT_EQ(folder.CountEntries(), 2);
+}
+
+// Whatever fails, no file is left or replaced.
+TEST(Output, NoFileOfARunAppearsAlone) {
+  const TempFolder folder;
+  const std::filesystem::path csv = folder / "rows.csv", dump = folder / "dump";
+  {
+    OutputFiles files;
+    files.Add(csv, "rows");
+    EXPECT_THROW(files.Add(folder / "none" / "run.json", "run"), DataError);
+  }
+  EXPECT_EQ(folder.CountEntries(), 0);
+  if (std::filesystem::exists("/dev/full")) {
+    StagedFolder staged(dump);
+    OutputFiles files;
+    files.Add(csv, "rows");
+    files.Add("/dev/full", "run");
+    EXPECT_THROW(files.Commit(&staged), DataError);
+    EXPECT_FALSE(exists(dump));
+  }
+  EXPECT_EQ(folder.CountEntries(), 0);
+  {
+    StagedFolder staged(dump);
+    std::filesystem::create_directory(dump);  // by somebody else, meanwhile
+    OutputFiles files;
+    files.Add(csv, "rows");
+    EXPECT_THROW(files.Commit(&staged), DataError);
+  }
+  EXPECT_EQ(folder.CountEntries(), 1);
+}
+
 TEST(Text, ExcerptsAreShortAndOnOneLine) {
   EXPECT_EQ(Excerpt("a\nb"), "a\\nb");
   EXPECT_EQ(Excerpt("abcdef", 3), "abc...");

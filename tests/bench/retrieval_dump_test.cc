@@ -114,6 +114,27 @@ TEST_F(RetrievalDump, RefusesAFolderThatExists) {
   }
 }
 
+// Before data is read and methods are built, for which there is no such name.
+TEST_F(RetrievalDump, RefusesTwoMethodsOfOneFolder) {
+  const auto dump = folder_ / "new";
+  ExpectBadInput(Cat("--data ", (folder_ / "none").string(), " --methods eta:64,eta_64 --dump ",
+                     dump.string()),
+                 "two methods would be written to eta_64");
+  EXPECT_FALSE(std::filesystem::exists(dump));
+}
+
+// The dump was there when the file of the load could not be written.
+TEST_F(RetrievalDump, AppearsWithTheOtherFilesOrNot) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "there is no /dev/full";
+  const auto dump = folder_ / "dump", csv = folder_ / "rows.csv";
+  const std::string arguments = Cat(kTiny, kSmallRequests, " --methods exact --dump ",
+                                    dump.string(), " --csv ", csv.string());
+  EXPECT_EQ(Run(Cat(arguments, " --json /dev/full")).exit_code, 2);
+  EXPECT_EQ(folder_.CountEntries(), 0);
+  EXPECT_EQ(Run(arguments).exit_code, 0);
+  EXPECT_EQ(folder_.CountEntries(), 2);
+}
+
 // The means over requests are the figures of the table.
 TEST_F(RetrievalDump, RowsOfRequestsAddUpToTheTable) {
   const std::string bundle = MakeBundle(ShortenSome);
