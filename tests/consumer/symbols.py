@@ -70,11 +70,13 @@ def problems(symbols, functions, classes, namespace):
 
 def main(library, part, include):
     of_store = set((Path(include) / "eta/core/store").rglob("*.h"))
-    headers = of_store if part == "store" else set((Path(include) / "eta" / part).rglob("*.h"))
-    if part == "core":
-        headers -= of_store
-    macro = "ETA_SIMD_API" if part == "simd" else "ETA_CORE_API"
+    folder = "simd" if part == "simd" else "core"
+    others = set((Path(include) / "eta" / folder).rglob("*.h")) - of_store
+    headers = of_store if part == "store" else others
+    macro = f"ETA_{folder.upper()}_API"
     functions, classes = marked(sorted(headers), macro)
+    if part == "store":  # the typeinfo of what it throws, the same as in core
+        classes |= marked(sorted(others), macro)[1]
     if not functions:
         sys.exit(f"{include} marks no function")
     namespace = "eta::simd::" if part == "simd" else "eta::"

@@ -60,9 +60,8 @@ TEST_F(LogCheckTest, AcceptsAWholeLog) {
 // Cut anywhere, a log is torn and not damaged, and holds the batches that were whole.
 TEST_F(LogCheckTest, AcceptsATornEnd) {
   size_t whole = 0;
-  size_t step = 0;
-  for (size_t size = 0; size < bytes_.size(); size += step) {
-    step = size % kBlock > kBlock - 20 ? 1 : 211;
+  for (size_t size = 0; size < bytes_.size(); ++size) {
+    if (size % 211 != 0 && size % kBlock < kBlock - 20) continue;
     while (whole < sizes_.size() && sizes_[whole] <= size) ++whole;
     const LogContent log = CheckLog(std::string_view(bytes_).substr(0, size), LogKind::kAppends);
     ASSERT_EQ(log.damage, "") << size;
@@ -76,9 +75,8 @@ TEST_F(LogCheckTest, RefusesAChangedByte) {
   std::string changed = bytes_;
   size_t unnoticed = 0;
   // Near the ends of blocks and of the file every byte, elsewhere a sample.
-  size_t step = 0;
-  for (size_t at = 0; at < bytes_.size(); at += step) {
-    step = at % kBlock > kBlock - 20 || at + 150 > bytes_.size() ? 1 : 397;
+  for (size_t at = 0; at < bytes_.size(); ++at) {
+    if (at % 397 != 0 && at % kBlock < kBlock - 20 && at + 150 < bytes_.size()) continue;
     for (const char flip : {'\x01', '\x80', '\xff'}) {
       changed[at] = static_cast<char>(bytes_[at] ^ flip);
       const LogContent log = CheckLog(changed, LogKind::kAppends);
