@@ -42,35 +42,24 @@ struct Subspace {
   size_t dims;
 };
 
-// SubspaceScores by sums of the kind Fma; returns false where they are in doubt.
-template <template <class> class Fma>
-HWY_INLINE bool SubspaceScoresBy(const float* HWY_RESTRICT x, size_t stride, const Subspace& s,
-                                 float* HWY_RESTRICT scores) {
+// scores[16 r + m] = start[m] + sum_d x_r[d] * centroid_m[d] for kPq4Rows rows.
+HWY_INLINE void SubspaceScores(const float* HWY_RESTRICT x, size_t stride, const Subspace& s,
+                               float* HWY_RESTRICT scores) {
   const CentroidTag d;
-  Fma<CentroidTag> fma;
   for (size_t m = 0; m < kPq4Centroids; m += hn::Lanes(d)) {
     auto sum0 = s.start == nullptr ? hn::Zero(d) : hn::LoadU(d, s.start + m);
     auto sum1 = sum0, sum2 = sum0, sum3 = sum0;
     for (size_t i = 0; i < s.dims; ++i) {
       const auto c = hn::LoadU(d, s.centroids + i * kPq4Centroids + m);
-      sum0 = fma(d, hn::Set(d, x[i]), c, sum0);
-      sum1 = fma(d, hn::Set(d, x[stride + i]), c, sum1);
-      sum2 = fma(d, hn::Set(d, x[2 * stride + i]), c, sum2);
-      sum3 = fma(d, hn::Set(d, x[3 * stride + i]), c, sum3);
+      sum0 = QuickFma(d, hn::Set(d, x[i]), c, sum0);
+      sum1 = QuickFma(d, hn::Set(d, x[stride + i]), c, sum1);
+      sum2 = QuickFma(d, hn::Set(d, x[2 * stride + i]), c, sum2);
+      sum3 = QuickFma(d, hn::Set(d, x[3 * stride + i]), c, sum3);
     }
     hn::Store(sum0, d, scores + m);
     hn::Store(sum1, d, scores + kPq4Centroids + m);
     hn::Store(sum2, d, scores + 2 * kPq4Centroids + m);
     hn::Store(sum3, d, scores + 3 * kPq4Centroids + m);
-  }
-  return !fma.InDoubt();
-}
-
-// scores[16 r + m] = start[m] + sum_d x_r[d] * centroid_m[d] for kPq4Rows rows.
-HWY_INLINE void SubspaceScores(const float* x, size_t stride, const Subspace& s, float* scores) {
-  const bool done = SubspaceScoresBy<QuickFma>(x, stride, s, scores);
-  if constexpr (kQuickFmaDoubts) {
-    if (!done) SubspaceScoresBy<ExactFma>(x, stride, s, scores);
   }
 }
 

@@ -55,8 +55,7 @@ HWY_INLINE DotRowVector LoadFirstFloats(DotRowTag d, const float* from, size_t c
 }
 
 // Partials first, first + 1, ... (a vector of them) of four rows.
-template <class Fma>
-HWY_INLINE void DotPartials(Fma& fma, size_t first, size_t dim, const float* query, const float* r0,
+HWY_INLINE void DotPartials(size_t first, size_t dim, const float* query, const float* r0,
                             const float* r1, const float* r2, const float* r3, DotRowVector& s0,
                             DotRowVector& s1, DotRowVector& s2, DotRowVector& s3) {
   const DotRowTag d;
@@ -64,30 +63,28 @@ HWY_INLINE void DotPartials(Fma& fma, size_t first, size_t dim, const float* que
   const size_t whole = dim / kDotPartials * kDotPartials;
   for (size_t i = first; i < whole; i += kDotPartials) {
     const auto q = hn::LoadU(d, query + i);
-    s0 = fma(d, q, hn::LoadU(d, r0 + i), s0);
-    s1 = fma(d, q, hn::LoadU(d, r1 + i), s1);
-    s2 = fma(d, q, hn::LoadU(d, r2 + i), s2);
-    s3 = fma(d, q, hn::LoadU(d, r3 + i), s3);
+    s0 = QuickFma(d, q, hn::LoadU(d, r0 + i), s0);
+    s1 = QuickFma(d, q, hn::LoadU(d, r1 + i), s1);
+    s2 = QuickFma(d, q, hn::LoadU(d, r2 + i), s2);
+    s3 = QuickFma(d, q, hn::LoadU(d, r3 + i), s3);
   }
   if (whole == dim) return;
   // A step even where nothing is left: it turns a partial of -0 into 0.
   const size_t i = whole + HWY_MIN(first, dim - whole);
   const size_t left = dim - i;
   const auto q = LoadFirstFloats(d, query + i, left);
-  s0 = fma(d, q, LoadFirstFloats(d, r0 + i, left), s0);
-  s1 = fma(d, q, LoadFirstFloats(d, r1 + i, left), s1);
-  s2 = fma(d, q, LoadFirstFloats(d, r2 + i, left), s2);
-  s3 = fma(d, q, LoadFirstFloats(d, r3 + i, left), s3);
+  s0 = QuickFma(d, q, LoadFirstFloats(d, r0 + i, left), s0);
+  s1 = QuickFma(d, q, LoadFirstFloats(d, r1 + i, left), s1);
+  s2 = QuickFma(d, q, LoadFirstFloats(d, r2 + i, left), s2);
+  s3 = QuickFma(d, q, LoadFirstFloats(d, r3 + i, left), s3);
 }
 
 // Adds partials first, first + 1, ... of four rows.
-template <class Fma>
-HWY_INLINE void AddDotPartials(Fma& fma, size_t first, size_t dim, const float* query,
-                               const float* r0, const float* r1, const float* r2, const float* r3,
-                               DotRowVector& s0, DotRowVector& s1, DotRowVector& s2,
-                               DotRowVector& s3) {
+HWY_INLINE void AddDotPartials(size_t first, size_t dim, const float* query, const float* r0,
+                               const float* r1, const float* r2, const float* r3, DotRowVector& s0,
+                               DotRowVector& s1, DotRowVector& s2, DotRowVector& s3) {
   auto p0 = s0, p1 = s0, p2 = s0, p3 = s0;
-  DotPartials(fma, first, dim, query, r0, r1, r2, r3, p0, p1, p2, p3);
+  DotPartials(first, dim, query, r0, r1, r2, r3, p0, p1, p2, p3);
   s0 = hn::Add(s0, p0);
   s1 = hn::Add(s1, p1);
   s2 = hn::Add(s2, p2);
@@ -96,33 +93,22 @@ HWY_INLINE void AddDotPartials(Fma& fma, size_t first, size_t dim, const float* 
 
 // The partial sums of four rows that are left for the lanes of a vector: the tree of
 // simd/rerank.h, whose steps 8 and 4 go across vectors where these are shorter.
-template <class Fma>
-HWY_INLINE void PartialsBy(Fma& fma, size_t dim, const float* query, const float* r0,
-                           const float* r1, const float* r2, const float* r3, DotRowVector& s0,
-                           DotRowVector& s1, DotRowVector& s2, DotRowVector& s3) {
-  DotPartials(fma, 0, dim, query, r0, r1, r2, r3, s0, s1, s2, s3);
+HWY_INLINE void PartialsOfFourRows(size_t dim, const float* query, const float* r0, const float* r1,
+                                   const float* r2, const float* r3, DotRowVector& s0,
+                                   DotRowVector& s1, DotRowVector& s2, DotRowVector& s3) {
+  DotPartials(0, dim, query, r0, r1, r2, r3, s0, s1, s2, s3);
   if constexpr (kDotRowLanes <= 8) {
-    AddDotPartials(fma, 8, dim, query, r0, r1, r2, r3, s0, s1, s2, s3);
+    AddDotPartials(8, dim, query, r0, r1, r2, r3, s0, s1, s2, s3);
   }
   if constexpr (kDotRowLanes <= 4) {
     auto t0 = s0, t1 = s0, t2 = s0, t3 = s0;
-    DotPartials(fma, 4, dim, query, r0, r1, r2, r3, t0, t1, t2, t3);
-    AddDotPartials(fma, 12, dim, query, r0, r1, r2, r3, t0, t1, t2, t3);
+    DotPartials(4, dim, query, r0, r1, r2, r3, t0, t1, t2, t3);
+    AddDotPartials(12, dim, query, r0, r1, r2, r3, t0, t1, t2, t3);
     s0 = hn::Add(s0, t0);
     s1 = hn::Add(s1, t1);
     s2 = hn::Add(s2, t2);
     s3 = hn::Add(s3, t3);
   }
-}
-
-HWY_INLINE void PartialsOfFourRows(size_t dim, const float* query, const float* r0, const float* r1,
-                                   const float* r2, const float* r3, DotRowVector& s0,
-                                   DotRowVector& s1, DotRowVector& s2, DotRowVector& s3) {
-  QuickFma<DotRowTag> quick;
-  PartialsBy(quick, dim, query, r0, r1, r2, r3, s0, s1, s2, s3);
-  if (!quick.InDoubt()) return;
-  ExactFma<DotRowTag> exact;
-  PartialsBy(exact, dim, query, r0, r1, r2, r3, s0, s1, s2, s3);
 }
 
 // The scores of rows ids[0], ids[1], ... in order. Steps 8 and 4 of the tree that are left, 2 and 1
