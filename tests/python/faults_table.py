@@ -149,7 +149,8 @@ OTHERS = {
     "fuzz.sh": "builds in build/, and keeps what the fuzzers find there",
     "lint.sh": "reads only", "memcheck.sh": "builds in build/", "memory.py": "reads only",
     "quality.sh": "passes its options to quality.py",
-    "regress.sh": "writes to a temporary folder", "setup.sh": "apt writes",
+    "regress.sh": "writes to a temporary folder", "scale.py": "writes to a temporary folder",
+    "setup.sh": "apt writes",
     "targets.py": "reads only", "test.sh": "builds in build/", "torch_latency.py": "reads only",
 }
 # Options in a --help that name an input, or are those of another program.
@@ -173,6 +174,7 @@ WRITING_MODULES = {
     "experiments/quality/cells.py": "within files.replaced",
     "experiments/quality/picture.py": "within files.replaced",
     "experiments/recall_matters/cells.py": "to a temporary folder",
+    "experiments/scale.py": "to a temporary folder",
     "experiments/recall_matters/picture.py": "within files.replaced",
     "report/page.py": "to memory",
 }
