@@ -41,7 +41,7 @@ ETA_SIMD_API size_t Pq4TopKScratchBytes(size_t n, size_t code_bytes, size_t k);
 // For each query (Pq4TableBytes(rows.code_bytes) bytes of tables) the min(options.k, rows.n)
 // positions of smallest penalty, with the order, ties, results and preconditions of HammingTopK;
 // the values are whole penalties, also where they do not fit a byte. `scratch` has
-// Pq4TopKScratchBytes(n, code_bytes, k) bytes and is not kept.
+// Pq4TopKScratchBytes(n, code_bytes, k) bytes and is not kept. Uses 17 KB of stack.
 ETA_SIMD_API size_t Pq4TopK(const CodeBlocksView& rows, const Queries<uint8_t>& tables,
                             const TopKOptions& options, ScratchView scratch,
                             const TopKResult<uint16_t>& result);
