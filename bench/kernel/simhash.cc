@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows for SimHash encoding, packing into blocks and gathering from the code table.
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -120,6 +121,27 @@ void Gather(benchmark::State& state, size_t table_rows, size_t n, size_t code_by
   state.counters["of_limit"] = seconds[0] / seconds[1];
 }
 
+// of_limit: against memcpy of as many bytes.
+void Copy(benchmark::State& state, size_t n, size_t code_bytes) {
+  const auto codes = RandomBytes(n * code_bytes, 1);
+  AlignedVector<uint8_t> blocks(simd::CodeBlocksBytes(n, code_bytes)), copy(blocks.size());
+  simd::PackCodeBlocks(simd::DenseRows(codes.data(), n, code_bytes), blocks.data());
+  const auto run = [&] { simd::CopyCodeBlocks({blocks.data(), n, code_bytes}, copy.data()); };
+  run();
+  if (copy != blocks) return state.SkipWithError("differs from what was copied");
+  const auto seconds = BestSeconds({[&] {
+                                      std::memcpy(copy.data(), blocks.data(), blocks.size());
+                                      benchmark::ClobberMemory();
+                                    },
+                                    run});
+  for (auto _ : Counted(state)) {
+    run();
+    benchmark::ClobberMemory();
+  }
+  ReportRows(state, n, code_bytes);
+  state.counters["of_limit"] = seconds[0] / seconds[1];
+}
+
 }  // namespace
 
 void RegisterSimHash() {
@@ -134,6 +156,9 @@ void RegisterBlocks() {
   for (size_t code_bytes : {8, 16, 32, 128}) {
     RegisterPerTarget(Cat("pack_code_blocks/L:1024/bytes:", code_bytes),
                       [=](benchmark::State& state) { Pack(state, 1024, code_bytes); });
+    // Not whole blocks: the rows that the last one lacks are cleared.
+    RegisterPerTarget(Cat("copy_code_blocks/L:1000/bytes:", code_bytes),
+                      [=](benchmark::State& state) { Copy(state, 1000, code_bytes); });
     for (size_t table_rows : {size_t{1} << 12, size_t{1} << 22}) {
       RegisterPerTarget(
           Cat("gather_code_blocks/table:", table_rows, "/L:1024/bytes:", code_bytes),
