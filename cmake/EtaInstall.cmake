@@ -14,12 +14,17 @@ set(ETA_PC_LIBDIR "\${prefix}")
 cmake_path(APPEND ETA_PC_LIBDIR ${CMAKE_INSTALL_LIBDIR})
 set(ETA_PC_INCLUDEDIR "\${prefix}")
 cmake_path(APPEND ETA_PC_INCLUDEDIR ${ETA_INCLUDE_DIR})
-# Whoever links a static library also links what it uses.
+# Whoever links a static library also links what it uses, and exports nothing of it
+# (eta_hide_symbols).
 set(ETA_PC_PRIVATE "")
 set(ETA_PC_ROCKSDB ", rocksdb")
+set(ETA_PC_SIMD_FLAGS " -DETA_SIMD_API=")
+set(ETA_PC_CORE_FLAGS " -DETA_CORE_API=")
 if(BUILD_SHARED_LIBS)
   set(ETA_PC_PRIVATE .private)
   set(ETA_PC_ROCKSDB "")
+  set(ETA_PC_SIMD_FLAGS "")
+  set(ETA_PC_CORE_FLAGS "")
 endif()
 
 # eta_install_library(PART): the library eta_<part>, its public headers, CMake targets and .pc file.

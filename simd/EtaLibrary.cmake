@@ -47,13 +47,17 @@ function(eta_compile_options target)
 endfunction()
 
 # eta_hide_symbols(TARGET MACRO): a shared library exports what MACRO marks and nothing else, a
-# static one nothing, because a plug-in that it is linked into would export it again.
+# static one nothing, because a plug-in that it is linked into would export it again. Its users
+# define MACRO as nothing too: the compiler makes tables and inline members of a class in their files.
 function(eta_hide_symbols target macro)
   set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET hidden
                                              VISIBILITY_INLINES_HIDDEN ON)
   get_target_property(type ${target} TYPE)
   if(type STREQUAL "STATIC_LIBRARY")
-    target_compile_definitions(${target} PRIVATE ${macro}=)
+    target_compile_definitions(${target} PRIVATE ${macro}= INTERFACE $<INSTALL_INTERFACE:${macro}=>)
+    if(NOT PROJECT_IS_TOP_LEVEL)
+      target_compile_definitions(${target} INTERFACE $<BUILD_INTERFACE:${macro}=>)
+    endif()
   endif()
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # A unique symbol, as the standard library's templates have, keeps a library, or a plug-in that
