@@ -14,6 +14,11 @@ namespace {
 
 using simd::Activation;
 
+// With its size, so that kernels that check refuse too little.
+simd::ScratchView KernelScratchOf(AttentionScratch& scratch) {
+  return {scratch.kernel.data(), scratch.kernel.size()};
+}
+
 float ScoreScale(size_t dim, size_t heads) {
   return 1.0f / std::sqrt(static_cast<float>(dim / heads));
 }
@@ -148,7 +153,7 @@ void ProjectedAttention::Attend(std::span<const int32_t> candidates, const Rows&
   query_.Apply(candidates, targets, scratch.queries.data(), dim_);
   simd::AttendAll(
       {history.keys.data(), history.values.data(), history.count, heads_, dim_ / heads_},
-      {scratch.queries.data(), targets.count, dim_}, scratch.kernel.data(),
+      {scratch.queries.data(), targets.count, dim_}, KernelScratchOf(scratch),
       {scratch.pooled.data(), dim_});
   output_.Apply({scratch.pooled.data(), targets.count, dim_}, Activation::kNone, out, out_stride);
 }
@@ -180,7 +185,7 @@ void TableAttention::Attend(std::span<const int32_t> candidates, const Rows& tar
   const auto table =
       simd::DenseRows(keys_values_.values.data(), keys_values_.rows, keys_values_.cols);
   simd::AttendHeads({table, chosen.ids, chosen.counts, chosen.stride}, layout_,
-                    {scratch.queries.data(), targets.count, columns}, scratch.kernel.data(),
+                    {scratch.queries.data(), targets.count, columns}, KernelScratchOf(scratch),
                     {scratch.pooled.data(), columns});
   output_.Apply({scratch.pooled.data(), targets.count, columns}, Activation::kNone, out,
                 out_stride);
@@ -210,7 +215,7 @@ void ChosenAttention::Attend(const Rows& targets, const ChosenItems& chosen,
   }
   const auto table = simd::DenseRows(items_->values.data(), items_->rows, dim_);
   simd::AttendRows({table, chosen.ids, chosen.counts, chosen.stride}, heads_,
-                   {scratch.folded.data(), count * heads_, dim_}, scratch.kernel.data(),
+                   {scratch.folded.data(), count * heads_, dim_}, KernelScratchOf(scratch),
                    {scratch.sums.data(), dim_});
   for (size_t h = 0; h < heads_; ++h) {
     value_[h].Apply({scratch.sums.data() + h * dim_, count, wide}, Activation::kNone,

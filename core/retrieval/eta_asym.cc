@@ -9,6 +9,7 @@
 #include "core/base/check.h"
 #include "core/retrieval/factor_codes.h"
 #include "core/retrieval/internal/code_retriever.h"
+#include "core/retrieval/internal/kernel_scratch.h"
 #include "simd/asym.h"
 #include "simd/factors.h"
 
@@ -59,7 +60,7 @@ class AsymRetriever final : public CodeRetriever {
     const auto rows = Call::Rows(dynamic_cast<const CodeHistory&>(history), bits());
     auto& buffers = dynamic_cast<KernelScratch&>(scratch);
     const auto queries = GatherQueries(weights_.view(), candidates, buffers.queries);
-    void* work = buffers.kernel.Get<uint8_t>(Call::ScratchBytes(rows, k));
+    const simd::ScratchView work = ScratchFor(buffers.kernel, Call::ScratchBytes(rows, k));
     const size_t count = Call::TopK(rows, queries, {.k = k}, work, {out.positions.data()});
     std::ranges::fill(out.counts, static_cast<int32_t>(count));
   }

@@ -7,6 +7,7 @@
 #include "core/base/check.h"
 #include "core/retrieval/factor_codes.h"
 #include "core/retrieval/internal/code_retriever.h"
+#include "core/retrieval/internal/kernel_scratch.h"
 #include "simd/factors.h"
 
 namespace eta {
@@ -23,7 +24,8 @@ class EtaNormRetriever final : public CodeRetriever {
     auto& buffers = dynamic_cast<KernelScratch&>(scratch);
     const simd::FactorBlocksView rows = {prepared.blocks.data(), prepared.length(), bits()};
     const auto queries = GatherQueries(candidate_codes(), candidates, buffers.queries);
-    void* work = buffers.kernel.Get<uint8_t>(simd::NormTopKScratchBytes(rows.n, bits(), k));
+    const simd::ScratchView work =
+        ScratchFor(buffers.kernel, simd::NormTopKScratchBytes(rows.n, bits(), k));
     const size_t count = simd::NormTopK(rows, queries, {.k = k}, work, {out.positions.data()});
     std::ranges::fill(out.counts, static_cast<int32_t>(count));
   }

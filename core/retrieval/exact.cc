@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "core/retrieval/internal/kernel_scratch.h"
 #include "simd/dot.h"
 
 namespace eta {
@@ -49,7 +50,7 @@ class ExactRetriever final : public RefillableRetriever {
     auto& buffers = dynamic_cast<KernelScratch&>(scratch);
     const size_t n = prepared.length();
     const auto queries = GatherQueries(items_.queries().view(), candidates, buffers.queries);
-    void* work = buffers.kernel.Get<uint8_t>(simd::DotTopKScratchBytes(n, k));
+    const simd::ScratchView work = ScratchFor(buffers.kernel, simd::DotTopKScratchBytes(n, k));
     const size_t count = simd::DotTopK({prepared.blocks.data(), n, items_.dim()}, queries, {k},
                                        work, {out.positions.data()});
     std::ranges::fill(out.counts, static_cast<int32_t>(count));

@@ -6,6 +6,7 @@
 
 #include "core/base/check.h"
 #include "core/retrieval/internal/code_retriever.h"
+#include "core/retrieval/internal/kernel_scratch.h"
 #include "simd/pq4.h"
 
 namespace eta {
@@ -47,8 +48,8 @@ class Pq4Retriever final : public CodeRetriever {
     const auto& prepared = dynamic_cast<const CodeHistory&>(history);
     auto& buffers = dynamic_cast<KernelScratch&>(scratch);
     const auto queries = GatherQueries(tables_.view(), candidates, buffers.queries);
-    void* work =
-        buffers.kernel.Get<uint8_t>(simd::Pq4TopKScratchBytes(prepared.length(), code_bytes(), k));
+    const simd::ScratchView work =
+        ScratchFor(buffers.kernel, simd::Pq4TopKScratchBytes(prepared.length(), code_bytes(), k));
     const size_t count =
         simd::Pq4TopK(prepared.view(), queries, {.k = k}, work, {out.positions.data()});
     std::ranges::fill(out.counts, static_cast<int32_t>(count));

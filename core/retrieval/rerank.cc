@@ -9,6 +9,7 @@
 #include "core/base/check.h"
 #include "core/retrieval/eta.h"
 #include "core/retrieval/i8_items.h"
+#include "core/retrieval/internal/kernel_scratch.h"
 #include "simd/rerank.h"
 #include "simd/rerank_i8.h"
 
@@ -136,7 +137,8 @@ class RerankRetriever : public RefillableRetriever {
       Score(static_cast<size_t>(candidates[b]), history.ids.data(),
             {positions + b * shortlist, shortlist}, buffers, scores + b * score_stride);
     }
-    void* work = buffers.kernel.Get<uint8_t>(simd::RerankTopKScratchBytes(shortlist));
+    const simd::ScratchView work =
+        ScratchFor(buffers.kernel, simd::RerankTopKScratchBytes(shortlist));
     simd::RerankTopK({positions, shortlist, scores, score_stride, shortlist, candidates.size()},
                      {k}, work, {out.positions.data()});
   }

@@ -8,6 +8,7 @@
 #include "core/base/check.h"
 #include "core/retrieval/i8_items.h"
 #include "core/retrieval/internal/item_ids.h"
+#include "core/retrieval/internal/kernel_scratch.h"
 #include "simd/dot_i8.h"
 
 namespace eta {
@@ -77,7 +78,8 @@ class ScanI8Retriever : public RefillableRetriever {
     for (size_t i = 0; i < candidates.size(); ++i) {
       scales[i] = queries_.scales[static_cast<size_t>(candidates[i])];
     }
-    void* work = buffers.kernel.Get<uint8_t>(simd::DotI8TopKScratchBytes(rows.n, k));
+    const simd::ScratchView work =
+        ScratchFor(buffers.kernel, simd::DotI8TopKScratchBytes(rows.n, k));
     const size_t count = simd::DotI8TopK(rows, {values.data, scales, values.count, values.stride},
                                          {k}, work, {out.positions.data()});
     std::ranges::fill(out.counts, static_cast<int32_t>(count));

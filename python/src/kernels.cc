@@ -73,7 +73,8 @@ py::tuple TopK(size_t n, size_t queries, simd::TopKOptions options, size_t scrat
     const KernelCall call;
     options.k = width;
     AlignedVector<uint8_t> scratch(scratch_bytes);
-    search(options, scratch.data(), simd::TopKResult<Value>{positions.values, values.values});
+    search(options, simd::ScratchView{scratch.data(), scratch.size()},
+           simd::TopKResult<Value>{positions.values, values.values});
   }
   return py::make_tuple(std::move(positions.array), std::move(values.array));
 }

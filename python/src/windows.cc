@@ -49,7 +49,7 @@ void SearchWindows(const Job& job, size_t first, size_t last) {
       // Selection reads a query more than once, and the table may change meanwhile.
       std::copy_n(job.codes.row(static_cast<size_t>(ids[c])), bytes, query.data());
       simd::HammingTopK({blocks.data(), end, bytes}, {query.data(), 1, bytes}, options,
-                        scratch.data(), {job.positions + (row + c) * k});
+                        {scratch.data(), scratch.size()}, {job.positions + (row + c) * k});
     }
   }
 }

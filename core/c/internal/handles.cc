@@ -77,9 +77,9 @@ void GrowingEta::DoRetrieve(const PreparedHistory& history, std::span<const int3
   auto& buffers = dynamic_cast<KernelScratch&>(scratch);
   const auto queries =
       GatherQueries((candidates_ ? *candidates_ : table_).rows(), candidates, buffers.queries);
-  void* kernel =
-      buffers.kernel.Get<uint8_t>(simd::HammingTopKScratchBytes(blocks.n, blocks.code_bytes, k));
-  const size_t count = simd::HammingTopK(blocks, queries, {k}, kernel, {out.positions.data()});
+  const size_t bytes = simd::HammingTopKScratchBytes(blocks.n, blocks.code_bytes, k);
+  const size_t count = simd::HammingTopK(
+      blocks, queries, {k}, {buffers.kernel.Get<uint8_t>(bytes), bytes}, {out.positions.data()});
   std::ranges::fill(out.counts, static_cast<int32_t>(count));
 }
 

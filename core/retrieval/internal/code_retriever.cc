@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/retrieval/internal/kernel_scratch.h"
 #include "simd/hamming.h"
 #include "simd/simhash.h"
 
@@ -55,7 +56,8 @@ size_t CodeRetriever::HammingTopK(const simd::CodeBlocksView& rows,
                                   std::span<const int32_t> candidates, size_t k,
                                   KernelScratch& scratch, int32_t* positions) const {
   const auto queries = GatherQueries(candidate_codes(), candidates, scratch.queries);
-  void* work = scratch.kernel.Get<uint8_t>(simd::HammingTopKScratchBytes(rows.n, code_bytes(), k));
+  const simd::ScratchView work =
+      ScratchFor(scratch.kernel, simd::HammingTopKScratchBytes(rows.n, code_bytes(), k));
   return simd::HammingTopK(rows, queries, {.k = k}, work, {positions});
 }
 
