@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-# The option ETA_BUILD_STORE: on where RocksDB is found. core/store and the program eta_store need it,
-# and nothing else does.
+# The option ETA_BUILD_STORE: on where RocksDB is found, but in a subproject only if asked for, since
+# the search leaves entries in the parent's cache. core/store and the program eta_store need it, and
+# nothing else does.
 set(ETA_BUILD_STORE_DEFAULT OFF)
-if(ETA_BUILD_CORE AND NOT ETA_FUZZ AND NOT CMAKE_CROSSCOMPILING)
+if((PROJECT_IS_TOP_LEVEL OR ETA_BUILD_STORE) AND ETA_BUILD_CORE AND NOT ETA_FUZZ
+   AND NOT CMAKE_CROSSCOMPILING)
   find_package(RocksDB 7.8 CONFIG QUIET)
   # Debian's RocksDB is not built for ThreadSanitizer, which then sees races in its headers.
-  if(RocksDB_FOUND AND PROJECT_IS_TOP_LEVEL AND NOT ETA_SANITIZE MATCHES thread)
+  if(RocksDB_FOUND AND NOT ETA_SANITIZE MATCHES thread)
     set(ETA_BUILD_STORE_DEFAULT ON)
   endif()
 endif()

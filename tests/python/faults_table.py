@@ -133,6 +133,8 @@ THROUGH = {
     "folders",
     ("decide.sh", "--output"): "decide.py",
     ("equal_recall.sh", "--output"): "equal_recall.py",
+    ("eta_store export", "--output"): "the writer of bundles that bundle_tool has",
+    ("eta_store snapshot", "--output"): "RocksDB's checkpoint, which store_kill_test kills",
     ("fetch_movielens.sh", "--output"): "import_movielens.py",
     ("matrix.sh", "--output"): "logs, which grow while it runs",
     ("matrix.sh", "--keep"): "whole systems",
