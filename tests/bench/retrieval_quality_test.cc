@@ -48,7 +48,7 @@ TEST_F(RetrievalBench, RunsAllDefaultMethods) {
 TEST_F(RetrievalBench, SaysWhatLengthsCostSignCodes) {
   const std::string bundle = MakeBundle([](Bundle& b) {
     for (size_t i = 0; i < b.items.size(); ++i) {
-      for (size_t d = 0; d < 16; ++d) b.items.embeddings.row(i)[d] *= i % 2 == 0 ? 1 : 5;
+      for (size_t d = 0; d < 16; ++d) b.items.embeddings.row(i)[d] *= i % 2 == 0 ? 1.0f : 5.0f;
     }
   });
   const auto path = folder_ / "run.json";
