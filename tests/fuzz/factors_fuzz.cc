@@ -62,7 +62,7 @@ struct Form {
   void (*distances)(const simd::FactorBlocksView&, const T*, uint8_t*);
   size_t (*scratch_bytes)(size_t, size_t, size_t);
   size_t (*top_k)(const simd::FactorBlocksView&, const simd::Queries<T>&, const simd::TopKOptions&,
-                  void*, const simd::TopKResult<uint16_t>&);
+                  simd::ScratchView, const simd::TopKResult<uint16_t>&);
 };
 
 template <class T>
@@ -83,12 +83,12 @@ void Check(const Case& c, const simd::FactorBlocksView& rows, const Form<T>& for
   const size_t stride = form.width + c.gap;
   Buffer<T> queries(test::WithStride<T>(form.queries, form.width, stride, T{99}), c.offset);
   const size_t scratch = form.scratch_bytes(c.n, c.bits, c.call.options.k);
-  test::ExpectTopK<uint16_t>(
-      c.call, {c.n, scratch, c.offset, c.n}, rankings,
-      [&](const simd::TopKOptions& options, void* memory,
-          const simd::TopKResult<uint16_t>& result) {
-        return form.top_k(rows, {queries.data(), c.count, stride}, options, memory, result);
-      });
+  test::ExpectTopK<uint16_t>(c.call, {c.n, scratch, c.offset, c.n}, rankings,
+                             [&](const simd::TopKOptions& options, void* memory,
+                                 const simd::TopKResult<uint16_t>& result) {
+                               return form.top_k(rows, {queries.data(), c.count, stride}, options,
+                                                 {memory, scratch}, result);
+                             });
 }
 
 // The numbers that codes come with. They use no SIMD, so once is enough.
