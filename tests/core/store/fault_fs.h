@@ -76,13 +76,15 @@ class FaultFs : public rocksdb::FileSystemWrapper {
                       rocksdb::IODebugContext* context) override {
     if (is_off_) return Off();
     const IOStatus status = target()->RenameFile(from, to, options, context);
+    if (!status.ok()) return status;
     const std::lock_guard lock(mutex_);
-    if (const auto found = files_.find(from); status.ok() && found != files_.end()) {
-      // A file system with a journal keeps the order: the new name after the file's content.
-      files_[to] = {
-          .size = found->second.size, .synced = found->second.synced, .is_in_folder = true};
+    if (const auto found = files_.find(from); found != files_.end()) {
+      files_[to] = found->second;
       files_.erase(from);
     }
+    // The new name is on the disk at once, and with it all that were made before: a file system
+    // with a journal keeps the order. CURRENT would else name a manifest that is gone.
+    KeepNames(std::filesystem::path(to).parent_path());
     return status;
   }
 
@@ -147,9 +149,7 @@ class FaultFs : public rocksdb::FileSystemWrapper {
     IOStatus Keep() {
       if (fs_.is_off_) return Off();
       const std::lock_guard lock(fs_.mutex_);
-      for (auto& [path, state] : fs_.files_) {
-        if (std::filesystem::path(path).parent_path() == path_) state.is_in_folder = true;
-      }
+      fs_.KeepNames(path_);
       return IOStatus::OK();
     }
 
@@ -158,6 +158,13 @@ class FaultFs : public rocksdb::FileSystemWrapper {
   };
 
   static IOStatus Off() { return IOStatus::IOError("the power is off"); }
+
+  // The names in a folder are on the disk; under the mutex.
+  void KeepNames(const std::filesystem::path& folder) {
+    for (auto& [path, state] : files_) {
+      if (std::filesystem::path(path).parent_path() == folder) state.is_in_folder = true;
+    }
+  }
 
   IOStatus Take(size_t bytes) {
     if (is_off_) return Off();
