@@ -38,15 +38,17 @@ scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
 echo case,method,threads,median,least,largest >"$scratch/ratios.csv"
 
-# throughput THREADS ARGUMENT...: lines "method candidates_per_s". The third column from the end is
-# what counts; targets, further to the left, may hold commas.
+# throughput THREADS ARGUMENT...: lines "method candidates_per_s". The column is found by its name, and
+# counted from the end, because targets, further to the left, may hold commas.
 throughput() {
   local count=$1
   shift
   "$bench" --quiet --threads "$count" --csv "$scratch/csv" "$@" >/dev/null || exit 2
-  awk -F, 'NR > 1 {
-    if ($(NF - 2) !~ /^[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?$/ || $(NF - 2) == 0) exit 1
-    print $1, $(NF - 2)
+  awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) if ($i == "candidates_per_s") after = NF - i }
+  NR > 1 {
+    value = after == "" ? "" : $(NF - after)
+    if (value !~ /^[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?$/ || value == 0) exit 1
+    print $1, value
   }' "$scratch/csv" || die "$bench: a throughput that is no number above 0"
 }
 

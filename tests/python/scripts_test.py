@@ -38,7 +38,8 @@ while [[ $# -gt 0 ]]; do
   esac
   shift
 done
-[[ -z ${csv:-} ]] || printf '%s\\n' method,x,candidates_per_s,y,z eta:64,1,1000,2,3 >"$csv"
+[[ -z ${csv:-} ]] || printf '%s\\n' method,x,candidates_per_s,y,z,w \\
+  "eta:64,1,1000,$RANDOM,$RANDOM,$RANDOM" >"$csv"  # other columns differ from run to run
 """
 # What people export for other work, and what a git hook does.
 HOSTILE = {
