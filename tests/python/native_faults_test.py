@@ -302,8 +302,9 @@ class Meanwhile(unittest.TestCase):
 
 class Processes(unittest.TestCase):
     def run_code(self, code):
-        return subprocess.run([sys.executable, "-c", code], text=True, capture_output=True,
-                              check=False, timeout=120,
+        # Python 3.12 and later warn of fork() in a process with threads.
+        return subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", code],
+                              text=True, capture_output=True, check=False, timeout=120,
                               env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
 
     def test_fork(self):
