@@ -45,9 +45,9 @@ def lists(batch: pa.RecordBatch, name: str, first: int = 0) -> tuple[Int64, np.n
     if not isinstance(found, (pa.ListArray, pa.LargeListArray)) or \
             not pa.types.is_integer(found.type.value_type):
         raise TypeError(f"column '{name}': {found.type} (expected list<int32>)")
-    offsets, values = _parts(found, name, first)
+    offsets, values = parts(found, name, first)
     if values.null_count:
-        raise ValueError(f"{_element(offsets, _first(values.is_null()), name, first)}: null")
+        raise ValueError(f"{element(offsets, _first(values.is_null()), name, first)}: null")
     return offsets, values.to_numpy()
 
 
@@ -56,7 +56,7 @@ def ids(batch: pa.RecordBatch, name: str, count: int, first: int = 0) -> tuple[I
     offsets, values = lists(batch, name, first)
     if len(values) and (values.min() < 0 or values.max() >= count):
         index = _first((values < 0) | (values >= count))
-        raise ValueError(f"{_element(offsets, index, name, first)}: item id {values[index]} lies "
+        raise ValueError(f"{element(offsets, index, name, first)}: item id {values[index]} lies "
                          f"outside [0, {count})")
     return offsets, values.astype(np.int32, copy=False)
 
@@ -66,12 +66,20 @@ def times(batch: pa.RecordBatch, name: str, offsets: Int64, first: int = 0) -> I
     time_offsets, values = lists(batch, name, first)
     if values.dtype != np.int64:
         raise TypeError(f"column '{name}': of {values.dtype} (expected int64)")
-    if not np.array_equal(time_offsets, offsets):
-        row = _first(np.diff(time_offsets) != np.diff(offsets))
-        raise ValueError(f"row {first + row}, column '{name}': {np.diff(time_offsets)[row]} times "
-                         f"for {np.diff(offsets)[row]} behaviours")
+    check_lengths(time_offsets, name, offsets, first, "times")
     check_rising(values, name, offsets, first)
     return values
+
+
+def check_lengths(found: Int64, name: str, offsets: Int64, first: int = 0,
+                  noun: str = "values") -> None:
+    """Raises ValueError where the lists of offsets `found` are not as long, row by row, as the
+    histories into which `offsets` divides the behaviours."""
+    if not np.array_equal(found, offsets):
+        lengths, expected = np.diff(found), np.diff(offsets)
+        row = _first(lengths != expected)
+        raise ValueError(f"row {first + row}, column '{name}': {lengths[row]} {noun} for "
+                         f"{expected[row]} behaviours")
 
 
 def check_rising(values: np.ndarray, name: str, offsets: Int64, first: int = 0) -> None:
@@ -80,7 +88,7 @@ def check_rising(values: np.ndarray, name: str, offsets: Int64, first: int = 0) 
     falls = np.append(values[1:] < values[:-1], False)
     falls[offsets[1:][offsets[1:] > 0] - 1] = False  # from one row to the next they may
     if falls.any():
-        raise ValueError(f"{_element(offsets, _first(falls) + 1, name, first)}: earlier than the "
+        raise ValueError(f"{element(offsets, _first(falls) + 1, name, first)}: earlier than the "
                          "one before")
 
 
@@ -94,7 +102,7 @@ def vectors(found: Any, name: str, first: int = 0) -> Float32:
         _check_nulls(found, name, first)
         values, width = found.flatten(), kind.list_size
     else:
-        offsets, values = _parts(found, name, first)
+        offsets, values = parts(found, name, first)
         lengths = np.diff(offsets)
         width = int(lengths[0]) if len(lengths) else 0
         if (lengths != width).any():
@@ -127,7 +135,7 @@ def _check_nulls(found: Any, name: str, first: int) -> None:
         raise ValueError(f"row {first + _first(found.is_null())}, column '{name}': null")
 
 
-def _parts(found: Any, name: str, first: int) -> tuple[Int64, Any]:
+def parts(found: Any, name: str, first: int) -> tuple[Int64, Any]:
     """Offsets, from 0, and values of an Array of lists, whose offsets start anywhere in a slice."""
     _check_nulls(found, name, first)
     ends = found.offsets.to_numpy() if len(found) else np.zeros(1, np.int32)
@@ -137,7 +145,7 @@ def _parts(found: Any, name: str, first: int) -> tuple[Int64, Any]:
     return ends.astype(np.int64) - ends[0], found.values[ends[0]:ends[-1]]
 
 
-def _element(offsets: Int64, index: int, name: str, first: int) -> str:
+def element(offsets: Int64, index: int, name: str, first: int) -> str:
     """Where element `index` of all lists is."""
     row = int(np.searchsorted(offsets, index, side="right")) - 1
     return f"row {first + row}, column '{name}', element {index - offsets[row]}"

@@ -42,6 +42,8 @@ class Refusals(TrainedTest):
             self.refused(f"BITS is {bits}", *good, "--model", "eta", "--dim", 16, "--retrieval",
                          f"pq4:{bits}")
         self.refused("expected --model eta", *good, "--model", "twin", "--retrieval", "exact")
+        self.refused("--checkpoint with --export-every", *good, "--model", "eta", "--checkpoint",
+                     self.folder / "checkpoint", "--export-every", 1)
         self.refused("not a folder", "--bundle", self.folder / "no", "--out", self.folder / "new",
                      "--model", "eta")
         self.refused("exists already", "--bundle", self.bundle, "--out", self.bundle, "--model",

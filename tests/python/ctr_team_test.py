@@ -52,8 +52,12 @@ class Checkpoints(TrainedTest):
         self.same(self.fit("--checkpoint", path, on_step=lambda step, _: again.append(step)), whole)
         self.assertEqual(again[0], steps + 1)  # the first epoch is not done twice
         again.clear()
-        self.same(self.fit("--checkpoint", path, on_step=lambda step, _: again.append(step)), whole)
+        done = self.fit("--checkpoint", path, on_step=lambda step, _: again.append(step))
+        self.same(done, whole)
         self.assertEqual(again, [])
+        # The time of all trainings together, though this one had nothing to do.
+        self.assertGreater(done[1]["train_seconds"],
+                           sum(epoch["seconds"] for epoch in done[1]["epochs"]) - 0.01)
 
     def test_a_checkpoint_of_something_else_is_refused(self):
         path = self.folder / "other"
@@ -63,6 +67,36 @@ class Checkpoints(TrainedTest):
         path.write_bytes(b"nonsense")
         with self.assertRaisesRegex(BadInput, "other: not a checkpoint"):
             self.fit("--checkpoint", path)
+
+
+class Gradients(support.FolderTest):
+    CODE = (
+        "import sys, torch\n"
+        "from torch import distributed\n"
+        "from eta_simd.ctr.team import Team\n"
+        "rank = int(sys.argv[2])\n"
+        "distributed.init_process_group('gloo', init_method='file://' + sys.argv[1],\n"
+        "                               rank=rank, world_size=2)\n"
+        "model, team = torch.nn.Linear(2, 1), Team()\n"
+        "for weights in ((1, 3), (0, 2)):\n"
+        "    model.zero_grad(set_to_none=True)\n"
+        "    if weights[rank]:\n"
+        "        model.weight.grad = torch.tensor([[1.0, -2.0], [5.0, 2.0]])[rank:rank + 1]\n"
+        "    if rank:\n"
+        "        model.bias.grad = torch.tensor([4.0])\n"
+        "    team.average_gradients(model, weights[rank])\n"
+        "    print([p.grad.tolist() for p in model.parameters()])\n")
+
+    def test_two_processes_get_the_mean_over_their_samples(self):
+        started = [subprocess.Popen(
+            ["/usr/bin/python3", "-c", self.CODE, self.folder / "meeting", str(rank)],
+            env={**os.environ, "WORLD_SIZE": "2", "RANK": str(rank)}, text=True,
+            cwd=support.ROOT / "python", stdout=subprocess.PIPE) for rank in range(2)]
+        for process in started:
+            # Of 1 and 3 samples, then of none and 2; without a gradient it is 0.
+            self.assertEqual(process.communicate()[0], "[[[4.0, 1.0]], [3.0]]\n"
+                             "[[[5.0, 2.0]], [4.0]]\n")
+            self.assertEqual(process.returncode, 0)
 
 
 class Processes(TrainedTest):

@@ -141,13 +141,33 @@ class ParquetLog(support.FolderTest):
             ({**rows, "timestamp": pa.array([[1, 2], [], [4, 3]])},
              "row group 1, row 0, column 'timestamp', element 1: earlier than the one before"),
             ({**rows, "timestamp": pa.array([[1, 2], [], [4]])},
-             "row group 1, row 0 or later: lists of different lengths"),
+             "row group 1, row 0, column 'timestamp': 1 values for 2 behaviours"),
+            ({**rows, "timestamp": pa.array([[1], [2], [4, 4]])},  # as many in the row group
+             "row group 0, row 0, column 'timestamp': 1 values for 2 behaviours"),
+            ({**rows, "event_type": pa.array([["listen"], ["like"], ["like"] * 2])},
+             "row group 0, row 0, column 'event_type': 1 values for 2 behaviours"),
+            ({**rows, "event_type": pa.array([["listen"] * 2, None, ["like"] * 2])},
+             "row group 0, row 1, column 'event_type': null"),
+            ({**rows, "event_type": pa.array(["listen"] * 3)},
+             "column 'event_type': of string (expected list of strings)"),
+            ({**rows, "item_id": pa.array([[11, 12], [], [40, -1]])},
+             "row group 1, row 0, column 'item_id', element 1: -1 (expected 0 or more)"),
+            ({**rows, "item_id": pa.array([[11, 12], [], [2**63, 4]], pa.list_(pa.uint64()))},
+             "row group 1, row 0, column 'item_id', element 0: 9223372036854775808 (expected 0"),
+            ({**rows, "timestamp": pa.array([[-1, 2], [], [4, 4]])},
+             "row group 0, row 0, column 'timestamp', element 0: -1 (expected 0 to 2147483647)"),
+            ({**rows, "timestamp": pa.array([[1, 2**31], [], [4, 4]])},
+             "row group 0, row 0, column 'timestamp', element 1: 2147483648 (expected 0 to"),
             ({**rows, "item_id": pa.array([[11, 12], None, [40, 40]])},
              "row group 0, row 1, column 'item_id': null"),
             ({**rows, "uid": pa.array([1, 2, 1])}, "user 1 has two rows (expected one)"))
         for columns, message in cases:
             with self.subTest(message):
                 self.refuse_yambda(message, columns)
+        played = {**rows, "played_ratio_pct": pa.array([[9], [9], [9, 9]])}
+        self.refuse("import_yambda.py", "row 0, column 'played_ratio_pct': 1 values for 2",
+                    "--input", self.write(played), "--embeddings", self.embeddings, "--min-played",
+                    5)
         vectors = pa.array([[1.0, 2], [1, float("nan")], [1, 2]])
         for ids, column, message in (
                 ([1, 2, 3], vectors, "row group 1, row 0, column 'embed', element 1: nan"),
@@ -160,6 +180,15 @@ class ParquetLog(support.FolderTest):
         (self.folder / "text.parquet").write_text("no Parquet")
         self.refuse("import_yambda.py", "text.parquet: ", "--input", self.folder / "text.parquet",
                     "--embeddings", self.embeddings)
+
+    def test_yambda_looks_at_every_file(self):
+        folder = self.folder / "log"
+        folder.mkdir()
+        kinds = pa.array(["like"] * 6)
+        self.write(LISTENS, "log/a.parquet")
+        self.write({**LISTENS, "event_type": kinds}, "log/b.parquet")
+        self.refuse("import_yambda.py", "a.parquet: column 'event_type': there is none", "--input",
+                    folder, "--embeddings", self.embeddings)
 
     def test_kuairand_is_what_its_csv_is(self):
         path = self.write({"video_id": pa.array([3784, 4201]),

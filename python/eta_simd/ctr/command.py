@@ -9,7 +9,6 @@ Under torchrun several processes train one model, each on its own users (team.py
 """
 import contextlib
 import pathlib
-import time
 
 from eta_simd.command import (BadInput, Count, Parser, add_counts, check_counts, check_range,
                               set_threads, summarize)
@@ -59,7 +58,7 @@ def parse_options(arguments):
                         help="folder to make; must not exist")
     parser.add_argument("--checkpoint", type=pathlib.Path, metavar="FILE",
                         help="file written after each epoch; where it is there, training goes on "
-                        "from it")
+                        "from it; not with --export-every")
     parser.add_argument("--rate", type=float, default=0.02,
                         help="Adam's learning rate at the start; it falls to 0 "
                         "(default: %(default)s)")
@@ -84,6 +83,9 @@ def parse_options(arguments):
     check_range("--hashes times --hash-width", options.hashes * options.hash_width, 1, 4096)
     if options.buckets % 2:
         raise BadInput(f"--buckets is {options.buckets} (expected an even number)")
+    if options.checkpoint and options.export_every:
+        raise BadInput("--checkpoint with --export-every: a training that goes on would lack the "
+                       "snapshots of the one that was killed (expected one of the two)")
     return options
 
 
@@ -122,9 +124,7 @@ def train_and_export(options, folder):
             path.mkdir(parents=True)
             export.write_model(path, model, bundle, options, rows, {"steps": step})
 
-    started = time.monotonic()
     model, report = train.fit(bundle, options, snapshot)
-    report["train_seconds"] = round(time.monotonic() - started, 3)
     report["options"] = {name: str(value) if isinstance(value, pathlib.Path) else value
                          for name, value in vars(options).items()}
     return folder and export.write_model(folder, model, bundle, options, rows, report)

@@ -90,14 +90,15 @@ def fit(bundle, options, on_step=None):
     `on_step(step, model)`, where given, is called before the first step and after each. All
     processes of a Team call fit with the same arguments. It goes on from options.checkpoint, where
     that file is there. Returns the model, refreshed and in evaluation mode, and the report of its
-    training; of several processes each has the same.
+    training; of several processes each has the same but for train_seconds: those of this call, and
+    of trainings that were killed up to their last checkpoint.
     """
-    team = Team()
+    started, team = time.monotonic(), Team()
     model = build(bundle, options)
     random = team.random(options.seed)
     held = np.flatnonzero(bundle.samples[:, data.SPLIT] == data.VALIDATION)
     optimizer = torch.optim.Adam(model.parameters(), lr=options.rate)
-    report: dict[str, Any] = {"epochs": [], "steps": 0}
+    report: dict[str, Any] = {"epochs": [], "steps": 0, "train_seconds": 0.0}
     best: Any = None  # score, epoch, weights
     checkpoint = Checkpoint(options.checkpoint, options, team)
     saved = checkpoint.load()
@@ -107,6 +108,7 @@ def fit(bundle, options, on_step=None):
                                    "state": saved["tensors"]["optimizer"]})
         random.set_state(saved["random"])
         report, best = saved["report"], (*saved["best"], saved["tensors"]["best"])
+    before = report["train_seconds"]
     show = Progress(options)
     for epoch in range(len(report["epochs"]), options.epochs):
         if saved and saved["is_over"]:
@@ -123,6 +125,7 @@ def fit(bundle, options, on_step=None):
         is_best = best is None or score > best[0]
         if is_best:
             best = score, epoch, copy.deepcopy(model.state_dict())
+        report["train_seconds"] = before + time.monotonic() - started
         is_over = not is_best and epoch - best[1] >= options.patience
         checkpoint.save(random, {"weights": model.state_dict(), "best": best[2],
                                  "optimizer": optimizer.state_dict()["state"]},
@@ -135,6 +138,7 @@ def fit(bundle, options, on_step=None):
         report["best_epoch"] = best[1] + 1
     model.eval()
     model.refresh()
+    report["train_seconds"] = round(before + time.monotonic() - started, 3)
     return model, report
 
 

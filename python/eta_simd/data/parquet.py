@@ -241,7 +241,7 @@ def rows_at_a_time(file, group, name):
     about = file.metadata.row_group(group)
     values = [about.column(i).num_values for i in range(about.num_columns)
               if about.column(i).path_in_schema.split(".")[0] == name]
-    return min(max(PIECE * about.num_rows // max(*values, 1), 1), PIECE)
+    return min(max(PIECE * about.num_rows // max([*values, 1]), 1), PIECE)
 
 
 def check_numbers(batch, number, rows, first):

@@ -67,13 +67,24 @@ FLOATS = is_floats, "list of floats"
 
 def not_negative(batch, name, first, most=None):
     """A column of integers from 0 to `most`, as int64."""
-    found = columns.integers(batch, name, first)
+    return in_range(columns.integers(batch, name, first), most,
+                    lambda index: f"row {first + index}, column '{name}'")
+
+
+def lists_not_negative(batch, name, first, most=None):
+    """Offsets and values of a column of lists of such integers."""
+    offsets, found = columns.lists(batch, name, first)
+    return offsets, in_range(found, most,
+                             lambda index: columns.element(offsets, index, name, first))
+
+
+def in_range(found, most, place):
+    """`found` as int64; ValueError at `place` of the first that is not from 0 to `most`."""
     is_bad = (found < 0) | (found > (np.iinfo(np.int64).max if most is None else most))
     if is_bad.any():
-        row = int(np.argmax(is_bad))
-        raise ValueError(f"row {first + row}, column '{name}': {found[row]} (expected 0 or more)"
-                         if most is None else f"row {first + row}, column '{name}': {found[row]} "
-                         f"(expected 0 to {most})")
+        index = int(np.argmax(is_bad))
+        raise ValueError(f"{place(index)}: {found[index]} (expected 0 "
+                         f"{'or more' if most is None else f'to {most}'})")
     return found.astype(np.int64)
 
 
@@ -83,12 +94,10 @@ def not_negative(batch, name, first, most=None):
 class Items:
     """The numbers of items that are known by other ids."""
 
-    def __init__(self, ids, numbers=None):
-        """Item `numbers[i]` has the id `ids[i]`; without numbers the ids are ascending, and
-        number i is ids[i]."""
+    def __init__(self, ids):
+        """Item i has the id `ids[i]`."""
         order = np.argsort(ids, kind="stable")
-        self.ids = ids[order]
-        self.order = (order if numbers is None else numbers[order]).astype(np.int32)
+        self.ids, self.order = ids[order], order.astype(np.int32)
 
     def __len__(self):
         return len(self.ids)
@@ -236,7 +245,7 @@ def write_sequential(read, folder, items, path):
     """Writes the arrays of histories, of a log with a row for each user; returns a Report.
 
     `read()` yields users, offsets, item ids and times, which rise within a row."""
-    users, ends, behaviours, left_out = [], 0, 0, 0
+    users, behaviours, left_out = [], 0, 0
     with Arrays(folder) as arrays:
         arrays.append("history_offsets", np.zeros(1), "<i8")
         arrays.append("history_items", np.zeros(0), "<i4")
@@ -245,13 +254,12 @@ def write_sequential(read, folder, items, path):
             number = items.numbers(item)
             is_known = number >= 0
             kept = np.append(0, np.cumsum(is_known))[offsets]
-            arrays.append("history_offsets", ends + kept[1:], "<i8")
+            arrays.append("history_offsets", behaviours + kept[1:], "<i8")
             arrays.append("history_items", number[is_known], "<i4")
             arrays.append("history_times", time[is_known], "<i8")
             users.append(user)
-            ends += int(kept[-1])
+            behaviours += int(kept[-1])
             left_out += len(item) - int(is_known.sum())
-        behaviours = ends
     if not behaviours:
         raise BadInput(f"{path}: no behaviours of items that have embeddings")
     found = np.sort(np.concatenate(users))

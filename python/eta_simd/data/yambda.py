@@ -33,38 +33,43 @@ def parse_options(arguments):
 
 def kinds_of(path, min_played):
     """The columns to be read with their types, by parquet_log.chunks, and whether a row is a
-    user."""
+    user. chunks refuses a file that lacks a column of another: without event_type its likes would
+    be taken for listens."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     from eta_simd.data import parquet_log
 
-    first = parquet_log.files_of(path)[0]
-    try:
-        schema = pq.read_schema(first)
-    except (pa.ArrowException, OSError) as error:
-        raise BadInput(f"{first}: {error}") from None
-    item = schema.field("item_id").type if "item_id" in schema.names else pa.null()
+    schemas = []
+    for part in parquet_log.files_of(path):
+        try:
+            schemas.append(pq.read_schema(part))
+        except (pa.ArrowException, OSError) as error:
+            raise BadInput(f"{part}: {error}") from None
+    names = schemas[0].names
+    item = schemas[0].types[names.index("item_id")] if "item_id" in names else pa.null()
     is_sequential = parquet_log.INTEGERS[0](item)
     integer = parquet_log.INTEGERS if is_sequential else parquet_log.INTEGER
     kinds = {"uid": parquet_log.INTEGER, "item_id": integer, "timestamp": integer}
     if min_played:
         kinds["played_ratio_pct"] = integer
-    if "event_type" in schema.names:
+    if any("event_type" in schema.names for schema in schemas):
         def is_text(kind):
-            kind = kind.value_type if is_sequential and hasattr(kind, "value_type") else kind
+            if is_sequential:
+                is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+                kind = kind.value_type if is_list else pa.null()
             kind = kind.value_type if pa.types.is_dictionary(kind) else kind
             return pa.types.is_string(kind) or pa.types.is_large_string(kind)
         kinds["event_type"] = is_text, "list of strings" if is_sequential else "string"
     return kinds, is_sequential
 
 
-def taken(batch, first, values, min_played):
-    """Which of the batch's behaviours are; `values` gives those of a column."""
+def taken(kinds, values, min_played):
+    """Which behaviours are; `values` gives those of a column."""
     import numpy as np
     import pyarrow.compute as pc
 
     result = np.ones(len(values("item_id")), bool)
-    if "event_type" in batch.schema.names:
+    if "event_type" in kinds:
         result &= pc.equal(values("event_type"), "listen").fill_null(False).to_numpy(False)
     if min_played:
         played = values("played_ratio_pct").fill_null(0).to_numpy()
@@ -81,7 +86,7 @@ def read_flat(options, kinds):
             user, item = (parquet_log.not_negative(batch, name, first)
                           for name in ("uid", "item_id"))
             time = parquet_log.not_negative(batch, "timestamp", first, parquet_log.MAX_ITEMS)
-            kept = taken(batch, first, batch.column, options.min_played)
+            kept = taken(kinds, batch.column, options.min_played)
         yield user[kept], item[kept], time[kept]
 
 
@@ -94,16 +99,16 @@ def read_sequential(options, kinds):
     for batch, first, place in parquet_log.chunks([options.input], kinds, "item_id"):
         with parquet_log.located(place):
             user = parquet_log.not_negative(batch, "uid", first)
-            offsets, item = columns.lists(batch, "item_id", first)
-            times, time = columns.lists(batch, "timestamp", first)
-            others = [len(batch.column(name).flatten()) for name in kinds if name != "uid"]
-            if not np.array_equal(times, offsets) or set(others) != {len(item)}:
-                raise ValueError(f"row {first} or later: lists of different lengths")
+            offsets, item = parquet_log.lists_not_negative(batch, "item_id", first)
+            time = parquet_log.lists_not_negative(batch, "timestamp", first,
+                                                  parquet_log.MAX_ITEMS)[1]
+            values = {}
+            for name in [name for name in kinds if name != "uid"]:
+                found, values[name] = columns.parts(batch.column(name), name, first)
+                columns.check_lengths(found, name, offsets, first)
             columns.check_rising(time, "timestamp", offsets, first)
-            kept = taken(batch, first, lambda name: batch.column(name).flatten(),
-                         options.min_played)
-        yield (user, np.append(0, np.cumsum(kept))[offsets], item[kept].astype(np.int64),
-               time[kept].astype(np.int64))
+            kept = taken(kinds, values.get, options.min_played)
+        yield user, np.append(0, np.cumsum(kept))[offsets], item[kept], time[kept]
 
 
 def main(arguments):
