@@ -38,18 +38,20 @@ scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
 echo case,method,threads,median,least,largest >"$scratch/ratios.csv"
 
-# throughput THREADS ARGUMENT...: lines "method candidates_per_s". The column is found by its name, and
-# counted from the end, because targets, further to the left, may hold commas.
+# throughput THREADS ARGUMENT...: lines "method candidates_per_s". The columns are found by their
+# names. What is in quotes may hold commas; neither of the two columns is.
 throughput() {
   local count=$1
   shift
   "$bench" --quiet --threads "$count" --csv "$scratch/csv" "$@" >/dev/null || exit 2
-  awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) if ($i == "candidates_per_s") after = NF - i }
+  awk -F, '{ gsub(/"[^"]*"/, "quoted") }
+  NR == 1 { columns = NF; for (i = 1; i <= NF; ++i) column[$i] = i }
   NR > 1 {
-    value = after == "" ? "" : $(NF - after)
+    if (NF != columns || !("method" in column && "candidates_per_s" in column)) exit 1
+    value = $column["candidates_per_s"]
     if (value !~ /^[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?$/ || value == 0) exit 1
-    print $1, value
-  }' "$scratch/csv" || die "$bench: a throughput that is no number above 0"
+    print $column["method"], value
+  }' "$scratch/csv" || die "$bench: a row without a method, or a throughput that is no number above 0"
 }
 
 # measure NAME ARGUMENT...: prints a row per method.
@@ -61,7 +63,9 @@ measure() {
     throughput 1 "$@" >"$scratch/one"
     throughput "$threads" "$@" >"$scratch/many"
     paste -d' ' "$scratch/one" "$scratch/many" |
-      awk '{ printf "%d %s %.4f\n", NR, $1, $4 / $2 }' >>"$scratch/ratios"
+      awk 'NF != 4 || $1 != $3 { exit 1 }
+      { printf "%d %s %.4f\n", NR, $1, $4 / $2 }' >>"$scratch/ratios" ||
+      die "$bench: rows of other methods with $threads threads than with one"
   done
   sort -k1,1n -k3,3n "$scratch/ratios" | awk -v name="$name" -v threads="$threads" \
     -v csv="$scratch/ratios.csv" '

@@ -52,12 +52,15 @@ def retrieve(requests: DataFrame, items: PathLike, method: str, k: int, *,
         For ``"sim_hard"``.
     work : int, optional
         Rows of more behaviours times candidates are cut, by their candidates, into rows that other
-        tasks may take; with is_measured WORK_EVALUATED is better. They are told apart by a second
-        look at `requests`; None cuts nothing and looks once. No result depends on it.
+        tasks may take; with is_measured WORK_EVALUATED is better. No result depends on it. They are
+        told apart by a second look at `requests`, which must give the same rows both times: a row
+        that is long at one look alone would be lost or answered twice. So cache what is drawn by
+        chance or may change meanwhile, or give None, which cuts nothing and looks once.
 
     A bad row fails the job. The message has its partition and user, its row in the batch, and the
     column.
     """
+    _check_columns(requests)
     answer = _task(spark_worker.answer, requests, items, method, seed, categories, k, is_measured)
     schema = arrow.result_schema(to_arrow_type(requests.schema["user"].dataType), is_measured)
     whole, pieces = _cut(requests, work)
@@ -86,6 +89,7 @@ def summarize(requests: DataFrame, items: PathLike, method: str, k: int, *, seed
               work: Optional[int] = WORK_EVALUATED) -> Optional[Summary]:
     """The Summary whose row evaluate returns, to be merged with others; None where there is no
     row."""
+    _check_columns(requests)
     whole, pieces = _cut(requests, work)
     task = functools.partial(_task, requests=requests, items=items, method=method, seed=seed,
                              categories=categories)
@@ -159,12 +163,15 @@ def _path(path: Optional[PathLike]) -> Optional[str]:
     return None if path is None else str(Path(path).resolve())
 
 
-def _task(function: Any, requests: DataFrame, items: PathLike, method: str, seed: int,
-          categories: Optional[PathLike], *arguments: Any, **named: Any) -> Any:
-    """The function of executors with a table and the method on it, for mapInArrow."""
+def _check_columns(requests: DataFrame) -> None:
     missing = {"user", "history", "candidates"} - set(requests.columns)
     if missing:
         raise ValueError(f"column '{min(missing)}': there is none in requests")
+
+
+def _task(function: Any, requests: DataFrame, items: PathLike, method: str, seed: int,
+          categories: Optional[PathLike], *arguments: Any, **named: Any) -> Any:
+    """The function of executors with a table and the method on it, for mapInArrow."""
     spark = requests.sparkSession
     _check_table(Path(items))
     wanted = [_path(items), method, seed, _path(categories)]

@@ -73,7 +73,8 @@ def merge_pieces(table: Table, batches: Batches, k: int) -> Batches:
     summary = Summary.of(_loaded(table)[0], k)
     current: Optional[tuple[int, Part]] = None
     for batch in batches:
-        for request, text in zip(*(column.to_pylist() for column in batch.columns)):
+        for request, text in zip(batch.column("request").to_pylist(),
+                                 batch.column("part").to_pylist()):
             part = Part(*map(int, text.split()))
             if current is not None and current[0] == request:
                 current = request, current[1] + part

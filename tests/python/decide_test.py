@@ -101,6 +101,9 @@ class Answers(unittest.TestCase):
         text = answers.notes_text([("k", ["k = 16: load average 8.2 on 2 CPUs", "k = 32: cut"]),
                                    ("methods", ["load average 9.25 on 2 CPUs", "flat", "cut"])])
         self.assertEqual(text, "  k: load average 8.2 on 2 CPUs\n  k: cut\n  methods: flat")
+        notes = ["eta_norm:64 left out: too few", "eta_norm:128 left out: too few"]
+        self.assertEqual(answers.notes_text([("k", notes), ("methods", notes)]),
+                         "\n".join(f"  k: {note}" for note in notes))
 
     def test_training(self):
         self.assertIn("more than 4 minutes", answers.training_text(math.inf))

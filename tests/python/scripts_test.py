@@ -169,6 +169,30 @@ if [[ $LC_ALL == C* ]]; then exec /usr/bin/awk "$@"; fi
             self.refused(self.call("thread_scaling.sh", "--bench", bench, "--pairs", 1),
                          "a throughput that is no number above 0")
 
+    def test_columns_are_found_by_their_names(self):
+        bench = self.folder / "other bench"
+        for header, row in (("x,method,candidates_per_s", "9,eta:64,1000"),
+                            ("candidates_per_s,target,method", '1000,"a,b,c",eta:64')):
+            write_program(bench, RETRIEVAL_BENCH.replace("method,x,candidates_per_s", header)
+                          .replace("eta:64,1,1000", row.replace('"', '\\"')))
+            text = self.passed(self.call("thread_scaling.sh", "--bench", bench, "--pairs", 1))
+            self.assertRegex(text, r"eta:64 +1\.00x")
+        for gone in ("method", "candidates_per_s"):
+            write_program(bench, RETRIEVAL_BENCH.replace(gone, "other"))
+            self.refused(self.call("thread_scaling.sh", "--bench", bench, "--pairs", 1),
+                         "a row without a method")
+
+    def test_rows_of_other_methods_are_refused(self):
+        bench = self.folder / "other bench"
+        for changed in ("name=exact", "more=(exact,1,1000,1,1,1)"):  # another row, one more
+            write_program(bench, RETRIEVAL_BENCH.replace(
+                "shift\n", f'[[ "$1 $2" != "--threads 2" ]] || {changed}\n  shift\n').replace(
+                '"eta:64', '"${more[@]}" "${name:-eta:64}'))
+            done = self.call("thread_scaling.sh", "--bench", bench, "--pairs", 1, "--csv",
+                             self.folder / "threads.csv")
+            self.refused(done, "rows of other methods with 2 threads than with one")
+        self.assertFalse((self.folder / "threads.csv").exists())
+
     def test_a_read_only_tree_builds_elsewhere(self):
         (self.repo / "build" / "release").mkdir(parents=True)
         (self.repo / "build" / "release" / "configure.log").write_text("output of an old run\n")

@@ -87,6 +87,11 @@ def measure_driver(folder, options):
                 lambda: [arrow.retrieve(batch, retriever, options.k) for batch in batches])
 
 
+def load():
+    """How busy the machine is, as a text; beside other programs no figure tells anything."""
+    return f"load average {os.getloadavg()[0]:.1f} on {len(os.sched_getaffinity(0))} cores"
+
+
 # ---- Spark
 
 
@@ -176,7 +181,7 @@ def main(arguments):
         samples = options.users * options.candidates
         print(f"{options.users} users of {options.length} behaviours and {options.candidates} "
               f"candidates, {options.items} items x {options.dim}, {options.method}, "
-              f"k = {options.k}; best of {options.repeats}", flush=True)
+              f"k = {options.k}; best of {options.repeats}; at the start {load()}", flush=True)
         driver, batches = measure_driver(folder, options)
         print(f"driver, one thread: {samples / driver:,.0f} rows/s\n"
               f"eta_simd.arrow, one thread: {samples / batches:,.0f} rows/s, "
@@ -188,3 +193,4 @@ def main(arguments):
             print(f"Spark, {executors} x 1 core: {samples / seconds / executors:,.0f} rows/s and "
                   f"core, {driver / seconds / executors:.2f} of the driver, {alone / seconds:.2f} "
                   f"of one executor; startup {startup - seconds:.1f} s", flush=True)
+    print(f"at the end {load()}")

@@ -155,8 +155,9 @@ def notes_text(runs):
     for name, notes in runs:
         for note in notes:
             text = re.sub(r"^k = \d+: ", "", note)
-            # The load of each run differs by digits that say nothing more.
-            found.setdefault(re.sub(r"[\d.]+", "", text), f"{name}: {text}")
+            # The load of each run is another, which says nothing more.
+            key = re.sub(r"^load average [\d.e+]+ on", "load average on", text)
+            found.setdefault(key, f"{name}: {text}")
     return "\n".join(f"  {line}" for line in found.values())
 
 
