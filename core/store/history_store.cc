@@ -2,6 +2,7 @@
 #include "core/store/history_store.h"
 
 #include <rocksdb/db.h>
+#include <rocksdb/sst_file_reader.h>
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/version.h>
 #include <rocksdb/write_batch.h>
@@ -59,15 +60,24 @@ struct HistoryStore::Impl {
     const rocksdb::Options made = store::MakeOptions(limits, options, clock);
     const std::string path = (folder / store::kDatabase).string();
     rocksdb::DB* opened = nullptr;
-    Check(read_only ? rocksdb::DB::OpenForReadOnly(made, path, &opened)
-                    : rocksdb::DB::Open(made, path, &opened),
-          "cannot be opened");
+    const rocksdb::Status status = read_only ? rocksdb::DB::OpenForReadOnly(made, path, &opened)
+                                             : rocksdb::DB::Open(made, path, &opened);
+    if (!status.ok()) Check(status, Cat("cannot be opened", UnreadableTable(made)).c_str());
     db.reset(opened);
     ReadSources();
   }
 
   void Check(const rocksdb::Status& status, const char* what) const {
     store::CheckStatus(status, folder, what);
+  }
+
+  // For a message: RocksDB names the manifest where the footer of a sorted file is damaged.
+  std::string UnreadableTable(const rocksdb::Options& made) const {
+    for (const fs::path& file : store::NumberedFiles(folder, ".sst")) {
+      if (rocksdb::SstFileReader(made).Open(file.string()).ok()) continue;
+      return Cat(" (", store::kDatabase, "/", file.filename().string(), " cannot be read)");
+    }
+    return "";
   }
 
   void ReadSources() {
@@ -176,6 +186,7 @@ bool HistoryStore::Append(const EventBatch& batch, Durability durability) {
   const std::string key = store::SourceKey(batch.source->partition);
   Source& source = impl_->SourceOf(batch.source->partition);
   const std::lock_guard lock(source.mutex);
+  impl_->CheckWritable();  // again: what another thread wrote meanwhile may have failed
   if (source.offset && batch.source->offset <= *source.offset) {
     impl_->MakeDurable(durability);
     return false;

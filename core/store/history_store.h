@@ -78,8 +78,12 @@ struct ETA_CORE_API StoreOptions {
   size_t cache_bytes = 64 << 20;   // of blocks read from disk, their indexes and filters
   size_t buffer_bytes = 64 << 20;  // of appends before they become a file; at least 64 KiB
   bool compress = true;            // new files, by LZ4
-  std::function<int64_t()> clock;  // seconds since 1970, for the age limit; empty: the system's
-  rocksdb::Env* env = nullptr;     // file system, outlives the store; null: the system's
+  // Seconds since 1970, for the age limit; empty: the system's clock. Several threads call it at
+  // once, RocksDB's own among them, and it must not throw.
+  std::function<int64_t()> clock;
+  // For tests: a wrapper of the local file system that outlives the store; null: the local file
+  // system. The description is written, and description and logs are checked, around it.
+  rocksdb::Env* env = nullptr;
 };
 
 // What HistoryStore::Stats counts.
@@ -111,8 +115,8 @@ class ETA_CORE_API HistoryStore {
   static void Create(const std::filesystem::path& folder, const StoreLimits& limits = {});
 
   // Opens a store. One process at a time may write; others get a DataError that says so. Damage to
-  // the logs of appends is refused here (docs/store.md), damage to sorted files where they are
-  // read.
+  // the logs of appends is refused here (docs/store.md), and so is damage to the footer or index of
+  // a sorted file where RocksDB reads them; other damage is found by the reads that meet it.
   explicit HistoryStore(const std::filesystem::path& folder, const StoreOptions& options = {});
   ~HistoryStore();  // as Sync(), but tells nobody of a failure
   HistoryStore(const HistoryStore&) = delete;
@@ -139,7 +143,8 @@ class ETA_CORE_API HistoryStore {
   void Forget(const UserId& user);
 
   // Rewrites all files: afterwards none holds what was forgotten or is beyond the limits, nor the
-  // name of a forgotten user. Reads and appends go on meanwhile.
+  // name of a forgotten user, once the scans and snapshots that began before have ended. Reads and
+  // appends go on meanwhile.
   void Compact();
 
   // The last offset stored for a partition: where its consumer goes on. Nothing if there is none.

@@ -132,9 +132,11 @@ std::string_view Keep(std::string_view value, const StoreLimits& limits, int64_t
   if (limits.max_age_seconds != 0) {
     const uint64_t since_min = static_cast<uint64_t>(now) - static_cast<uint64_t>(kMin);
     // The oldest time that is kept; times begin at kMin.
-    const int64_t oldest = limits.max_age_seconds > since_min
-                               ? kMin
-                               : now - static_cast<int64_t>(limits.max_age_seconds);
+    // Without a sign, because an age from 2^63 on is no int64_t.
+    const int64_t oldest =
+        limits.max_age_seconds > since_min
+            ? kMin
+            : static_cast<int64_t>(static_cast<uint64_t>(now) - limits.max_age_seconds);
     while (first < count && TimeAt(value, first) < oldest) ++first;
   }
   return value.substr(first * kBehaviourBytes);

@@ -14,9 +14,7 @@
 #include <thread>
 
 #include "core/base/random.h"
-#include "core/data/generator.h"
 #include "core/store/check.h"
-#include "core/store/transfer.h"
 #include "tests/core/store/store_test_util.h"
 
 namespace eta {
@@ -112,9 +110,9 @@ TEST_F(StoreTest, AgreesWithAMapWheneverItCompacts) {
        {StoreLimits{}, StoreLimits{5, 0}, StoreLimits{0, 300}, StoreLimits{7, 200}}) {
     SCOPED_TRACE(Cat(limits.max_behaviours, ' ', limits.max_age_seconds));
     Random random(limits.max_behaviours, limits.max_age_seconds);
-    int64_t now = 1000;
+    std::atomic<int64_t> now = 1000;  // RocksDB's threads ask as well
     StoreOptions options;
-    options.clock = [&now] { return now; };
+    options.clock = [&now] { return now.load(); };
     const fs::path path =
         Make(limits, Cat("s", limits.max_behaviours, limits.max_age_seconds).c_str());
     auto store = std::make_unique<HistoryStore>(path, options);
@@ -190,10 +188,10 @@ TEST_F(StoreTest, ForgottenUsersLeaveTheDisk) {
 }
 
 TEST_F(StoreTest, WhatLimitsDropLeavesTheDisk) {
-  int64_t now = 1000;
+  std::atomic<int64_t> now = 1000;  // RocksDB's threads ask as well
   StoreOptions options;
   options.compress = false;
-  options.clock = [&now] { return now; };
+  options.clock = [&now] { return now.load(); };
   const fs::path path = Make({.max_behaviours = 2, .max_age_seconds = 100});
   HistoryStore store(path, options);
   store.Append(BatchOf({EventOf(1, 0x41414141, 990), EventOf(1, 2, 991), EventOf(1, 3, 992)}),
@@ -208,6 +206,26 @@ TEST_F(StoreTest, WhatLimitsDropLeavesTheDisk) {
   EXPECT_EQ(test::FilesWith(path, "BBBB"), 0u);
   EXPECT_TRUE(store.Read(1, kAll).empty());
   EXPECT_EQ(store.Stats().users, 1u);
+}
+
+// Ages around 2^63 seconds, before and after the first time that can be stored.
+TEST_F(StoreTest, AnAgeLimitMayExceedAllTimes) {
+  constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
+  constexpr uint64_t kHalf = uint64_t{1} << 63;
+  StoreOptions options;
+  options.clock = [] { return int64_t{1000}; };
+  const auto kept = [&](uint64_t age) {
+    HistoryStore store(Make({.max_age_seconds = age}, Cat("age", age).c_str()), options);
+    store.Append(BatchOf({EventOf(1, 0, kLeast), EventOf(1, 1, kLeast + 999),
+                          EventOf(1, 2, kLeast + 1000), EventOf(1, 3, kLeast + 1001)}),
+                 Durability::kNone);
+    return Items(store.Read(1, kAll));
+  };
+  EXPECT_EQ(kept(kHalf - 1), (std::vector<int32_t>{3}));
+  EXPECT_EQ(kept(kHalf), (std::vector<int32_t>{2, 3}));
+  EXPECT_EQ(kept(kHalf + 1), (std::vector<int32_t>{1, 2, 3}));
+  EXPECT_EQ(kept(kHalf + 1000), (std::vector<int32_t>{0, 1, 2, 3}));
+  EXPECT_EQ(kept(std::numeric_limits<uint64_t>::max()), (std::vector<int32_t>{0, 1, 2, 3}));
 }
 
 TEST_F(StoreTest, SnapshotsAreAMomentWhileAppendsGoOn) {
@@ -255,34 +273,13 @@ TEST_F(StoreTest, ThreadsAppendAndReadTogether) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  // Two threads share a partition: of each offset one of them came first.
-  EXPECT_EQ(store.Read(1, kAll).size() + 0u, store.Stats().behaviours / 2);
+  // Two threads share a partition: of each offset one of them came first. There are two partitions.
+  std::vector<int32_t> twice;
+  for (int32_t i = 0; i < 200; ++i) twice.insert(twice.end(), 2, i);
+  EXPECT_EQ(Items(store.Read(1, kAll)), twice);
+  EXPECT_EQ(store.Stats().behaviours, 800u);
   EXPECT_EQ(store.Offset("p0"), 199u);
-}
-
-TEST_F(StoreTest, BundlesGoInAndComeOut) {
-  GeneratorOptions options;
-  options.users = 20;
-  options.items = 200;
-  options.dim = 4;
-  Bundle bundle = GenerateBundle(options);
-  const fs::path path = folder_ / "imported";
-  ImportHistories(bundle.histories, path);
-  const HistoryStore store(path);
-  const ExportedHistories exported = ExportHistories(store);
-  EXPECT_EQ(exported.histories.offsets, bundle.histories.offsets);
-  EXPECT_EQ(exported.histories.items, bundle.histories.items);
-  for (size_t row = 0; row < exported.users.size(); ++row) {
-    EXPECT_EQ(exported.users[row], UserId(static_cast<int64_t>(row)));
-  }
-  bundle.histories.times.assign(bundle.histories.items.size(), 5);
-  bundle.histories.times[0] = 6;
-  EXPECT_THROW(ImportHistories(bundle.histories, folder_ / "no"), std::invalid_argument);
-  bundle.histories.times.clear();
-  EXPECT_THROW(ImportHistories(bundle.histories, folder_ / "no", {.max_age_seconds = 1}),
-               std::invalid_argument);
-  EXPECT_THROW(ImportHistories(bundle.histories, path), DataError);
-  EXPECT_EQ(folder_.CountEntries(), 1u);
+  EXPECT_EQ(store.Offset("p1"), 199u);
 }
 
 TEST_F(StoreTest, RefusesBadArguments) {
