@@ -13,6 +13,7 @@
 #include "bench/common/text.h"
 #include "bench/store/arguments.h"
 #include "core/base/check.h"
+#include "core/base/staged_folder.h"
 #include "core/data/bundle.h"
 #include "core/store/check.h"
 #include "core/store/history_store.h"
@@ -68,7 +69,9 @@ void Append(const Arguments& a, bool has_offset) {
   batch.events = ReadEvents(a.input, a.text_users);
   if (has_offset) batch.source = SourceOffset{a.partition, a.offset};
   HistoryStore store(a.store);
-  if (store.Append(batch, durability)) {
+  const bool is_added = store.Append(batch, durability);
+  if (durability == Durability::kNone) store.Sync();  // the destructor would hide a failure
+  if (is_added) {
     std::cout << batch.events.size() << " behaviours appended\n";
   } else {
     std::cout << "skipped: the store has offset " << *store.Offset(a.partition)
@@ -126,6 +129,20 @@ void PrintStats(const Arguments& a) {
   }
 }
 
+// The bundle and the users appear together, so that a failure leaves neither.
+void WriteExport(const Bundle& bundle, const std::string& users, const Arguments& a) {
+  StagedFolder staged(a.output);
+  const fs::path made = staged.path() / "bundle";
+  WriteBundle(bundle, made);
+  for (const auto& entry : fs::directory_iterator(made)) {
+    fs::rename(entry.path(), staged.path() / entry.path().filename());
+  }
+  fs::remove(made);
+  OutputFiles files;
+  if (!a.users.empty()) files.Add(a.users, users);
+  files.Commit(&staged);
+}
+
 void Export(const Arguments& a) {
   CheckOutputs({a.users}, {a.input});
   Bundle bundle = ReadBundle(a.input);
@@ -149,8 +166,7 @@ void Export(const Arguments& a) {
   } catch (const std::invalid_argument& error) {
     throw DataError(Cat(a.store, ": does not fit the items of ", a.input, ": ", error.what()));
   }
-  WriteBundle(bundle, a.output);
-  if (!a.users.empty()) WriteWholeFile(a.users, users);
+  WriteExport(bundle, users, a);
   std::cout << Printable(a.output) << ": " << bundle.histories.items.size() << " behaviours of "
             << bundle.histories.users() << " users\n";
 }
@@ -193,7 +209,8 @@ void AddMakers(CLI::App& app, Arguments& a) {
   command = AddCommand(app, a, "append", "Add behaviours, all or none");
   OptionGroup append(*command, "Options");
   append.Text("--input", a.input, "FILE", "CSV of user,item,time; - is standard input")->required();
-  append.Text("--durability", a.durability, "NAME", "Wait for: none, flushed (the system), synced");
+  append.Text("--durability", a.durability, "NAME",
+              "Wait for: none (synced as the program ends), flushed (the system), synced");
   append.Text("--partition", a.partition, "NAME", "Partition of the source");
   CLI::Option* offset = append.Whole("--offset", a.offset, 0, kMax,
                                      "Offset in it; not above the stored one: nothing is added");

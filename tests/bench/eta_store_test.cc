@@ -113,6 +113,10 @@ TEST_F(EtaStore, ImportsAndExportsBundles) {
   Events("x;y,1,99\n");
   Expect("append s --input in.csv --text-users", "1 behaviours appended\n");
   ExpectBadInput("export s --items bundle --output named", "--users FILE");
+  if (fs::exists("/dev/full")) {  // which no check of names finds beforehand
+    ExpectBadInput("export s --items bundle --output named --users /dev/full", "No space left");
+  }
+  ExpectBadInput("export s --items bundle --output named --users no/users.csv", "no/users.csv");
   Run("export s --items bundle --output named --users users.csv");
   EXPECT_EQ(ReadText(folder_ / "users.csv"), "user\n0\n1\n2\n3\n4\n5\nx;y\n");
   EXPECT_EQ(ReadBundle(folder_ / "named").histories.users(), 7u);
@@ -164,6 +168,17 @@ TEST_F(EtaStore, RefusesBadEventsAndAppendsNoneOfThem) {
   ExpectBadInput("append s --input in.csv", "in.csv:1: expected \"user,item,time\"");
   Events(Cat(std::string(256, 'x'), ",1,1\n"));
   ExpectBadInput("append s --input in.csv --text-users", "256 bytes");
+  Expect("read s --user 1", "item,time\n");
+}
+
+// What waits in memory for the end of the program is not lost without a word.
+TEST_F(EtaStore, SaysWhereAnAppendWithoutWaitingFails) {
+  Expect("create s", "");
+  std::string lines;
+  for (int i = 0; i < 20000; ++i) lines += Cat("1,", i, ",1\n");
+  Events(lines);
+  ExpectBadInput("append s --input in.csv --durability none", "File too large",
+                 "trap '' XFSZ; ulimit -f 100;");
   Expect("read s --user 1", "item,time\n");
 }
 
