@@ -2,14 +2,17 @@
 #include "bench/retrieval/measure.h"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
+#include <optional>
+#include <stdexcept>
+#include <string>
 #include <string_view>
 #include <utility>
 
 #include "baselines/methods.h"
 #include "bench/retrieval/quality.h"
 #include "core/base/check.h"
+#include "core/data/pq4_matrices.h"
 
 namespace eta::bench {
 namespace {
@@ -134,16 +137,19 @@ void Contender::Answer(std::span<const Request> batch, size_t k, size_t repeat) 
 
 namespace {
 
-// Why a default method does not suit the items; null where it does.
-const char* WhyLeftOut(std::string_view method, const ItemTable& items) {
-  if (method == "sim_hard" && items.categories.empty())
+// Why a default method does not suit the items; nothing where it does.
+std::optional<std::string> WhyLeftOut(const std::string& method, const ItemTable& items) {
+  if (method == "sim_hard" && items.categories.empty()) {
     return "the data set has no item categories";
+  }
   constexpr std::string_view kPq4 = "pq4:";
-  if (!method.starts_with(kPq4)) return nullptr;
-  size_t bits = 0;
-  std::from_chars(method.data() + kPq4.size(), method.data() + method.size(), bits);
-  return bits / 4 > items.dim() ? "the embeddings have fewer dimensions than it has subspaces"
-                                : nullptr;
+  if (!method.starts_with(kPq4)) return std::nullopt;
+  try {
+    ValidatePq4Shape(items.dim(), std::stoul(method.substr(kPq4.size())));
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -155,10 +161,11 @@ std::vector<Contender> MakeContenders(const Options& options, const DataSet& dat
   const BatchOptions batch_options{options.threads, split, true};
   std::vector<Contender> contenders;
   for (const std::string& method : options.methods) {
-    if (const char* reason =
-            options.methods_are_default ? WhyLeftOut(method, data.bundle.items) : nullptr) {
-      notes.push_back(method + " left out: " + reason);
-      continue;
+    if (options.methods_are_default) {
+      if (const auto reason = WhyLeftOut(method, data.bundle.items)) {
+        notes.push_back(method + " left out: " + *reason);
+        continue;
+      }
     }
     const MethodOptions method_options = MakeMethodOptions(options, data, split);
     contenders.emplace_back(MakeMethod(method, data.bundle.items, method_options), batch_options,

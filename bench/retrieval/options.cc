@@ -26,8 +26,8 @@ constexpr uint64_t kMaxMegabytes = 1'000'000'000;
 // (random).
 constexpr const char* kDefaultMethods =
     "exact,cosine,scan_i8,eta:64,eta:128,eta:256,eta_asym:64,pq4:64,eta:64+rerank_i8:4,"
-    "pq4:128+rerank_i8:2,faiss_exact,faiss_binary:64,faiss_binary:256,sim_hard,sim_soft:ivf,sim_"
-    "soft:hnsw,recent,random";
+    "pq4:128+rerank_i8:2,faiss_exact,faiss_binary:64,faiss_binary:256,sim_hard,sim_soft:ivf,"
+    "sim_soft:hnsw,recent,random";
 // The same with a width to be filled in.
 constexpr const char* kDefaultSweptMethods =
     "exact,cosine,scan_i8,eta:{bits},eta_asym:{bits},pq4:{bits},eta:{bits}+rerank_i8:4,"

@@ -317,6 +317,18 @@ TEST_F(RetrievalBenchSweep, CutsTheHistoriesOfABundle) {
   ExpectBadInput(Cat(base, "--sweep L=10,50 --cells ", cells()), "with data = ");
 }
 
+// The default methods of a sweep over widths: pq4 takes multiples of 8 up to 4 bits a dimension.
+TEST_F(RetrievalBenchSweep, LeavesOutDefaultMethodsOfAnotherWidth) {
+  for (const char* bits : {"20", "128"}) {
+    const Outcome outcome = Run(Cat(kTiny, kSmallRequests, " --sweep bits=", bits));
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_NE(outcome.err.find(Cat("pq4:", bits, " left out: pq4: ")), std::string::npos)
+        << outcome.err;
+    EXPECT_NE(outcome.err.find(Cat("pq4:", bits, "+rerank_i8:2 left out")), std::string::npos);
+    EXPECT_EQ(outcome.err.find(Cat("eta:", bits, " left out")), std::string::npos);
+  }
+}
+
 TEST_F(RetrievalBenchSweep, RejectsBadSweeps) {
   for (const char* sweep : {"L", "M=1", "L=0", "L=8:4:x2", "L=4,4", "''"}) {
     ExpectBadInput(Cat("--sweep ", sweep), "--sweep");
