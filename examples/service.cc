@@ -20,7 +20,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kDim = 16, kUsers = 2000;
+constexpr size_t kDim = 16, kUsers = 2000, kCandidates = 200;
 
 // Stands for training: random embeddings, hashed a piece at a time.
 std::shared_ptr<const Model> Train(uint64_t version, size_t items) {

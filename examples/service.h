@@ -22,7 +22,7 @@ namespace simd = eta::simd;
 
 constexpr size_t kBits = 64, kCodeBytes = kBits / 8;
 constexpr size_t kCap = 512;  // behaviours of a user; the oldest makes way
-constexpr size_t kCandidates = 200, kTop = 32;
+constexpr size_t kTop = 32;
 
 // The codes of all items under one version of the model. Nobody writes it once it is published.
 struct Model {
@@ -120,17 +120,19 @@ class Worker {
   // The nearest items of candidate c are then found(c)[0], found(c)[1], ...; returns their number.
   size_t Answer(Service& service, size_t user, const std::vector<int32_t>& candidates) {
     const auto model = service.model();
-    for (size_t c = 0; c < kCandidates; ++c) {
+    codes_.resize(candidates.size() * kCodeBytes);  // no allocation once they are large enough
+    found_.resize(candidates.size() * kTop);
+    for (size_t c = 0; c < candidates.size(); ++c) {
       std::memcpy(codes_.data() + c * kCodeBytes, model->code(candidates[c]), kCodeBytes);
     }
-    return service.user(user).Retrieve(*model, {codes_.data(), kCandidates, kCodeBytes},
+    return service.user(user).Retrieve(*model, {codes_.data(), candidates.size(), kCodeBytes},
                                        {scratch_.data(), scratch_.size()}, found_.data());
   }
   const int32_t* found(size_t c) const { return found_.data() + c * kTop; }
 
  private:
-  std::vector<uint8_t> codes_ = std::vector<uint8_t>(kCandidates * kCodeBytes);
-  std::vector<int32_t> found_ = std::vector<int32_t>(kCandidates * kTop);
+  std::vector<uint8_t> codes_;
+  std::vector<int32_t> found_;
   std::vector<uint8_t> scratch_ =
       std::vector<uint8_t>(simd::HammingTopKScratchBytes(kCap, kCodeBytes, kTop));
 };

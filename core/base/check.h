@@ -24,6 +24,12 @@ void Require(bool condition, const Args&... message) {
   if (!condition) throw std::invalid_argument(Cat(message...));
 }
 
+// More behaviours than positions, int32, can number.
+class ETA_CORE_API TooLongError : public std::length_error {
+ public:
+  using std::length_error::length_error;
+};
+
 // A file or folder whose content cannot be used. what() is one line: file, what, where.
 class ETA_CORE_API DataError : public std::runtime_error {
  public:

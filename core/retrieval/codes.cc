@@ -95,7 +95,7 @@ void CodeBlocks::Append(std::span<const uint8_t> code) {
   Require(code.size() == code_bytes_, "code blocks: a code of ", code.size(), " bytes, not ",
           code_bytes_);
   if (size_ >= std::numeric_limits<int32_t>::max()) {
-    throw std::length_error(Cat("code blocks: no position after ", size_ - 1, " has a number"));
+    throw TooLongError(Cat("code blocks: no position after ", size_ - 1, " has a number"));
   }
   if (size_ % simd::kBlockRows == 0) {
     blocks_.resize(simd::CodeBlocksBytes(size_ + 1, code_bytes_));

@@ -12,7 +12,7 @@ namespace eta {
 void Retriever::RequireItems(std::span<const int32_t> ids, const char* what) const {
   constexpr size_t kMost = std::numeric_limits<int32_t>::max();  // positions are int32
   if (ids.size() > kMost) {
-    throw std::length_error(Cat(what, " has ", ids.size(), " ids, must have at most ", kMost));
+    throw TooLongError(Cat(what, " has ", ids.size(), " ids, must have at most ", kMost));
   }
   for (size_t i = 0; i < ids.size(); ++i) {
     Require(ids[i] >= 0 && static_cast<size_t>(ids[i]) < num_items_, what, "[", i, "] = ", ids[i],

@@ -42,10 +42,11 @@ size_t StackOf(const std::function<void()>& call) {
   return kStack - untouched;
 }
 
-// KB that the headers give, where it is more than simd/views.h gives for all.
+// KB that the headers give, where it is more than simd/views.h gives for all. DotI8Scores, which
+// had 33 before it took scratch, is held to less.
 constexpr size_t kMost = 12;
-const std::map<std::string, size_t> kMore = {
-    {"AsymFactorDistances", 20}, {"AsymPenalties", 17}, {"HadamardEncode", 36},
+const std::map<std::string, size_t> kOther = {
+    {"AsymFactorDistances", 20}, {"AsymPenalties", 17}, {"DotI8Scores", 4}, {"HadamardEncode", 36},
     {"NormDistances", 20},       {"Pq4TopK", 17},       {"Pq4Tables", 72}};
 
 class StackTest : public TargetTest {};
@@ -64,8 +65,8 @@ TEST_P(StackTest, IsWhatTheHeadersSay) {
     used[name] = std::max(used[name], StackOf(call) - of_thread);
   });
   for (const auto& [name, bytes] : used) {
-    const auto more = kMore.find(name);
-    EXPECT_LE(bytes, (more == kMore.end() ? kMost : more->second) * scale * 1024) << name;
+    const auto other = kOther.find(name);
+    EXPECT_LE(bytes, (other == kOther.end() ? kMost : other->second) * scale * 1024) << name;
     RecordProperty(name, static_cast<int>(bytes));
   }
 }

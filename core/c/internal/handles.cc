@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <deque>
 
+#include "core/retrieval/internal/kernel_scratch.h"
 #include "core/retrieval/refillable.h"
 #include "simd/hamming.h"
 #include "simd/target.h"
@@ -77,9 +78,9 @@ void GrowingEta::DoRetrieve(const PreparedHistory& history, std::span<const int3
   auto& buffers = dynamic_cast<KernelScratch&>(scratch);
   const auto queries =
       GatherQueries((candidates_ ? *candidates_ : table_).rows(), candidates, buffers.queries);
-  const size_t bytes = simd::HammingTopKScratchBytes(blocks.n, blocks.code_bytes, k);
-  const size_t count = simd::HammingTopK(
-      blocks, queries, {k}, {buffers.kernel.Get<uint8_t>(bytes), bytes}, {out.positions.data()});
+  const simd::ScratchView work =
+      ScratchFor(buffers.kernel, simd::HammingTopKScratchBytes(blocks.n, blocks.code_bytes, k));
+  const size_t count = simd::HammingTopK(blocks, queries, {k}, work, {out.positions.data()});
   std::ranges::fill(out.counts, static_cast<int32_t>(count));
 }
 

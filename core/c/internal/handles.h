@@ -196,9 +196,12 @@ eta_status Guard(Body body) noexcept {
   } catch (const std::invalid_argument& error) {
     SetError(error.what());
     return ETA_INVALID_ARGUMENT;
-  } catch (const std::length_error& error) {
+  } catch (const TooLongError& error) {
     SetError(error.what());
     return ETA_TOO_LONG;
+  } catch (const std::length_error&) {  // of a container that cannot be so large
+    SetError("out of memory");
+    return ETA_OUT_OF_MEMORY;
   } catch (const DataError& error) {
     SetError(error.what());
     return ETA_BAD_DATA;
