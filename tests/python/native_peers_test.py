@@ -56,11 +56,12 @@ class Peers(unittest.TestCase):
         setup = (ROOT / "scripts/setup.sh").read_text(encoding="utf-8")
         extra = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
         names = re.findall(r'"([^"]+)"', re.findall(r"^peers = \[(.*?)\]", extra, re.M)[0])
-        self.assertEqual(["numpy", *names], re.findall(r"^PEERS=\((.*?)\)", setup, re.M)[0].split())
+        self.assertEqual(["numpy", *names],
+                         re.findall(r"^PEERS=\((.*?)\)", setup, re.M)[0].replace('"', "").split())
 
     def test_wrong_answers_are_not_timed(self):
         tables = rivals.Tables.make(support.table(), 64)
-        request = support.ids(100), support.ids(6, seed=2)
+        requests = [(support.ids(length), support.ids(6, seed=length)) for length in (100, 90)]
 
         def rival(kind, search):
             return rivals.Rival("theirs", kind, 0, 0, "", lambda ids: ids, search)
@@ -70,12 +71,14 @@ class Peers(unittest.TestCase):
         oldest = rival("hamming", lambda history, ids, k: np.tile(np.arange(k), (len(ids), 1)))
         twice = rival("approximate", lambda history, ids, k: np.zeros((len(ids), k), int))
         broken = rival("int8", lambda history, ids, k: 1 // 0)
-        sound, problems = command.verify([right, shifted, oldest, twice, broken], tables,
-                                         [request], 8)
+        later = rival("exact", lambda history, ids, k: (  # wrong for the second request alone
+            right.search(right.prepare(history), ids, k) + (len(history) == 90)) % len(history))
+        sound, problems = command.verify([right, shifted, oldest, twice, broken, later], tables,
+                                         requests, 8)
         self.assertEqual(sound, [right])
-        self.assertEqual(len(problems), 4)
+        self.assertEqual(len(problems), 5)
         for problem, text in zip(problems, ("recall with ties", "other distances", "repetitions",
-                                            "ZeroDivisionError")):
+                                            "ZeroDivisionError", "recall with ties")):
             self.assertIn(text, problem)
 
     def test_refuses(self):

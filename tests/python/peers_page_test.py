@@ -13,9 +13,9 @@ PAGES = [support.ROOT / "docs/peers.md", support.ROOT / "README.md"]
 RESULTS = sorted((support.ROOT / "docs/results").glob("peers_*.csv"))
 
 
-def row(method, ties, us, length=1024):
-    return {**dict.fromkeys(COLUMNS, ""), "method": method, "recall": ties, "recall_ties": ties,
-            "p50_us": us, "l_mean": length, "b": 100, "target": "T"}
+def row(method, ties, us, length=1024, bits=64):
+    return {**dict.fromkeys(COLUMNS, ""), "method": method, "bits": bits, "recall": ties,
+            "recall_ties": ties, "p50_us": us, "l_mean": length, "b": 100, "target": "T"}
 
 
 class Committed(unittest.TestCase):

@@ -322,6 +322,9 @@ def main(arguments):
     export = Export(options.model, options.users)
     random = np.random.default_rng(1)
     popular = np.concatenate(export.histories)
+    if max(map(len, export.histories)) + options.candidates > len(export.table):
+        raise BadInput(f"{options.model}: {len(export.table)} items are fewer than a history and "
+                       f"{options.candidates} candidates; take fewer --candidates")
     requests = [(history, random.choice(popular, options.candidates))
                 for history in export.histories]
     print(f"FuxiCTR {version.__version__}, PyTorch {torch.__version__} "

@@ -4,6 +4,7 @@ and ETA beside it, and prints the test AUC of both: what decides whether the uni
 layer is FuxiCTR's (build/peers/bin/python -m pip install fuxictr). Options are those of
 scripts/train_ctr.py without --model and --out; --seeds takes the place of --seed."""
 import time
+import unittest.mock
 
 from eta_simd.command import BadInput, set_threads
 
@@ -75,8 +76,8 @@ def auc_of(model, bundle, options):
         if model == "mirrn":
             return make_mirrn(options, random)
         return make_unit(options, categories, index, random, is_native)
-    train.make_unit = unit_of
-    fitted, _ = train.fit(bundle, options)
+    with unittest.mock.patch.object(train, "make_unit", unit_of):
+        fitted, _ = train.fit(bundle, options)
     seconds = time.monotonic() - started
     rows = np.flatnonzero(bundle.samples[:, data.SPLIT] == data.TEST)
     logits = train.predict(fitted, bundle, rows, options)

@@ -21,15 +21,17 @@ LIBRARIES = {"faiss": "FAISS", "usearch": "USearch", "numkong": "NumKong", "scan
 LEVELS = (
     ("recall 0.9", lambda row: number(row["recall_ties"]) >= 0.9),
     ("exact", lambda row: number(row["recall_ties"]) >= 0.9999),
-    ("Hamming", lambda row: is_hamming(row["method"])),
+    ("Hamming", lambda row: is_hamming(row)),
 )
 HAMMING = ("faiss:IndexBinaryFlat", "usearch:b1", "numkong:b1")
 LONG = 4096  # behaviours, from which on the goal is GOALS[1]
 GOALS = (3, 2)  # times as slow as ours that no peer should beat at recall 0.9
 
 
-def is_hamming(method):
-    return method.startswith(HAMMING) or re.fullmatch(r"eta:\d+", method) is not None
+def is_hamming(row):
+    """Whether a row is of a search of 64-bit codes by Hamming distance."""
+    return row["method"] == "eta:64" or (row["method"].startswith(HAMMING) and
+                                         number(row["bits"]) == 64)
 
 
 def library(row):
@@ -44,7 +46,7 @@ def read_rows(path):
         raise BadInput(f"{path}: has not the columns that eta_simd.peers writes")
     rows = list(rows)
     for row in rows:
-        for name in ("recall", "recall_ties", "p50_us", "l_mean", "b"):
+        for name in ("bits", "recall", "recall_ties", "p50_us", "l_mean", "b"):
             try:
                 number(row[name])
             except ValueError as error:
