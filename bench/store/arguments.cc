@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/store/arguments.h"
 
-#include <charconv>
 #include <cstdint>
 #include <fstream>
 #include <iostream>
@@ -21,12 +20,10 @@ constexpr char kHeader[] = "user,item,time";
 // A decimal number that is written in one way only: no blanks, plus or leading zeros.
 std::optional<int64_t> ParseNumber(std::string_view text) {
   const bool negative = text.starts_with('-');
-  const std::string_view digits = text.substr(negative ? 1 : 0);
-  if (digits.empty() || (digits[0] == '0' && (negative || digits.size() > 1))) return std::nullopt;
-  int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
+  const auto size = ParseWhole(text.substr(negative ? 1 : 0));
+  constexpr uint64_t kMost = std::numeric_limits<int64_t>::max();
+  if (!size || *size > kMost + (negative ? 1 : 0) || (negative && *size == 0)) return std::nullopt;
+  return static_cast<int64_t>(negative ? 0 - *size : *size);
 }
 
 Event ParseEvent(const std::string& line, bool texts, const std::string& where) {

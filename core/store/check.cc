@@ -70,7 +70,7 @@ StoreReport CheckStore(const fs::path& folder, const StoreOptions& options) {
     report.damage.push_back({std::move(file), std::move(what)});
   };
   report.files = 2 + store::NumberedFiles(folder, ".log").size();  // description and manifest
-  for (store::DamagedLog& log : store::FindDamagedLogs(folder)) {
+  for (StoreDamage& log : store::FindDamagedLogs(folder)) {
     add(std::move(log.file), std::move(log.what));
   }
   const rocksdb::Options made = store::MakeOptions(limits, options, store::ClockOf(options.clock));

@@ -138,6 +138,9 @@ TEST_F(EtaStore, RefusesBadArguments) {
   ExpectBadInput("read s --user x", "--text-users");
   ExpectBadInput("read s --user 01", "01");
   ExpectBadInput("read s --user 9223372036854775808", "9223372036854775808");
+  ExpectBadInput("read s --user=-9223372036854775809", "-9223372036854775809");
+  Expect("read s --user=-9223372036854775808", "item,time\n");
+  Expect("read s --user 9223372036854775807", "item,time\n");
   ExpectBadInput("read s --user ''", "--user");
   ExpectBadInput("read s --user 1 --newest x", "--newest");
   ExpectBadInput("append s --input no.csv", "no.csv");

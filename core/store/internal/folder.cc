@@ -48,7 +48,7 @@ uint64_t ReadLimit(std::istream& in, std::string_view name) {
   return ParseNumber<uint64_t>(std::string_view(line).substr(name.size())).value_or(0);
 }
 
-DamagedLog Damage(const fs::path& file, std::string what) {
+StoreDamage Damage(const fs::path& file, std::string what) {
   return {Cat(kDatabase, "/", file.filename().string()), std::move(what)};
 }
 
@@ -132,8 +132,8 @@ std::vector<fs::path> NumberedFiles(const fs::path& folder, const std::string& s
   return sorted;
 }
 
-std::vector<DamagedLog> FindDamagedLogs(const fs::path& folder) {
-  std::vector<DamagedLog> damaged;
+std::vector<StoreDamage> FindDamagedLogs(const fs::path& folder) {
+  std::vector<StoreDamage> damaged;
   fs::path before;
   uint64_t next = 0;  // where the log before ends; 0: unknown, for numbers begin at 1
   for (const fs::path& file : NumberedFiles(folder, ".log")) {

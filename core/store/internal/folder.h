@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/store/check.h"
 #include "core/store/history_store.h"
 
 namespace eta::store {
@@ -34,15 +35,9 @@ class FolderLock {
   int file_;
 };
 
-// A file of the database that is damaged, relative to the store's folder.
-struct DamagedLog {
-  std::string file;
-  std::string what;
-};
-
 // Checks the logs of appends and the current manifest. A log that ends before the next one begins
 // is damaged too: its end is lost. Throws DataError where they cannot be read.
-std::vector<DamagedLog> FindDamagedLogs(const std::filesystem::path& folder);
+std::vector<StoreDamage> FindDamagedLogs(const std::filesystem::path& folder);
 
 // The files of the database whose names are a number and `suffix`, such as ".log", in order of the
 // numbers.
