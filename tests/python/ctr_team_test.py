@@ -5,6 +5,7 @@ or NumPy is missing."""
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 import unittest
@@ -113,7 +114,11 @@ class Processes(TrainedTest):
         if processes > 1:
             # Names no rank: with Python 3.11 PyTorch 1.13 fails over what is not given here.
             nothing = ["--redirects", "9:1", "--tee", "9:1"]
-            command[1:1] = ["-m", "torch.distributed.run", "--standalone", *nothing,
+            # --standalone of PyTorch 1.13 takes one port, which another test may have.
+            with socket.create_server(("localhost", 0)) as server:
+                port = server.getsockname()[1]
+            meeting = ["--rdzv_backend", "c10d", "--rdzv_endpoint", f"localhost:{port}"]
+            command[1:1] = ["-m", "torch.distributed.run", *meeting, *nothing,
                             "--nproc_per_node", str(processes)]
         command += ["--bundle", self.bundle, "--model", "eta", "--out", out, *TINY, "--epochs",
                     "3", *extra]
