@@ -9,7 +9,6 @@
 #include "core/base/check.h"
 #include "core/retrieval/factor_codes.h"
 #include "core/retrieval/internal/code_retriever.h"
-#include "core/retrieval/internal/kernel_scratch.h"
 #include "simd/asym.h"
 #include "simd/factors.h"
 

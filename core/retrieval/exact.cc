@@ -5,7 +5,6 @@
 #include <optional>
 #include <utility>
 
-#include "core/retrieval/internal/kernel_scratch.h"
 #include "simd/dot.h"
 
 namespace eta {

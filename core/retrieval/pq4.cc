@@ -6,7 +6,6 @@
 
 #include "core/base/check.h"
 #include "core/retrieval/internal/code_retriever.h"
-#include "core/retrieval/internal/kernel_scratch.h"
 #include "simd/pq4.h"
 
 namespace eta {

@@ -96,6 +96,11 @@ class ETA_CORE_API KernelScratch : public Scratch {
   ScratchBuffer shortlists, ids, scores;
 };
 
+// `bytes` bytes of `buffer`, of which kernels that check refuse too few.
+inline simd::ScratchView ScratchFor(ScratchBuffer& buffer, size_t bytes) {
+  return {buffer.Get<uint8_t>(bytes), bytes};
+}
+
 // Copies the rows of a table that `ids` name into `buffer`, one after another, for a kernel's
 // queries. All ids are in range.
 template <class T>

@@ -9,7 +9,6 @@
 #include "core/base/check.h"
 #include "core/retrieval/eta.h"
 #include "core/retrieval/i8_items.h"
-#include "core/retrieval/internal/kernel_scratch.h"
 #include "simd/rerank.h"
 #include "simd/rerank_i8.h"
 

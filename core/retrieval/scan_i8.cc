@@ -8,7 +8,6 @@
 #include "core/base/check.h"
 #include "core/retrieval/i8_items.h"
 #include "core/retrieval/internal/item_ids.h"
-#include "core/retrieval/internal/kernel_scratch.h"
 #include "simd/dot_i8.h"
 
 namespace eta {

@@ -93,8 +93,25 @@ def run(module, needs):
     (which `scripts/setup.sh NEEDS` installs), a failed read or write, or too little memory; 130 on
     an interrupt, 143 on SIGTERM.
     """
-    # SystemExit, unlike the signal itself, lets temporary folders be removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signals = []
+
+    def end(number, _):
+        signals.append(number)
+        sys.exit(128 + number)  # which, unlike the signal itself, lets temporary folders be removed
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, end)
+    try:
+        _run(module, needs)
+    finally:
+        # NumPy's C code may turn the exception of a signal into another, or drop it.
+        if signals:
+            sys.exit(128 + signals[0])
+
+
+def _run(module, needs):
+    """run() but for signals."""
     sys.stdout, sys.stderr = printable_stream(sys.stdout), printable_stream(sys.stderr)
     try:
         sys.exit(importlib.import_module(module).main(sys.argv[1:]))

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <deque>
 
-#include "core/retrieval/internal/kernel_scratch.h"
 #include "core/retrieval/refillable.h"
 #include "simd/hamming.h"
 #include "simd/target.h"

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "core/base/check.h"
-#include "core/retrieval/internal/kernel_scratch.h"
 #include "simd/hamming.h"
 #include "simd/simhash.h"
 
