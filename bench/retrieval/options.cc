@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "baselines/methods.h"
+#include "bench/common/open_loop.h"
 #include "bench/common/options.h"
 #include "bench/common/text.h"
 #include "bench/retrieval/help.h"
-#include "bench/retrieval/load/open_loop.h"
 #include "core/base/check.h"
 
 namespace eta::bench {

@@ -26,30 +26,6 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-class SteadyClock : public LoadClock {
- public:
-  // `spins`: wait actively at the end, because a sleep overshoots by tens of microseconds. That
-  // keeps a CPU busy, so there must be one for each worker.
-  SteadyClock(Clock::time_point start, bool spins) : start_(start), spins_(spins) {}
-
-  double Now() override { return SecondsSince(start_); }
-
-  void WaitUntil(double seconds) override {
-    constexpr double kAwake = 200e-6;
-    const double wake = spins_ ? seconds - kAwake : seconds;
-    if (Now() < wake) {
-      std::this_thread::sleep_until(start_ + std::chrono::duration_cast<Clock::duration>(
-                                                 std::chrono::duration<double>(wake)));
-    }
-    while (Now() < seconds) {
-    }
-  }
-
- private:
-  Clock::time_point start_;
-  bool spins_;
-};
-
 // What one worker needs to answer requests.
 class Worker {
  public:
@@ -134,7 +110,7 @@ class LoadTest {
             size_t thread) {
     // A new thread inherits the CPU to which OpenMP may have bound the main thread.
     RunThreadOn(options_.pin ? std::vector<int>{cpus_[thread]} : cpus_);
-    SteadyClock clock(start, workers_.size() <= cpus_.size());
+    SteadyLoadClock clock(start, workers_.size() <= cpus_.size());
     const auto serve = [&](size_t i) {
       const uint32_t r = choice[i];
       workers_[thread].Serve(*prepared_[r], requests_[r].candidates);

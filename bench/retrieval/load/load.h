@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "bench/common/open_loop.h"
 #include "bench/common/output.h"
-#include "bench/retrieval/load/open_loop.h"
 #include "bench/retrieval/measure.h"
 #include "bench/retrieval/options.h"
 #include "bench/retrieval/requests.h"

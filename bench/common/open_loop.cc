@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bench/retrieval/load/open_loop.h"
+#include "bench/common/open_loop.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <thread>
 
 #include "core/base/check.h"
 #include "core/base/portable_math.h"
@@ -44,6 +45,22 @@ std::vector<double> PoissonArrivals(double rate, double seconds, uint64_t seed) 
     arrivals.push_back(time);
   }
   return arrivals;
+}
+
+double SteadyLoadClock::Now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+}
+
+void SteadyLoadClock::WaitUntil(double seconds) {
+  using Clock = std::chrono::steady_clock;
+  constexpr double kAwake = 200e-6;
+  const double wake = spins_ ? seconds - kAwake : seconds;
+  if (Now() < wake) {
+    std::this_thread::sleep_until(
+        start_ + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(wake)));
+  }
+  while (Now() < seconds) {
+  }
 }
 
 OpenLoop::OpenLoop(std::span<const double> arrivals, double deadline)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The open loop in false time: queues whose waiting times are known.
-#include "bench/retrieval/load/open_loop.h"
+#include "bench/common/open_loop.h"
 
 #include <gtest/gtest.h>
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -25,6 +26,22 @@ class LoadClock {
   virtual ~LoadClock() = default;
   virtual double Now() = 0;
   virtual void WaitUntil(double seconds) = 0;
+};
+
+// The system's steady clock.
+class SteadyLoadClock : public LoadClock {
+ public:
+  // `spins`: waits actively at the end, because a sleep overshoots by tens of microseconds. That
+  // keeps a CPU busy, so there must be one for each worker.
+  SteadyLoadClock(std::chrono::steady_clock::time_point start, bool spins)
+      : start_(start), spins_(spins) {}
+
+  double Now() override;
+  void WaitUntil(double seconds) override;
+
+ private:
+  std::chrono::steady_clock::time_point start_;
+  bool spins_;
 };
 
 // Latencies run from the intended start to the end of the answer, so a request that waited behind a
