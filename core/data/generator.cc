@@ -9,6 +9,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -308,7 +309,7 @@ void RequireBetween(size_t value, size_t low, size_t high, const char* name) {
           ")");
 }
 
-void CheckOptions(const GeneratorOptions& options) {
+const GeneratorOptions& Checked(const GeneratorOptions& options) {
   constexpr size_t kMaxCount = std::numeric_limits<int32_t>::max();
   RequireBetween(options.users, 1, kMaxCount, "users");
   RequireBetween(options.items, 1, kMaxCount, "items");
@@ -326,6 +327,7 @@ void CheckOptions(const GeneratorOptions& options) {
   Require(share >= 0 && share <= 1, "cross_category_share is ", share, " (expected 0 to 1)");
   Require(share == 0 || options.categories >= 2, "cross_category_share is ", share,
           " (expected 0 when there is one category only)");
+  return options;
 }
 
 std::string Describe(const GeneratorOptions& options) {
@@ -340,28 +342,72 @@ std::string Describe(const GeneratorOptions& options) {
              " cross_category_share=", options.cross_category_share);
 }
 
-}  // namespace
+// What the histories of all users are made from.
+struct Source {
+  explicit Source(const GeneratorOptions& given) : options(Checked(given)) {}
 
-Bundle GenerateBundle(const GeneratorOptions& options) {
-  CheckOptions(options);
-  World world = WorldBuilder(options).Build();
-  const std::vector<size_t> lengths = MakeLengths(options);
-  const size_t behaviours = std::accumulate(lengths.begin(), lengths.end(), size_t{0});
-  Bundle bundle;
-  Histories& histories = bundle.histories;
-  histories.items.reserve(behaviours);
-  histories.times.reserve(behaviours);
-  for (size_t user = 0; user < options.users; ++user) {
+  void AppendUser(size_t user, Histories& histories) const {
     User(options, world, user).Write(lengths[user], histories);
     histories.offsets.push_back(static_cast<int64_t>(histories.items.size()));
   }
-  bundle.items.embeddings = std::move(world.embeddings);
-  bundle.items.categories = std::move(world.categories);
+
+  // Histories do not need the embeddings.
+  ItemTable TakeItems() {
+    return {std::move(world.embeddings), std::move(world.categories), std::nullopt};
+  }
+
+  GeneratorOptions options;
+  World world = WorldBuilder(options).Build();
+  std::vector<size_t> lengths = MakeLengths(options);
+};
+
+}  // namespace
+
+Bundle GenerateBundle(const GeneratorOptions& options) {
+  Source source(options);
+  Bundle bundle;
+  Histories& histories = bundle.histories;
+  const size_t behaviours =
+      std::accumulate(source.lengths.begin(), source.lengths.end(), size_t{0});
+  histories.items.reserve(behaviours);
+  histories.times.reserve(behaviours);
+  for (size_t user = 0; user < options.users; ++user) source.AppendUser(user, histories);
+  bundle.items = source.TakeItems();
   bundle.name = Cat("synthetic-", options.seed);
   bundle.source = "synthetic";
   bundle.licence = "Apache-2.0";
   bundle.made_by = Describe(options);
   return bundle;
+}
+
+struct DataGenerator::Impl {
+  explicit Impl(const GeneratorOptions& options) : source(options), items(source.TakeItems()) {}
+
+  Source source;
+  ItemTable items;
+};
+
+DataGenerator::DataGenerator(const GeneratorOptions& options)
+    : impl_(std::make_unique<Impl>(options)) {}
+
+DataGenerator::~DataGenerator() = default;
+
+const ItemTable& DataGenerator::items() const { return impl_->items; }
+
+size_t DataGenerator::users() const { return impl_->source.lengths.size(); }
+
+size_t DataGenerator::length(size_t user) const {
+  RequireUser(user);
+  return impl_->source.lengths[user];
+}
+
+void DataGenerator::AppendUser(size_t user, Histories& histories) const {
+  RequireUser(user);
+  impl_->source.AppendUser(user, histories);
+}
+
+void DataGenerator::RequireUser(size_t user) const {
+  Require(user < users(), "the generator has no user ", user, " (there are ", users(), ")");
 }
 
 }  // namespace eta

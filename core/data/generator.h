@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "core/base/export.h"
 #include "core/data/bundle.h"
@@ -33,5 +34,30 @@ struct ETA_CORE_API GeneratorOptions {
 // Same options, same bytes, on every platform. Throws std::invalid_argument that names
 // the first option that is out of range.
 ETA_CORE_API Bundle GenerateBundle(const GeneratorOptions& options);
+
+// The items and histories of GenerateBundle, one user at a time: for more behaviours than memory
+// holds. Threads may share a const one.
+class ETA_CORE_API DataGenerator {
+ public:
+  // Throws as GenerateBundle does.
+  explicit DataGenerator(const GeneratorOptions& options);
+  ~DataGenerator();
+  DataGenerator(const DataGenerator&) = delete;
+  DataGenerator& operator=(const DataGenerator&) = delete;
+
+  const ItemTable& items() const;    // valid while this lives
+  size_t users() const;              // GeneratorOptions::users
+  size_t length(size_t user) const;  // behaviours; throws as AppendUser
+
+  // Appends the history of a user to `histories`. Throws std::invalid_argument when there is no
+  // such user.
+  void AppendUser(size_t user, Histories& histories) const;
+
+ private:
+  void RequireUser(size_t user) const;
+
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
 
 }  // namespace eta

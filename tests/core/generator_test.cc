@@ -96,6 +96,29 @@ TEST(GeneratorTest, MoreUsersLeaveTheItemsAlone) {
             GenerateBundle(Small()).items.embeddings.values);
 }
 
+TEST(GeneratorTest, MakesUsersOneByOneAsWell) {
+  const GeneratorOptions options{.users = 30, .items = 500, .dim = 8, .median_length = 50};
+  const Bundle bundle = GenerateBundle(options);
+  const DataGenerator generator(options);
+  EXPECT_EQ(generator.items().embeddings.values, bundle.items.embeddings.values);
+  EXPECT_EQ(generator.items().categories, bundle.items.categories);
+  ASSERT_EQ(generator.users(), bundle.histories.users());
+  Histories histories;
+  for (size_t user = 0; user < generator.users(); ++user) {
+    EXPECT_EQ(generator.length(user), bundle.histories[user].size()) << user;
+    generator.AppendUser(user, histories);
+  }
+  EXPECT_EQ(histories.offsets, bundle.histories.offsets);
+  EXPECT_EQ(histories.items, bundle.histories.items);
+  EXPECT_EQ(histories.times, bundle.histories.times);
+  Histories alone;
+  generator.AppendUser(7, alone);
+  EXPECT_TRUE(std::ranges::equal(alone[0], bundle.histories[7]));
+  EXPECT_THROW(generator.AppendUser(30, alone), std::invalid_argument);
+  EXPECT_THROW(generator.length(30), std::invalid_argument);
+  EXPECT_THROW(DataGenerator({.users = 0}), std::invalid_argument);
+}
+
 TEST(GeneratorTest, LengthsAreRaggedWithTheExtremesPlanted) {
   GeneratorOptions options = Small();
   options.users = 1000;
