@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The scalar twin of simd/attention_heads_i8.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace eta::reference {
+
+// Keys and values of rows of `dim` components, each with a factor per row.
+struct I8Heads {
+  std::vector<int8_t> keys, values;  // row by row
+  std::vector<float> key_factors, value_factors;
+  size_t dim;
+};
+
+// `keys` and `values` hold as many rows of `dim` floats, the components of a head side by side.
+I8Heads QuantizeHeads(std::span<const float> keys, std::span<const float> values, size_t dim);
+
+// The attention of a query of table.dim floats over rows `ids` of the table; heads divides dim.
+std::vector<float> AttendHeadsI8(std::span<const float> query, size_t heads, const I8Heads& table,
+                                 std::span<const int32_t> ids);
+
+}  // namespace eta::reference

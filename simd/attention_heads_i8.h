@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Multi-head target attention over rows chosen for each query (simd/attention_heads.h) from a table
+// in eight bits: keys and values take a quarter of the bytes, so more of them stay in a cache.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "simd/export.h"
+#include "simd/views.h"
+
+namespace eta::simd {
+
+// The most components of a head: sums of their products, 255 * 32,512 each, fit 31 bits.
+inline constexpr size_t kI8MaxPart = 256;
+
+// Where the components of the heads lie in the bytes of a row: a head's side by side, filled with
+// zeros to a multiple of 16, the bytes of the smallest vector, and the heads to one of 64, those of
+// the largest.
+struct I8HeadLayout {
+  size_t heads;
+  size_t part;  // components of a head, 1 to kI8MaxPart
+
+  // Components of all heads: the width of a query, and of a row of keys or values, in floats.
+  constexpr size_t dim() const { return heads * part; }
+  // Bytes of a head's keys or values.
+  constexpr size_t padded_part() const { return (part + 15) / 16 * 16; }
+  // Bytes of a row's keys or values.
+  constexpr size_t columns() const { return (heads * padded_part() + 63) / 64 * 64; }
+  // Bytes of a row: keys, values, and a factor of each (float).
+  constexpr size_t row_bytes() const { return 2 * columns() + 2 * sizeof(float); }
+};
+
+// Rows of a table of PackHeadsI8, chosen for each query: those of query q are table rows
+// ids_of(q)[j] for j < counts[q]. Ids past a query's count are not read.
+struct ChosenI8Rows {
+  RowsView<uint8_t> table;
+  const int32_t* ids;
+  const int32_t* counts;
+  size_t ids_stride;
+
+  // The counts[q] ids of query q.
+  const int32_t* ids_of(size_t q) const { return ids + q * ids_stride; }
+};
+
+// Quantises keys and values, rows of layout.dim() floats with the components of a head side by
+// side, to rows of layout.row_bytes() bytes, row r at table + r * stride. Keys and values have a
+// factor each per row, m / 127 with m = max |x|, and are x * (127 / m), rounded as by QuantizeU8
+// (simd/linear_i8.h): the factor is 0 where m is below 2^-100, NaN where one of them is NaN or
+// infinite, and the values are then 0. The same bits on every target.
+// Preconditions: keys and values have the same count and the width layout.dim();
+// 1 <= layout.part <= kI8MaxPart; layout.heads >= 1; stride >= layout.row_bytes(); no overlap. Any
+// alignment.
+ETA_SIMD_API void PackHeadsI8(const RowsView<float>& keys, const RowsView<float>& values,
+                              const I8HeadLayout& layout, uint8_t* table, size_t stride);
+
+// Bytes of scratch for AttendHeadsI8 where no count is above max_count. Any alignment.
+ETA_SIMD_API size_t AttendHeadsI8ScratchBytes(const I8HeadLayout& layout, size_t max_count);
+
+// For each query b and head h, over the rows chosen for query b, with the rows' values and keys as
+// the table has them:
+//   out row b, columns [h * part, (h + 1) * part) = sum_j a_j value_hj, a = softmax_j(q_h .
+//   key_hj),
+// all 0 where rows.counts[b] is 0. Queries and rows of `out` have layout.dim() floats. A head of a
+// query is rounded to 16 bits, with a factor of its own, and its products with keys are summed
+// exactly; softmax is in float32; a weight, times the row's factor of values, is cut to 16
+// significant bits, so that its products with values are exact and only their sum rounds. The same
+// bits on every target. A head becomes NaN where its part of the query is not finite or a row that
+// it attends to has a factor NaN.
+// Preconditions: as of PackHeadsI8 for the layout; rows.table.width is layout.row_bytes(); counts
+// >= 0; every id names a row of the table; strides >= the widths; `out` overlaps nothing that is
+// read. Any alignment.
+ETA_SIMD_API void AttendHeadsI8(const ChosenI8Rows& rows, const I8HeadLayout& layout,
+                                const Queries<float>& queries, ScratchView scratch,
+                                const OutputRows<float>& out);
+
+}  // namespace eta::simd

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+// What kernels of models in eight bits share: rows of floats rounded to integers with a scale per
+// row, and products of such rows. The same bits on every target.
+
+// clang-format off
+#if defined(ETA_SIMD_I8_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)  // NOLINT
+#ifdef ETA_SIMD_I8_ROWS_INL_H_
+#undef ETA_SIMD_I8_ROWS_INL_H_
+#else
+#define ETA_SIMD_I8_ROWS_INL_H_
+#endif
+// clang-format on
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#include "hwy/highway.h"
+#include "simd/internal/dot_i8-inl.h"
+#include "simd/internal/panel-inl.h"
+#include "simd/internal/row_sums-inl.h"
+
+#ifndef ETA_SIMD_I8_ROWS_INL_TYPES_
+#define ETA_SIMD_I8_ROWS_INL_TYPES_
+namespace eta::simd {
+
+// Rows whose largest value is below are rows of zeros, because steps / largest must be finite.
+inline constexpr float kSmallestLargest = 0x1p-100f;
+
+// How a row is rounded: value = integer * scale, integer = value * factor.
+struct RowScale {
+  RowScale(float largest, float steps) {
+    if (!(largest <= std::numeric_limits<float>::max())) {
+      scale = std::numeric_limits<float>::quiet_NaN();
+    } else if (largest >= kSmallestLargest) {
+      scale = largest / steps;
+      factor = steps / largest;
+    }
+  }
+  bool is_zero() const { return factor == 0.0f; }  // all integers are 0
+
+  float scale = 0.0f;
+  float factor = 0.0f;
+};
+
+}  // namespace eta::simd
+#endif  // ETA_SIMD_I8_ROWS_INL_TYPES_
+
+HWY_BEFORE_NAMESPACE();
+namespace eta::simd::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+namespace {
+
+// Adding 1.5 * 2^23 in a fused multiply-add rounds the exact product to an integer, halves to even,
+// and leaves it in the low bits.
+constexpr float kRoundingShift = 0x1.8p23f;
+
+// max(x, 0) that keeps NaN, or x.
+template <bool kIsRelu, class D>
+HWY_INLINE hn::Vec<D> Activated(D d, hn::Vec<D> v) {
+  if constexpr (kIsRelu) return hn::IfThenZeroElse(hn::Lt(v, hn::Zero(d)), v);
+  (void)d;
+  return v;
+}
+
+// The first `count` floats, then zeros.
+template <class D>
+HWY_INLINE hn::Vec<D> LoadFirst(D d, const float* x, size_t count) {
+  if (HWY_LIKELY(count >= hn::Lanes(d))) return hn::LoadU(d, x);
+  if constexpr (ETA_SIMD_HAS_MASK_REGISTERS) return hn::MaskedLoad(hn::FirstN(d, count), d, x);
+  HWY_ALIGN float lanes[16] = {0.0f};
+  std::memcpy(lanes, x, count * sizeof(float));
+  return hn::Load(d, lanes);
+}
+
+// The largest |activation(x_i)| of `width` values; NaN or an infinity if there is one. The bits of
+// |x| are in the order of numbers, infinity and NaN last, which is one of integers.
+template <bool kIsRelu>
+HWY_INLINE float LargestOfRow(const float* x, size_t width) {
+  const PanelTag d;
+  const hn::RebindToSigned<PanelTag> d32;
+  const size_t N = hn::Lanes(d);
+  auto bits = hn::Zero(d32), more = bits;
+  size_t i = 0;
+  for (; i + 2 * N <= width; i += 2 * N) {
+    const auto first = hn::Abs(Activated<kIsRelu>(d, hn::LoadU(d, x + i)));
+    const auto second = hn::Abs(Activated<kIsRelu>(d, hn::LoadU(d, x + i + N)));
+    bits = hn::Max(bits, hn::BitCast(d32, first));
+    more = hn::Max(more, hn::BitCast(d32, second));
+  }
+  for (; i < width; i += N) {
+    const auto rest = hn::Abs(Activated<kIsRelu>(d, LoadFirst(d, x + i, width - i)));
+    bits = hn::Max(bits, hn::BitCast(d32, rest));
+  }
+  return hn::GetLane(hn::BitCast(d, hn::MaxOfLanes(d32, hn::Max(bits, more))));
+}
+
+// v * factor rounded to integers of less than 2^22.
+template <class D>
+HWY_INLINE hn::Vec<hn::RebindToSigned<D> > RoundTo32Bits(D d, hn::Vec<D> v, hn::Vec<D> factor) {
+  const hn::RebindToSigned<D> d32;
+  const auto shift = hn::Set(d, kRoundingShift);
+  return hn::Sub(hn::BitCast(d32, QuickFma(d, v, factor, shift)), hn::BitCast(d32, shift));
+}
+
+// Writes the low byte of the first `count` lanes.
+template <class D32>
+HWY_INLINE void StoreLowBytes(D32 d32, hn::Vec<D32> v, size_t count, uint8_t* to) {
+#if ETA_SIMD_HAS_MASK_REGISTERS
+  (void)d32;
+  const __m128i bytes = _mm512_cvtepi32_epi8(v.raw);
+  if (HWY_LIKELY(count >= 16)) return _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+  _mm_mask_storeu_epi8(to, static_cast<__mmask16>((1u << count) - 1), bytes);
+#else
+  const hn::Rebind<uint8_t, D32> d8;
+  const auto bytes = hn::DemoteTo(d8, hn::And(v, hn::Set(d32, 0xFF)));
+  if (HWY_LIKELY(count >= hn::Lanes(d32))) return hn::StoreU(bytes, d8, to);
+  HWY_ALIGN uint8_t lanes[16];
+  hn::StoreU(bytes, d8, lanes);
+  std::memcpy(to, lanes, count);
+#endif
+}
+
+// Rounds a row to bytes: 0 to 255 with kIsRelu, else -127 to 127, plus `zero`. Returns its scale.
+template <bool kIsRelu>
+HWY_INLINE float RoundToBytes(const float* x, size_t width, int zero, uint8_t* bytes) {
+  const PanelTag d;
+  const hn::RebindToSigned<PanelTag> d32;
+  const RowScale scale(LargestOfRow<kIsRelu>(x, width), kIsRelu ? 255.0f : 127.0f);
+  if (scale.is_zero()) {
+    std::memset(bytes, zero, width);
+    return scale.scale;
+  }
+  const auto factor = hn::Set(d, scale.factor);
+  const auto shift = hn::Set(d, kRoundingShift + static_cast<float>(zero));
+  for (size_t i = 0; i < width; i += hn::Lanes(d)) {
+    const auto v = Activated<kIsRelu>(d, LoadFirst(d, x + i, width - i));
+    StoreLowBytes(d32, hn::BitCast(d32, QuickFma(d, v, factor, shift)), width - i, bytes + i);
+  }
+  return scale.scale;
+}
+
+// Exact inner products of a query in 16 bits with rows of int8, by blocks of 16 columns. The
+// query is kept as its digits, integers in the form of the target.
+
+// Operations on blocks need a fixed lane count, so SVE uses 4 lanes.
+#if HWY_HAVE_SCALABLE
+using I8HeadTag = hn::FixedTag<float, 4>;
+#else
+using I8HeadTag = hn::CappedTag<float, 16>;
+#endif
+using I8HeadSumTag = hn::RebindToSigned<I8HeadTag>;
+using I8HeadVector = hn::Vec<I8HeadTag>;
+using I8HeadSums = hn::Vec<I8HeadSumTag>;
+
+#if ETA_SIMD_HAS_VNNI
+
+// The query in two digits of 8 bits: VNNI has no products of 8 by 16 bits.
+HWY_INLINE void StoreDigits(I8HeadSums q, size_t c, size_t columns, void* digits) {
+  auto* low = static_cast<uint8_t*>(digits) + c;
+  const __m512i high = _mm512_srai_epi32(_mm512_add_epi32(q.raw, _mm512_set1_epi32(128)), 8);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(low), _mm512_cvtepi32_epi8(q.raw));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(low + columns), _mm512_cvtepi32_epi8(high));
+}
+
+// 64 columns of a query. VPDPBUSD multiplies unsigned by signed bytes: rows are taken plus 128,
+// which `start` takes back.
+struct QueryChunk {
+  __m512i low, high, start;
+};
+
+ETA_SIMD_VNNI_ATTR HWY_INLINE __m512i DigitSums(__m512i start, __m512i rows, __m512i low,
+                                                __m512i high) {
+  const __m512i upper = _mm512_dpbusd_epi32(_mm512_setzero_si512(), rows, high);
+  return _mm512_add_epi32(_mm512_dpbusd_epi32(start, rows, low), _mm512_slli_epi32(upper, 8));
+}
+
+ETA_SIMD_VNNI_ATTR HWY_INLINE QueryChunk LoadQuery(const void* digits, size_t c, size_t columns) {
+  const auto* at = static_cast<const uint8_t*>(digits) + c;
+  const __m512i low = _mm512_loadu_si512(at), high = _mm512_loadu_si512(at + columns);
+  const __m512i zero = _mm512_setzero_si512();
+  return {low, high, _mm512_sub_epi32(zero, DigitSums(zero, _mm512_set1_epi8(-128), low, high))};
+}
+
+// Lanes of a block of the result add up to the products of the block's columns.
+ETA_SIMD_VNNI_ATTR HWY_INLINE I8HeadSums ColumnSums(const uint8_t* row, const QueryChunk& q) {
+  const __m512i rows = _mm512_xor_si512(_mm512_loadu_si512(row), _mm512_set1_epi8(-128));
+  return I8HeadSums{DigitSums(q.start, rows, q.low, q.high)};
+}
+
+#else
+
+using I8HeadPairTag = hn::Repartition<int16_t, I8HeadSumTag>;
+using I8HeadPairs = hn::Vec<I8HeadPairTag>;
+
+HWY_INLINE void StoreDigits(I8HeadSums q, size_t c, size_t columns, void* digits) {
+  (void)columns;
+  const hn::Rebind<int16_t, I8HeadSumTag> d16;
+  hn::StoreU(hn::DemoteTo(d16, q), d16, static_cast<int16_t*>(digits) + c);
+}
+
+// As many bytes of a query as a vector of rows has.
+struct QueryChunk {
+  const int16_t* at;
+};
+
+HWY_INLINE QueryChunk LoadQuery(const void* digits, size_t c, size_t columns) {
+  (void)columns;
+  return {static_cast<const int16_t*>(digits) + c};
+}
+
+// The products of half of a vector of bytes, added in pairs.
+HWY_INLINE I8HeadSums HalfColumnSums(const uint8_t* row, const int16_t* query) {
+  const I8HeadSumTag d;
+  const I8HeadPairTag d16;
+  const hn::Rebind<int8_t, I8HeadPairTag> d8;
+  const auto key = hn::PromoteTo(d16, hn::LoadU(d8, reinterpret_cast<const int8_t*>(row)));
+  auto other = hn::Zero(d);
+  const auto sum = hn::ReorderWidenMulAccumulate(d, key, hn::LoadU(d16, query), hn::Zero(d), other);
+  return hn::Add(sum, other);
+}
+
+// Lanes of a block of the result add up to the products of the block's columns.
+HWY_INLINE I8HeadSums ColumnSums(const uint8_t* row, const QueryChunk& q) {
+  const I8HeadSumTag d;
+  const size_t half = 2 * hn::Lanes(d);
+  const auto a = HalfColumnSums(row, q.at), b = HalfColumnSums(row + half, q.at + half);
+#if ETA_SIMD_HAS_MASK_REGISTERS
+  return AddBlocks<0x88, 0xDD>(d, a, b);
+#elif ETA_SIMD_HAS_WIDE_VECTORS
+  return hn::Add(hn::ConcatLowerLower(d, b, a), hn::ConcatUpperUpper(d, b, a));
+#else
+  return hn::Add(a, b);
+#endif
+}
+
+#endif  // ETA_SIMD_HAS_VNNI
+
+// Lane r of block b of the result is the sum of block b of v_r.
+HWY_INLINE I8HeadSums SumsOfBlocks(I8HeadSums v0, I8HeadSums v1, I8HeadSums v2, I8HeadSums v3) {
+  const I8HeadSumTag d;
+#if HWY_HAVE_SCALABLE
+  HWY_ALIGN const int32_t sums[4] = {
+      hn::GetLane(hn::SumOfLanes(d, v0)), hn::GetLane(hn::SumOfLanes(d, v1)),
+      hn::GetLane(hn::SumOfLanes(d, v2)), hn::GetLane(hn::SumOfLanes(d, v3))};
+  return hn::Load(d, sums);
+#else
+  return SumsWithinBlocks(d, v0, v1, v2, v3);
+#endif
+}
+
+}  // namespace
+}  // namespace eta::simd::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // include guard
