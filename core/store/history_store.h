@@ -11,58 +11,16 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <utility>
-#include <variant>
 #include <vector>
 
 #include "core/base/export.h"
+#include "core/data/events.h"
 
 namespace rocksdb {
 class Env;
 }
 
 namespace eta {
-
-// A user's name: a number, or a text of 1 to 255 bytes. The number 7 and the text "7" are two
-// users.
-using UserId = std::variant<int64_t, std::string>;
-
-// One thing a user did.
-struct ETA_CORE_API Behaviour {
-  int32_t item = 0;  // not negative: a row of the item table
-  int64_t time = 0;  // seconds since 1970
-
-  bool operator==(const Behaviour&) const = default;
-};
-
-// A behaviour and whose it is.
-struct ETA_CORE_API Event {
-  UserId user;
-  Behaviour behaviour;
-};
-
-// Where a batch comes from: a partition of a message queue, and the offset of the batch's last
-// message in it.
-struct ETA_CORE_API SourceOffset {
-  std::string partition;  // 1 to 255 bytes
-  uint64_t offset = 0;
-};
-
-// Events that become visible, and survive a crash, all together or not at all.
-struct ETA_CORE_API EventBatch {
-  std::vector<Event> events;           // at most kMaxBatchEvents
-  std::optional<SourceOffset> source;  // makes a replay harmless, see HistoryStore::Append
-};
-
-inline constexpr size_t kMaxBatchEvents = 1 << 20;  // RocksDB holds a batch in memory, twice
-
-// What an append waits for. Whatever is lost, it is the batches appended last, never one between
-// others that survive.
-enum class Durability {
-  kNone,     // memory: the end of the process, by SIGKILL too, may lose it
-  kFlushed,  // the operating system: lost only where the machine stops
-  kSynced,   // the disk: not lost
-};
 
 // What a store forgets by itself. A folder keeps the limits that it was made with.
 struct ETA_CORE_API StoreLimits {
@@ -108,7 +66,7 @@ struct ETA_CORE_API StoreStats {
 // folder, what failed, which file) where the disk, the file system or a damaged file stands in the
 // way. After an append has failed that way it is unknown whether the batch is in, and the store
 // refuses further changes until it is opened again; with a source, send the batch again then.
-class ETA_CORE_API HistoryStore {
+class ETA_CORE_API HistoryStore final : public HistoryKeeper {
  public:
   // Makes an empty store. `folder` appears complete or not at all. Throws DataError where it exists
   // or cannot be made.
@@ -118,7 +76,7 @@ class ETA_CORE_API HistoryStore {
   // the logs of appends is refused here (docs/store.md), and so is damage to the footer or index of
   // a sorted file where RocksDB reads them; other damage is found by the reads that meet it.
   explicit HistoryStore(const std::filesystem::path& folder, const StoreOptions& options = {});
-  ~HistoryStore();  // as Sync(), but tells nobody of a failure
+  ~HistoryStore() override;  // as Sync(), but tells nobody of a failure
   HistoryStore(const HistoryStore&) = delete;
   HistoryStore& operator=(const HistoryStore&) = delete;
 
@@ -129,18 +87,18 @@ class ETA_CORE_API HistoryStore {
   // With a source the offset is stored in the same atomic step. A batch whose offset is not above
   // the stored one is skipped, though made as durable as asked; offsets may leave gaps.
   // Returns whether the batch was added, false where it was skipped.
-  bool Append(const EventBatch& batch, Durability durability);
+  bool Append(const EventBatch& batch, Durability durability) override;
 
   // Brings all that was appended to disk.
   void Sync();
 
   // The newest `newest` behaviours of a user, or all where there are fewer, oldest first. Empty for
   // an unknown user. Throws DataError where a file is damaged, and names it.
-  std::vector<Behaviour> Read(const UserId& user, size_t newest) const;
+  std::vector<Behaviour> Read(const UserId& user, size_t newest) const override;
 
   // Removes a user's behaviours, synced. Later appends start a new history. The bytes leave the
   // disk with Compact(), or when RocksDB next rewrites their files.
-  void Forget(const UserId& user);
+  void Forget(const UserId& user) override;
 
   // Rewrites all files: afterwards none holds what was forgotten or is beyond the limits, nor the
   // name of a forgotten user, once the scans and snapshots that began before have ended. Reads and
