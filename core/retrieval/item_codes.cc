@@ -19,8 +19,12 @@ std::shared_ptr<const ItemCodesVersion> ItemCodes::Current() const {
 std::shared_ptr<const ItemCodesVersion> ItemCodes::Rebuild(const ItemTable& items,
                                                            Hyperplanes hyperplanes, int threads) {
   const auto shared = std::make_shared<const Hyperplanes>(std::move(hyperplanes));
-  ItemCodesVersion next{0, 0, shared, CodeTable(items, *shared, threads),
-                        CodeTable::OfCandidates(items, *shared, threads)};
+  ItemCodesVersion next{0,
+                        0,
+                        shared,
+                        CodeTable(items, *shared, threads),
+                        CodeTable::OfCandidates(items, *shared, threads),
+                        {}};
   const std::lock_guard<std::mutex> lock(writers_);
   next.model = current_ ? current_->model + 1 : 1;
   return Publish(std::move(next));
@@ -56,6 +60,7 @@ std::shared_ptr<const ItemCodesVersion> ItemCodes::Refresh(uint64_t model,
 
 std::shared_ptr<const ItemCodesVersion> ItemCodes::Publish(ItemCodesVersion next) {
   next.number = current_ ? current_->number + 1 : 1;
+  next.published = std::chrono::steady_clock::now();
   auto published = std::make_shared<const ItemCodesVersion>(std::move(next));
   auto previous = published;
   {

@@ -3,6 +3,7 @@
 // swapped in whole.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -23,6 +24,7 @@ struct ETA_CORE_API ItemCodesVersion {
   std::shared_ptr<const Hyperplanes> hyperplanes;  // shared by the versions of one model
   CodeTable table;                                 // of items as behaviours
   std::optional<CodeTable> candidate_table;        // of a model of two towers
+  std::chrono::steady_clock::time_point published{};
 
   // The codes of items as candidates.
   const CodeTable& candidates() const { return candidate_table ? *candidate_table : table; }
