@@ -2,8 +2,8 @@
 """Reads the sources of a tree, without building anything, and reports what breaks its rules.
 
 The folders form an order, simd <- core/base <- core/data <- core/retrieval <- core/ctr <-
-baselines <- bench, tests: a file may include its own folder and those to the left, never one to the
-right.
+core/serving <- baselines <- bench, tests: a file may include its own folder and those to the left,
+never one to the right.
 """
 import os
 import re
@@ -11,7 +11,7 @@ from pathlib import Path
 
 # Each folder with the folders it may include besides itself. The first that a path starts with
 # counts, so that a folder stands before the one it lies in.
-_LAYERS = ("simd", "core/base", "core/data", "core/retrieval", "core/ctr")
+_LAYERS = ("simd", "core/base", "core/data", "core/retrieval", "core/ctr", "core/serving")
 _LIBRARIES = (*_LAYERS, "core/c", "core/store", "core/reference", "baselines")
 ALLOWED = {
     "simd": (),
