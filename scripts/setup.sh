@@ -5,7 +5,7 @@
 #   scripts/setup.sh [build] [data] [fetch] [format] [lint] [plot] [train] [arm] [cache] [clang]
 #                    [valgrind] [docs] [python] [peers] [arrow] [spark]
 #
-#   build   compiler, CMake and the libraries (also the baselines' and the tests')
+#   build   compiler, CMake and the libraries (also the baselines', the tests' and the examples')
 #   data    Python with NumPy, SciPy and h5py, for the importers
 #   fetch   what scripts/fetch_movielens.sh downloads and unpacks with
 #   format  the pinned clang-format, git and Python
@@ -32,7 +32,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 BUILD=(g++ cmake ninja-build libhwy-dev libfaiss-dev libopenblas-dev libbenchmark-dev libgtest-dev
-  libcli11-dev nlohmann-json3-dev librocksdb-dev pkgconf)
+  libcli11-dev nlohmann-json3-dev librocksdb-dev libcpp-httplib-dev pkgconf)
 DATA=(python3 python3-numpy python3-scipy python3-h5py)
 FETCH=(ca-certificates curl unzip)
 FORMAT=(clang-format-14 git python3)
