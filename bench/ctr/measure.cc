@@ -112,28 +112,53 @@ std::vector<double> CtrContender::request_seconds() const {
   return seconds;
 }
 
-std::vector<CtrContender> ReadContenders(const std::string& folder, const CtrOptions& options) {
-  std::vector<CtrContender> contenders;
-  const auto data = std::make_shared<const CtrExport>(ReadCtrExport(folder));
+namespace {
+
+std::vector<Precision> PrecisionsOf(const CtrOptions& options) {
+  std::vector<Precision> precisions;
+  for (const std::string& name : SplitMethods(options.precision)) {
+    precisions.push_back(name == "int8" ? Precision::kInt8 : Precision::kFloat32);
+  }
+  return precisions;
+}
+
+// How each model is served: all that the options combine.
+std::vector<CtrContender> Variants(const CtrOptions& options) {
+  std::vector<CtrContender> variants;
   const auto retrievals =
       options.retrieval.empty() ? std::vector<std::string>{"own"} : SplitMethods(options.retrieval);
-  Require(Retrieves(data->unit) || (options.retrieval.empty() && options.k == 0), folder,
-          ": --retrieval and --k need a model that retrieves, and ", CtrUnitName(data->unit),
-          " does not");
   for (const std::string& retrieval : retrievals) {
     for (const ItemTables tables : {ItemTables::kAll, ItemTables::kNone}) {
       if (options.item_tables == (tables == ItemTables::kAll ? "off" : "on")) continue;
-      CtrContender contender;
-      contender.folder = folder;
-      contender.retrieval = retrieval;
-      contender.k = options.k == 0 ? data->settings.k : options.k;
-      contender.data = data;
-      contender.tables = tables;
-      contender.model = std::make_unique<CtrModel>(
-          *data, tables, CtrRetrieval{MakeRetrieval(retrieval, *data, options.seed), options.k});
-      contender.check = CheckCtrModel(*data, *contender.model);
-      contenders.push_back(std::move(contender));
+      for (const Precision precision : PrecisionsOf(options)) {
+        CtrContender contender;
+        contender.retrieval = retrieval;
+        contender.tables = tables;
+        contender.precision = precision;
+        variants.push_back(std::move(contender));
+      }
     }
+  }
+  return variants;
+}
+
+}  // namespace
+
+std::vector<CtrContender> ReadContenders(const std::string& folder, const CtrOptions& options) {
+  const auto data = std::make_shared<const CtrExport>(ReadCtrExport(folder));
+  Require(Retrieves(data->unit) || (options.retrieval.empty() && options.k == 0), folder,
+          ": --retrieval and --k need a model that retrieves, and ", CtrUnitName(data->unit),
+          " does not");
+  std::vector<CtrContender> contenders = Variants(options);
+  for (CtrContender& contender : contenders) {
+    contender.folder = folder;
+    contender.k = options.k == 0 ? data->settings.k : options.k;
+    contender.data = data;
+    contender.model = std::make_unique<CtrModel>(
+        *data, contender.tables,
+        CtrRetrieval{MakeRetrieval(contender.retrieval, *data, options.seed), options.k},
+        contender.precision);
+    contender.check = CheckCtrModel(*data, *contender.model);
   }
   return contenders;
 }

@@ -21,7 +21,8 @@ struct CtrContender {
   std::string retrieval = "own";  // or the method that replaces the model's
   size_t k = 0;                   // behaviours attended to; 0 where the model retrieves none
   std::shared_ptr<const CtrExport> data;
-  ItemTables tables;
+  ItemTables tables = ItemTables::kAll;
+  Precision precision = Precision::kFloat32;
   std::unique_ptr<CtrModel> model;
   CtrCheck check;
 
@@ -36,8 +37,8 @@ struct CtrContender {
 };
 
 // Reads a folder and compares the logits of its test samples with the exported ones: one contender
-// with tables of items, one without, or both, as the options say, for each retrieval of the
-// options. Throws DataError; std::invalid_argument when a retrieval cannot serve the model.
+// for each retrieval of the options, with and without tables of items and in each precision, as
+// they say. Throws DataError; std::invalid_argument when a model cannot be served so.
 std::vector<CtrContender> ReadContenders(const std::string& folder, const CtrOptions& options);
 
 // Times requests of all models, which take turns in rounds so that drift of the machine hits all

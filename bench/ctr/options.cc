@@ -12,8 +12,8 @@ std::optional<CtrOptions> ParseCtrOptions(int argc, char** argv) {
   App app("ctr_bench",
           "Quality and latency of CTR models that scripts/train_ctr.py exported (docs/models.md). "
           "Predicts each model's test samples, compares the logits with the exported ones (exit "
-          "code 1 where they differ by more than 1e-4), then times requests of one user on one "
-          "thread.");
+          "code 1 where they differ by more than 1e-4, or by more than eight bits may cost), then "
+          "times requests of one user on one thread.");
   app.add_option("MODEL", o.models, "Folders of exported models")->default_str("")->required();
   OptionGroup requests(app, "Requests");
   requests.Flag("--check", o.check_only, "Compare only, do not time");
@@ -29,6 +29,10 @@ std::optional<CtrOptions> ParseCtrOptions(int argc, char** argv) {
             "on: what depends on an item alone is computed when a model is read; off: for each "
             "request; both: a row for each")
       ->check(CLI::IsMember({"on", "off", "both"}).description(""));
+  requests
+      .Text("--precision", o.precision, "LIST",
+            "What the layers compute with: float32, int8, or both with a comma, a row for each")
+      ->check(CLI::IsMember({"float32", "int8", "float32,int8", "int8,float32"}).description(""));
   requests.Text("--retrieval", o.retrieval, "LIST",
                 "Serve the models, all of which must retrieve, with other retrieval: methods of "
                 "retrieval_bench such as own,eta:16,scan_i8,exact on the model's item table, a row "

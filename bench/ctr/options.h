@@ -18,11 +18,12 @@ struct CtrOptions {
   size_t requests = 200;  // of each model
   size_t rounds = 5;      // in which the models take turns
   uint64_t seed = 1;
-  std::string item_tables = "on";  // or "off", or "both": a row for each
-  std::string retrieval;           // methods that replace what retrieving models do; "own" is that
-  size_t k = 0;                    // behaviours attended to; 0: what the model was trained with
-  std::string torch;               // JSON lines of scripts/torch_latency.py
-  std::string target;              // empty: the best one, or ETA_SIMD_TARGET
+  std::string item_tables = "on";     // or "off", or "both": a row for each
+  std::string precision = "float32";  // or "int8", or both with a comma: a row for each
+  std::string retrieval;  // methods that replace what retrieving models do; "own" is that
+  size_t k = 0;           // behaviours attended to; 0: what the model was trained with
+  std::string torch;      // JSON lines of scripts/torch_latency.py
+  std::string target;     // empty: the best one, or ETA_SIMD_TARGET
   std::string csv;
   std::string json;
   bool has_logits = false;  // whether the JSON has a logit for each test sample

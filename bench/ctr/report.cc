@@ -22,6 +22,7 @@ struct Row {
   std::optional<std::string> retrieval;  // "own", or a method; nothing where there is none
   std::optional<double> k;
   std::optional<bool> has_tables;
+  const char* precision = "-";
   std::optional<double> auc, gauc, log_loss, difference;
   double p50_us, p99_us;
   std::optional<double> prepare_us, score_us, user_bytes, item_bytes;
@@ -51,6 +52,7 @@ Row RowOf(const CtrContender& contender, size_t candidates) {
   row.score_us = PercentileUs(contender.score_seconds, 50);
   row.user_bytes = contender.user_bytes;
   row.has_tables = contender.tables == ItemTables::kAll;
+  row.precision = PrecisionName(contender.precision);
   row.item_bytes = static_cast<double>(contender.model->table_bytes()) /
                    static_cast<double>(std::max<size_t>(contender.data->items(), 1));
   row.candidates_per_s = static_cast<double>(candidates * seconds.size()) / contender.cpu_seconds;
@@ -123,6 +125,7 @@ constexpr Column kColumns[] = {
     {"speed_vs_full_attention",
      {"vs full", "attention"},
      [](const Row& r) { return Fixed(r.versus_full, 2, "-"); }},
+    {"precision", {"", "precision"}, [](const Row& r) -> std::string { return r.precision; }},
 };
 
 std::string Padded(const std::string& text, int width) {
@@ -180,13 +183,14 @@ Json AddLogits(const std::vector<CtrContender>& contenders, Json& rows) {
 
 std::string CheckText(const std::vector<CtrContender>& contenders) {
   std::string text =
-      "model              samples  largest logit difference       AUC  exported AUC\n";
+      "model            precision   samples  largest logit difference       AUC  exported AUC\n";
   for (const CtrContender& contender : contenders) {
     const CtrCheck& check = contender.check;
     char line[160];
-    std::snprintf(line, sizeof(line), "%-16s %9zu  %24.3g  %8s  %12s  %s\n",
-                  CtrUnitName(contender.data->unit), check.logits.size(), check.largest_difference,
-                  Fixed(check.auc, 5, "-").c_str(), Fixed(check.exported_auc, 5, "-").c_str(),
+    std::snprintf(line, sizeof(line), "%-16s %9s %9zu  %24.3g  %8s  %12s  %s\n",
+                  CtrUnitName(contender.data->unit), PrecisionName(contender.precision),
+                  check.logits.size(), check.largest_difference, Fixed(check.auc, 5, "-").c_str(),
+                  Fixed(check.exported_auc, 5, "-").c_str(),
                   !contender.is_as_exported() ? Cat("served with ", contender.retrieval).c_str()
                   : check.agrees()            ? "ok"
                                               : "MISMATCH");

@@ -11,9 +11,10 @@
 namespace eta {
 
 bool CtrCheck::agrees() const {
-  if (!(largest_difference <= kLogitTolerance)) return false;  // so written that NaN fails
+  const CtrTolerance tolerance = ToleranceOf(precision, logits.size());
+  if (!(largest_difference <= tolerance.logit)) return false;  // so written that NaN fails
   if (auc.has_value() != exported_auc.has_value()) return false;
-  return !auc || std::abs(*auc - *exported_auc) <= kAucTolerance;
+  return !auc || std::abs(*auc - *exported_auc) <= tolerance.auc;
 }
 
 CtrCheck CheckCtrModel(const CtrExport& model, const CtrModel& served) {
@@ -25,6 +26,7 @@ CtrCheck CheckCtrModel(const CtrExport& model, const CtrModel& served) {
   std::iota(order.begin(), order.end(), 0);
   std::ranges::stable_sort(order, {}, window);
   CtrCheck check;
+  check.precision = served.precision();
   check.logits.resize(samples.size());
   CtrUser user = served.NewUser();
   CtrScratch scratch = served.NewScratch();

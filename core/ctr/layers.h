@@ -60,6 +60,15 @@ class ETA_CORE_API Layer {
 // again in each request (kNone).
 enum class ItemTables { kNone, kAll };
 
+// What the layers of a model compute with: floats, or bytes whose products are summed exactly, with
+// a float32 scale for each row and each output.
+enum class Precision { kFloat32, kInt8 };
+
+// As programs call it: "float32" or "int8".
+constexpr const char* PrecisionName(Precision precision) {
+  return precision == Precision::kInt8 ? "int8" : "float32";
+}
+
 // A layer whose input is item rows; its output is looked up in a table or computed.
 class ETA_CORE_API ItemLayer {
  public:

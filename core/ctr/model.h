@@ -5,13 +5,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 
 #include "core/base/aligned.h"
 #include "core/base/export.h"
 #include "core/ctr/export.h"
 #include "core/ctr/layers.h"
+#include "core/ctr/mlp.h"
 #include "core/ctr/unit.h"
 
 namespace eta {
@@ -22,6 +22,7 @@ struct ETA_CORE_API CtrOwner {
   ItemTables tables = ItemTables::kNone;
   const RefillableRetriever* retriever = nullptr;  // given in place of the model's own
   size_t k = 0;
+  Precision precision = Precision::kFloat32;
   bool operator==(const CtrOwner&) const = default;
 };
 
@@ -49,10 +50,9 @@ class ETA_CORE_API CtrScratch {
   CtrOwner owner_;
   AttentionScratch attention_;
   std::unique_ptr<Scratch> unit_;
+  std::unique_ptr<Scratch> mlp_;
   AlignedVector<float> rows_;      // of the short-term behaviours
   AlignedVector<float> features_;  // of a chunk of candidates
-  AlignedVector<float> bias_;      // of the first layer, for each candidate
-  AlignedVector<float> hidden_[2];
   AlignedVector<float> wide_;
 };
 
@@ -63,9 +63,11 @@ class ETA_CORE_API CtrModel {
   // ItemTables::kAll everything that depends on an item alone is computed here, for all items:
   // requests are faster, and the tables take table_bytes(). `retrieval` replaces the retrieval that
   // the model was trained with, of a unit that retrieves; logits are then others than the exported
-  // ones. Throws std::invalid_argument when the unit does not retrieve.
+  // ones. With Precision::kInt8 logits differ from those in float32 (docs/serving.md says by how
+  // much). Throws std::invalid_argument when the unit does not retrieve, or when a model for eight
+  // bits has a weight that is not finite or activations that could be beyond 1e30.
   explicit CtrModel(const CtrExport& model, ItemTables tables = ItemTables::kAll,
-                    CtrRetrieval retrieval = {});
+                    CtrRetrieval retrieval = {}, Precision precision = Precision::kFloat32);
 
   // Room for one user with up to max_history behaviours; serves this model only.
   CtrUser NewUser() const;
@@ -78,7 +80,8 @@ class ETA_CORE_API CtrModel {
   void Prepare(size_t user, std::span<const int32_t> history, CtrScratch& scratch,
                CtrUser& prepared) const;
 
-  // Writes logits[b] of candidate b, equal to those of core/reference/ctr.h up to rounding. Throws
+  // Writes logits[b] of candidate b, equal to those of core/reference/ctr.h up to rounding, which
+  // is coarse in eight bits. Throws
   // std::invalid_argument when a candidate is out of range, the sizes differ, or another model made
   // `user` or `scratch`.
   void Score(const CtrUser& user, std::span<const int32_t> candidates, CtrScratch& scratch,
@@ -87,6 +90,7 @@ class ETA_CORE_API CtrModel {
   size_t table_bytes() const;                                      // of all items
   const CtrSettings& settings() const { return model_.settings; }  // of the exported model
   CtrUnit unit() const { return model_.unit; }                     // of the exported model
+  Precision precision() const { return owner_.precision; }         // of the layers
 
  private:
   void Check(const CtrUser& user, const CtrScratch& scratch) const;
@@ -96,11 +100,9 @@ class ETA_CORE_API CtrModel {
   const CtrExport& model_;
   CtrOwner owner_;
   ProjectedAttention short_term_;
-  std::unique_ptr<LongTermUnit> unit_;   // null for kNone
-  size_t features_;                      // without the user's
-  Layer user_layer_;                     // the first layer's rows of the user's features
-  std::optional<ItemLayer> item_layer_;  // and of the candidate's row, with tables
-  Layer layers_[3];
+  std::unique_ptr<LongTermUnit> unit_;  // null for kNone
+  std::unique_ptr<Mlp> mlp_;
+  size_t features_;  // floats of a candidate: what mlp_ takes
 };
 
 }  // namespace eta

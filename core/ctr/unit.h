@@ -33,7 +33,8 @@ class ETA_CORE_API LongTermUnit {
   // `scratch` are of this unit, and all ids are in range.
   virtual void Prepare(std::span<const int32_t> history, Scratch& scratch, User& user) const = 0;
   // Writes the dim floats of g of candidate b to out + b * out_stride. `targets` are the
-  // candidates' item rows, at most kCtrChunk of them.
+  // candidates' item rows, at most kCtrChunk of them; with ItemTables::kAll their values are not
+  // read.
   virtual void Interest(const User& user, std::span<const int32_t> candidates, const Rows& targets,
                         Scratch& scratch, float* out, size_t out_stride) const = 0;
 };

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "core/reference/linear_i8.h"
+
 namespace eta::reference {
 namespace {
 
@@ -65,6 +67,20 @@ double CtrLogit(const CtrExport& model, size_t user, std::span<const int32_t> hi
     for (double& value : features) value = std::max(value, 0.0);
   }
   return features[0] + wide;
+}
+
+float MlpI8(const CtrExport& model, std::span<const float> features, std::span<const float> bias) {
+  std::vector<float> row(features.begin(), features.end());
+  for (size_t i = 0; i < model.mlp_weight.size(); ++i) {
+    const bool is_first = i == 0, is_last = i + 1 == model.mlp_weight.size();
+    const Matrix<float>& weight = model.mlp_weight[i];
+    const std::span<const float> rows = weight.values;
+    const U8Matrix input = QuantizeU8(row, row.size(), !is_first);
+    row = LinearI8(input.values, input.scales[0], is_first ? 128 : 0,
+                   QuantizeLayer(rows.last(row.size() * weight.cols), weight.cols),
+                   is_first ? bias : std::span<const float>(model.mlp_bias[i]), !is_last);
+  }
+  return row[0];
 }
 
 }  // namespace eta::reference

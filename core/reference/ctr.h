@@ -23,4 +23,8 @@ Vector LongTermInterest(const CtrExport& model, std::span<const int32_t> history
 std::vector<size_t> RetrievedPositions(const CtrExport& model, std::span<const int32_t> history,
                                        int32_t candidate);
 
+// The output of the MLP in eight bits, the same bits as core/ctr/mlp.h: `features` meet the last
+// rows of the first layer's matrix, and `bias` is what its other rows and its bias come to.
+float MlpI8(const CtrExport& model, std::span<const float> features, std::span<const float> bias);
+
 }  // namespace eta::reference

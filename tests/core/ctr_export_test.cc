@@ -3,6 +3,7 @@
 #include "core/ctr/export.h"
 
 #include <functional>
+#include <tuple>
 
 #include "core/base/check.h"
 #include "core/base/random.h"
@@ -81,6 +82,32 @@ TEST(CtrExport, CheckSeesAWrongLogitAndNan) {
     CtrExport read = ReadCtrExport(exported.path());
     read.logits[3] += wrong;
     EXPECT_FALSE(CheckCtrModel(read, CtrModel(read)).agrees());
+  }
+}
+
+TEST(CtrExport, EachPrecisionHasItsTolerance) {
+  Exported exported(CtrUnit::kEta);
+  CtrExport read = ReadCtrExport(exported.path());
+  const CtrModel floats(read), bytes(read, ItemTables::kAll, {}, Precision::kInt8);
+  for (const auto& [wrong, in_floats, in_bytes] :
+       {std::tuple(0.0f, true, true),
+        {0.05f, false, true},
+        {0.5f, false, false},
+        {std::numeric_limits<float>::quiet_NaN(), false, false}}) {
+    const float sound = read.logits[3];
+    read.logits[3] += wrong;
+    EXPECT_EQ(CheckCtrModel(read, floats).agrees(), in_floats) << wrong;
+    EXPECT_EQ(CheckCtrModel(read, bytes).agrees(), in_bytes) << wrong;
+    read.logits[3] = sound;
+  }
+  CtrCheck check;
+  check.precision = Precision::kInt8;
+  check.auc = 0.7;
+  for (const auto& [samples, difference, agrees] :
+       {std::tuple(20000, 4e-4, true), {20000, 6e-4, false}, {80, 0.02, true}, {80, 0.03, false}}) {
+    check.logits.resize(static_cast<size_t>(samples));
+    check.exported_auc = 0.7 + difference;
+    EXPECT_EQ(check.agrees(), agrees) << samples << ' ' << difference;
   }
 }
 

@@ -24,8 +24,8 @@ std::vector<int32_t> RandomItems(Rng& rng, size_t count) {
 
 // A model with what serves its requests.
 struct Server {
-  Server(const CtrExport& data, ItemTables tables)
-      : model(data, tables), user(model.NewUser()), scratch(model.NewScratch()) {}
+  Server(const CtrExport& data, ItemTables tables, Precision precision = Precision::kFloat32)
+      : model(data, tables, {}, precision), user(model.NewUser()), scratch(model.NewScratch()) {}
 
   std::vector<float> Serve(size_t user_id, const std::vector<int32_t>& history,
                            const std::vector<int32_t>& candidates) {
@@ -134,6 +134,33 @@ TEST(CtrModel, RefusesWhatAnotherModelMade) {
   model.Score(taken, items, scratch, logits);
 }
 
+// Eight bits change logits a little; what comes before them, and the default, stay float32.
+TEST(CtrModel, EightBitsAreCloseToFloat32ForEveryUnit) {
+  for (const CtrUnit unit : kCtrUnits) {
+    const CtrExport data = ModelMaker(unit, SomeSettings(20, 5), kItems, 1).Make();
+    for (const ItemTables tables : {ItemTables::kAll, ItemTables::kNone}) {
+      Server exact(data, tables), narrow(data, tables, Precision::kInt8);
+      EXPECT_EQ(exact.model.precision(), Precision::kFloat32);
+      EXPECT_EQ(narrow.model.precision(), Precision::kInt8);
+      Rng rng(4);
+      double largest = 0, spread = 0;
+      for (const size_t length : {60, 0, 3}) {
+        const auto history = RandomItems(rng, length), candidates = RandomItems(rng, 140);
+        const auto expected = exact.Serve(1, history, candidates);
+        const auto logits = narrow.Serve(1, history, candidates);
+        for (size_t b = 0; b < logits.size(); ++b) {
+          largest = std::max(largest, std::abs(static_cast<double>(logits[b]) - expected[b]));
+          spread = std::max(spread, std::abs(static_cast<double>(expected[b])));
+        }
+      }
+      EXPECT_GT(largest, 1e-4) << CtrUnitName(unit);
+      EXPECT_LT(largest, 0.03 * spread) << CtrUnitName(unit);
+      EXPECT_EQ(exact.model.table_bytes() == 0, tables == ItemTables::kNone);
+      EXPECT_LE(narrow.model.table_bytes(), exact.model.table_bytes());
+    }
+  }
+}
+
 // A unit that were ignored, or given the wrong behaviours, would pass the tests above if its share
 // of a logit were small.
 TEST(CtrModel, LogitsDependOnTheLongPast) {
@@ -204,6 +231,14 @@ TEST(CtrModel, RefusesUsersOfAnotherRetrieval) {
   const CtrModel model(data),
       other(data, ItemTables::kAll, {MakeRecentRetriever("newest", kItems)});
   CtrUser user = other.NewUser();
+  CtrScratch scratch = model.NewScratch();
+  EXPECT_THROW(model.Prepare(0, {}, scratch, user), std::invalid_argument);
+}
+
+TEST(CtrModel, RefusesUsersOfAnotherPrecision) {
+  const CtrExport data = ModelMaker(CtrUnit::kEta, SomeSettings(20, 5), kItems, 1).Make();
+  const CtrModel model(data), narrow(data, ItemTables::kAll, {}, Precision::kInt8);
+  CtrUser user = narrow.NewUser();
   CtrScratch scratch = model.NewScratch();
   EXPECT_THROW(model.Prepare(0, {}, scratch, user), std::invalid_argument);
 }

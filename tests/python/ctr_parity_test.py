@@ -70,7 +70,25 @@ class Parity(unittest.TestCase):
                          [model for model in MODELS for _ in ("tables", "no tables")])
         for line in lines:
             self.assertTrue(line.endswith("ok"), line)
-            self.assertLessEqual(float(line.split()[2]), 1e-4, line)
+            self.assertLessEqual(float(line.split()[3]), 1e-4, line)
+
+    def test_eight_bits_stay_within_their_own_tolerance(self):
+        path = self.folder / "precision.json"
+        folders = [self.folder / model for model in MODELS]
+        done = bench("--precision", "int8", "--check", *folders)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        for line in done.stdout.splitlines()[1:]:
+            self.assertEqual((line.split()[1], line.split()[-1]), ("int8", "ok"), line)
+            self.assertGreater(float(line.split()[3]), 1e-4, line)  # what float32 may differ by
+        done = bench("--precision", "float32,int8", "--length", 40, "--requests", 2, "--rounds", 1,
+                     "--json", path, self.folder / "eta")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = json.loads(path.read_text())["rows"]
+        self.assertEqual([row["precision"] for row in rows], ["float32", "int8"])
+        self.assertLess(*(row["largest_logit_difference"] for row in rows))
+        done = bench("--precision", "int9", "--check", self.folder / "eta")
+        self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+        self.assertIn("--precision", done.stderr)
 
     def test_eta_trained_with_any_retrieval_agrees_with_pytorch(self):
         folders = []
@@ -88,7 +106,7 @@ class Parity(unittest.TestCase):
         self.assertEqual(len(lines), 2 * len(RETRIEVALS))
         for line in lines:
             # A position that differs would show: it moves a logit by more than rounding.
-            self.assertLessEqual(float(line.split()[2]), 1e-5, line)
+            self.assertLessEqual(float(line.split()[3]), 1e-5, line)
 
     def test_another_retrieval_serves_a_model(self):
         path = self.folder / "swapped.json"

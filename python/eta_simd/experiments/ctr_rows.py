@@ -17,7 +17,8 @@ def rows_of(run):
         how = "" if row.get("retrieval") in (None, "own") else f" by {row['retrieval']}"
         k = "" if row.get("k") is None else f"/K:{number(row['k']):g}"
         tables = {"no": "/no tables"}.get(row.get("item_tables"), "")
-        name = f"{row['model']}{how}{k}{tables}/B:{run['candidates']}/L:{run['length']}"
+        precision = {"int8": "/int8"}.get(row.get("precision"), "")
+        name = f"{row['model']}{how}{k}{tables}{precision}/B:{run['candidates']}/L:{run['length']}"
         seen[name] = seen.get(name, 0) + 1
         yield (f"{name}#{seen[name]}" if seen[name] > 1 else name), row
 
