@@ -85,7 +85,7 @@ install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT simd)
 if(ETA_BUILD_BENCH AND NOT ETA_SANITIZE)  # sanitized programs are not built by default
   set(programs bundle_tool ctr_bench freshness_bench kernel_bench retrieval_bench)
   if(ETA_BUILD_STORE)
-    list(APPEND programs eta_store_tool)
+    list(APPEND programs eta_store_tool serving_bench)
   endif()
   file(RELATIVE_PATH bin_to_lib ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
   set_target_properties(${programs} PROPERTIES INSTALL_RPATH $ORIGIN/${bin_to_lib})

@@ -135,6 +135,10 @@ THROUGH = {
     ("equal_recall.sh", "--output"): "equal_recall.py",
     ("eta_store export", "--output"): "the writer of bundles that bundle_tool has",
     ("eta_store snapshot", "--output"): "RocksDB's checkpoint, which store_kill_test kills",
+    ("serving.py", "--out"): "eta_simd.files, as freshness.py",
+    ("serving_bench", "--csv"): "OutputFiles, as retrieval_bench: a limit or a full disk would "
+    "stop its store first",
+    ("serving_bench", "--json"): "the same",
     ("fetch_movielens.sh", "--output"): "import_movielens.py",
     ("matrix.sh", "--output"): "logs, which grow while it runs",
     ("matrix.sh", "--keep"): "whole systems",
@@ -158,7 +162,7 @@ OTHERS = {
 # Options in a --help that name an input, or are those of another program.
 INPUTS = {("freshness.py", "--json"), ("freshness_bench", "--out"), ("compare.py", "--json"),
           ("compare.py", "--per-request"),
-          ("report.py", "--csv")}
+          ("report.py", "--csv"), ("serving.py", "--json")}
 
 # Modules of eta_simd that write without eta_simd.files, and why none of it is half-written.
 WRITING_MODULES = {
@@ -177,6 +181,7 @@ WRITING_MODULES = {
     "experiments/quality/picture.py": "within files.replaced",
     "experiments/recall_matters/cells.py": "to a temporary folder",
     "experiments/scale.py": "to a temporary folder",
+    "experiments/serving.py": "within files.replaced",
     "experiments/recall_matters/picture.py": "within files.replaced",
     "report/page.py": "to memory",
 }

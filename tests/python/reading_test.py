@@ -15,6 +15,7 @@ ESCAPE = "\x1b]0;title\x07\x9b31m"
 # The commands that read results, with the arguments before the file.
 READERS = (("report.py",), ("compare.py", "b.json"), ("check_results.py",),
            ("freshness.py", "--out", "out.png", "--json"),
+           ("serving.py", "--out", "out.svg", "--json"),
            ("targets.py", "--threads", "x", "--recall", "x", "--codes", "x", "--scans", "1=x",
             "2=x", "--hyperplanes", "gaussian=x", "hadamard=x", "--kernels"))
 

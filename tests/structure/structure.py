@@ -23,7 +23,7 @@ ALLOWED = {
     "baselines": _LAYERS,
     "bench/common": _LIBRARIES,
     **{f"bench/{program}": (*_LIBRARIES, "bench/common")
-       for program in ("kernel", "retrieval", "ctr", "freshness", "tools", "store")},
+       for program in ("kernel", "retrieval", "ctr", "freshness", "tools", "store", "serving")},
     "python": _LIBRARIES,
     "examples": _LIBRARIES,
     "tests": (*_LIBRARIES, "bench"),

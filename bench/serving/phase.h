@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// One phase of serving_bench: requests at a set rate, with or without appends and new models beside
+// them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bench/common/open_loop.h"
+#include "bench/serving/options.h"
+#include "bench/serving/server.h"
+#include "bench/serving/traffic.h"
+#include "core/store/history_store.h"
+
+namespace eta::bench {
+
+// What happens beside the requests.
+struct PhasePlan {
+  std::string name;
+  std::optional<Durability> appends;
+  bool swaps = false;
+};
+
+// A new model; seconds since the phase began.
+struct ModelSwap {
+  double begin;
+  double end;
+  uint64_t version;
+};
+
+// Latencies of the requests that arrived within a part of the phase, which is not empty.
+struct LatencySlice {
+  double begin;  // seconds since the phase began
+  size_t requests;
+  double p50_us, p99_us, max_us;
+};
+
+// How old something was when a request was answered, in seconds; nearest-rank over requests.
+struct Ages {
+  size_t requests;
+  double p50, p99, max;
+};
+
+struct PhaseResult {
+  PhasePlan plan;
+  OpenLoopResult requests;
+  std::optional<OpenLoopResult> appends;  // of batches
+  double appended_per_second = 0;         // behaviours
+  std::vector<ModelSwap> swaps;
+  std::vector<LatencySlice> slices;
+  double slice_seconds = 0;
+  uint64_t hits = 0, misses = 0;      // of the cache
+  std::optional<Ages> behaviour_age;  // the user's newest one, where it is of this run
+  std::optional<Ages> model_age;      // since it was published
+  size_t stale = 0;    // requests that missed an append which had returned before they began
+  size_t checked = 0;  // answers compared with the scalar reference of the version they name
+  size_t wrong = 0;    // of these; a mixture of versions is wrong under each
+};
+
+// Runs one phase; `number` draws its requests. Then checks options.samples of the answers: the
+// store's history up to the newest behaviour that was seen, hashed by core/reference. Throws what
+// the server throws.
+PhaseResult RunPhase(Server& server, Traffic& traffic, const HistoryStore& store,
+                     const ServingData& data, const ServingOptions& options, const PhasePlan& plan,
+                     uint64_t number);
+
+}  // namespace eta::bench

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "bench/common/build_info.h"
+#include "bench/serving/report.h"
+
+namespace eta::bench {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json LoopJson(const OpenLoopResult& r) {
+  return {{"arrivals", r.arrivals},
+          {"unserved", r.unserved},
+          {"late_starts", r.late_starts},
+          {"seconds", r.seconds},
+          {"achieved_rate", r.achieved_rate},
+          {"utilisation", r.utilisation},
+          {"service_mean_us", r.service_mean_us},
+          {"p50_us", r.p50_us},
+          {"p90_us", r.p90_us},
+          {"p99_us", r.p99_us},
+          {"p999_us", r.p999_us},
+          {"max_us", r.max_us}};
+}
+
+Json AgesJson(const std::optional<Ages>& ages) {
+  if (!ages) return nullptr;
+  return {{"requests", ages->requests},
+          {"p50_s", ages->p50},
+          {"p99_s", ages->p99},
+          {"max_s", ages->max}};
+}
+
+Json PhaseJson(const PhaseResult& p, double quiet_p99) {
+  Json swaps = Json::array(), slices = Json::array();
+  for (const ModelSwap& swap : p.swaps) {
+    swaps.push_back({{"begin_s", swap.begin}, {"end_s", swap.end}, {"version", swap.version}});
+  }
+  for (const LatencySlice& slice : p.slices) {
+    slices.push_back({{"begin_s", slice.begin},
+                      {"requests", slice.requests},
+                      {"p50_us", slice.p50_us},
+                      {"p99_us", slice.p99_us},
+                      {"max_us", slice.max_us}});
+  }
+  Json appends = nullptr;
+  if (p.appends) {
+    appends = LoopJson(*p.appends);
+    appends["behaviours_per_s"] = p.appended_per_second;
+  }
+  return {{"name", p.plan.name},
+          {"durability", p.plan.appends ? Json(DurabilityName(*p.plan.appends)) : Json(nullptr)},
+          {"requests", LoopJson(p.requests)},
+          {"p99_of_quiet", p.requests.p99_us / quiet_p99},
+          {"cache_hits", p.hits},
+          {"cache_misses", p.misses},
+          {"appends", std::move(appends)},
+          {"swaps", std::move(swaps)},
+          {"behaviour_age", AgesJson(p.behaviour_age)},
+          {"model_age", AgesJson(p.model_age)},
+          {"stale", p.stale},
+          {"checked", p.checked},
+          {"wrong", p.wrong},
+          {"slice_s", p.slice_seconds},
+          {"slices", std::move(slices)}};
+}
+
+Json RatiosJson(const ServingRatios& r) {
+  return {
+      {"items", r.items},         {"rehash_ms", r.rehash_ms},        {"rebuild_ms", r.rebuild_ms},
+      {"users", r.users},         {"behaviours_mean", r.behaviours}, {"eta_us", r.eta_us},
+      {"cached_us", r.cached_us}, {"eta_gather_us", r.gather_us},    {"cold_us", r.cold_us}};
+}
+
+Json StoreJson(const ServingReport& report) {
+  return {{"users", report.users},
+          {"behaviours", report.fill.behaviours},
+          {"append_s", report.fill.append_seconds},
+          {"compact_s", report.fill.compact_seconds},
+          {"bytes", report.store_bytes}};
+}
+
+Json OptionsJson(const ServingOptions& o, size_t dim) {
+  return {{"dim", dim},
+          {"bits", o.bits},
+          {"k", o.k},
+          {"b", o.b},
+          {"max_history", o.max_history},
+          {"seed", o.seed},
+          {"zipf", o.zipf},
+          {"rate", o.rate},
+          {"seconds", o.seconds},
+          {"threads", o.threads},
+          {"appends_per_s", o.appends},
+          {"batch", o.batch},
+          {"swap_every_s", o.swap_seconds},
+          {"swap_threads", o.swap_threads},
+          {"cache_bytes", o.cache_mib << 20}};
+}
+
+Json EnvironmentJson(const Environment& e) {
+  return {{"date", e.date},
+          {"cpu", e.cpu},
+          {"usable_cpus", e.usable_cpus},
+          {"load_average", e.load_average},
+          {"cpu_quota", e.cpu_quota ? Json(*e.cpu_quota) : Json(nullptr)},
+          {"kernel", e.kernel},
+          {"variables", VariablesJson(e)}};
+}
+
+}  // namespace
+
+std::string ServingJson(const ServingReport& report) {
+  Json phases = Json::array(), appends = Json::array();
+  for (const PhaseResult& phase : report.phases) {
+    phases.push_back(PhaseJson(phase, report.phases.front().requests.p99_us));
+  }
+  for (const AppendRow& row : report.appends) {
+    appends.push_back({{"durability", DurabilityName(row.durability)},
+                       {"behaviours_per_s", row.per_second},
+                       {"p50_us", row.p50_us},
+                       {"p99_us", row.p99_us},
+                       {"max_us", row.max_us}});
+  }
+  const Json json = {
+      {"program", "serving_bench"},
+      {"version", kProjectVersion},
+      {"revision", kGitRevision},
+      {"command_line", report.options.command_line},
+      {"target", report.target},
+      {"environment", EnvironmentJson(report.environment)},
+      {"options", OptionsJson(report.options, report.dim)},
+      {"store", StoreJson(report)},
+      {"cache", {{"users", report.cache.users}, {"bytes", report.cache.bytes}}},
+      {"memory_bytes", report.memory_bytes ? Json(*report.memory_bytes) : Json(nullptr)},
+      {"ratios", RatiosJson(report.ratios)},
+      {"appends_alone", std::move(appends)},
+      {"phases", std::move(phases)}};
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace eta::bench
