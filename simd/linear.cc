@@ -24,14 +24,17 @@ HWY_INLINE hn::Vec<D> LoadBias(D d, const float* bias, size_t column, size_t out
   return hn::Load(d, lanes);
 }
 
-template <bool kHasBias, bool kIsRelu>
-void LinearLayerOf(const RowsView<float>& x, const LinearLayer& layer, float* y, size_t y_stride) {
+// Bias and activation are looked up for each two vectors. One form of the product for each of their
+// four combinations is faster by 0 to 2 %, and takes four times as long to compile: two minutes
+// under AddressSanitizer.
+HWY_MAYBE_UNUSED void LinearOfTarget(const RowsView<float>& x, const LinearLayer& layer, float* y,
+                                     size_t y_stride) {
   const LinearPanels matrix = PackedLinearPanels(layer.packed, x.width, layer.out);
   ForEachProduct(x, matrix,
                  [=](auto d, size_t row, size_t column, auto first, auto second) HWY_ATTR {
                    if (column >= layer.out) return;
                    const size_t N = hn::Lanes(d);
-                   if constexpr (kHasBias) {
+                   if (layer.bias != nullptr) {
                      const float* bias = layer.bias + row * layer.bias_stride;
                      if (HWY_LIKELY(column + 2 * N <= layer.out)) {
                        first = hn::Add(first, hn::LoadU(d, bias + column));
@@ -41,25 +44,13 @@ void LinearLayerOf(const RowsView<float>& x, const LinearLayer& layer, float* y,
                        second = hn::Add(second, LoadBias(d, bias, column + N, layer.out));
                      }
                    }
-                   if constexpr (kIsRelu) {
+                   if (layer.activation == Activation::kRelu) {
                      const auto zero = hn::Zero(d);
                      first = hn::IfThenElseZero(hn::Gt(first, zero), first);
                      second = hn::IfThenElseZero(hn::Gt(second, zero), second);
                    }
                    StoreColumns(d, first, second, layer.out - column, y + row * y_stride + column);
                  });
-}
-
-HWY_MAYBE_UNUSED void LinearOfTarget(const RowsView<float>& x, const LinearLayer& layer, float* y,
-                                     size_t y_stride) {
-  const bool is_relu = layer.activation == Activation::kRelu;
-  if (layer.bias == nullptr) {
-    is_relu ? LinearLayerOf<false, true>(x, layer, y, y_stride)
-            : LinearLayerOf<false, false>(x, layer, y, y_stride);
-  } else {
-    is_relu ? LinearLayerOf<true, true>(x, layer, y, y_stride)
-            : LinearLayerOf<true, false>(x, layer, y, y_stride);
-  }
 }
 
 }  // namespace
