@@ -63,5 +63,6 @@ void RegisterDot();
 void RegisterDotI8();
 void RegisterRerank();
 void RegisterAttention();
+void RegisterModelI8();
 
 }  // namespace eta::bench

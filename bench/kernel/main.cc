@@ -149,6 +149,7 @@ void RegisterAll() {
   RegisterDotI8();
   RegisterRerank();
   RegisterAttention();
+  RegisterModelI8();
 }
 
 int Run(int argc, char** argv) {

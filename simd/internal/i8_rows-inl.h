@@ -74,6 +74,25 @@ HWY_INLINE hn::Vec<D> LoadFirst(D d, const float* x, size_t count) {
   return hn::Load(d, lanes);
 }
 
+// The first `count` lanes, and nothing past them.
+template <class D>
+HWY_INLINE void StoreFirst(D d, hn::Vec<D> v, size_t count, float* to) {
+  if (HWY_LIKELY(count >= hn::Lanes(d))) return hn::StoreU(v, d, to);
+  if constexpr (ETA_SIMD_HAS_MASK_REGISTERS) {
+    return hn::BlendedStore(v, hn::FirstN(d, count), d, to);
+  }
+  HWY_ALIGN float lanes[16];
+  hn::Store(v, d, lanes);
+  std::memcpy(to, lanes, count * sizeof(float));
+}
+
+// 32-bit lanes at an address of any alignment.
+template <class D>
+HWY_INLINE hn::Vec<D> LoadLanes(D d, const uint8_t* bytes) {
+  const hn::Repartition<uint8_t, D> d8;
+  return hn::BitCast(d, hn::LoadU(d8, bytes));
+}
+
 // The largest |activation(x_i)| of `width` values; NaN or an infinity if there is one. The bits of
 // |x| are in the order of numbers, infinity and NaN last, which is one of integers.
 template <bool kIsRelu>
@@ -140,6 +159,50 @@ HWY_INLINE float RoundToBytes(const float* x, size_t width, int zero, uint8_t* b
   }
   return scale.scale;
 }
+
+// A row of bytes in the form of the target, kI8WordsPerGroup words for each four values; 0 for
+// those past the end.
+#if ETA_SIMD_HAS_VNNI
+
+HWY_INLINE void PrepareI8Words(const uint8_t* row, size_t width, bool is_signed, int32_t* words) {
+  (void)is_signed;
+  words[I8Groups(width) - 1] = 0;
+  std::memcpy(words, row, width);
+}
+
+#else
+
+// Widens a row, less its zero point: words with values 0 and 2 of each group, then those with 1
+// and 3.
+HWY_INLINE void PrepareI8Words(const uint8_t* row, size_t width, bool is_signed, int32_t* words) {
+  const I8PairTag d16;
+  const I8SumTag d32;
+  const auto zero = hn::Set(d16, static_cast<int16_t>(is_signed ? 128 : 0));
+  const auto low = hn::Set(d16, int16_t{0xFF});
+  const size_t groups = I8Groups(width), step = 4 * hn::Lanes(d32);
+  HWY_ALIGN uint8_t bytes[64];
+  HWY_ALIGN int32_t lanes[2 * 16];
+  for (size_t i = 0; i < width; i += step) {
+    const bool is_whole = i + step <= width;
+    if (!is_whole) {
+      std::memset(bytes, 0, step);
+      std::memcpy(bytes, row + i, width - i);
+    }
+    const auto v = LoadLanes(d16, is_whole ? row + i : bytes);
+    const auto even = hn::BitCast(d32, hn::Sub(hn::And(v, low), zero));
+    const auto odd = hn::BitCast(d32, hn::Sub(hn::And(hn::ShiftRight<8>(v), low), zero));
+    int32_t* to = is_whole ? words + i / 4 : lanes;
+    int32_t* odd_to = is_whole ? words + groups + i / 4 : lanes + 16;
+    hn::StoreU(even, d32, to);
+    hn::StoreU(odd, d32, odd_to);
+    if (is_whole) continue;
+    const size_t rest = (groups - i / 4) * sizeof(int32_t);
+    std::memcpy(words + i / 4, lanes, rest);
+    std::memcpy(words + groups + i / 4, lanes + 16, rest);
+  }
+}
+
+#endif  // ETA_SIMD_HAS_VNNI
 
 // Exact inner products of a query in 16 bits with rows of int8, by blocks of 16 columns. The
 // query is kept as its digits, integers in the form of the target.

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows for models in eight bits: layers and attention over tables, with the float32 kernels at the
+// same shapes beside them.
+#include <algorithm>
+#include <vector>
+
+#include "bench/kernel/kernel_bench.h"
+#include "bench/kernel/limits_i8.h"
+#include "core/base/check.h"
+#include "core/base/random.h"
+#include "core/reference/attention_i8.h"
+#include "core/reference/linear_i8.h"
+#include "simd/attention_heads.h"
+#include "simd/attention_heads_i8.h"
+#include "simd/linear.h"
+#include "simd/linear_i8.h"
+
+namespace eta::bench {
+namespace {
+
+constexpr size_t kRows = 66;  // candidates that core/ctr/model.h scores together
+constexpr size_t kHeads = 4, kPart = 16, kDim = kHeads * kPart;
+
+// A layer with ReLU, in eight bits and in float32, over the same rows.
+struct LayerFixture {
+  LayerFixture(size_t in, size_t out)
+      : in(in),
+        out(out),
+        x(RandomNormals(kRows * in, 1)),
+        weight(RandomNormals(in * out, 2)),
+        bias(RandomNormals(out, 3)),
+        packed(simd::PackedLinearI8Bytes(in, out)),
+        packed_floats(simd::PackedLinearSize(in, out)),
+        bytes(kRows * in),
+        scales(kRows),
+        y(kRows * out),
+        y_floats(kRows * out),
+        y_bytes(kRows * out),
+        y_scales(kRows),
+        scratch(simd::LinearI8ScratchBytes(in, out)) {
+    simd::PackLinearI8(simd::DenseRows(weight.data(), in, out), packed.data());
+    simd::PackLinear(simd::DenseRows(weight.data(), in, out), packed_floats.data());
+    Quantize();
+  }
+
+  void Quantize() {
+    simd::QuantizeU8(simd::DenseRows(x.data(), kRows, in), simd::Activation::kNone,
+                     {bytes.data(), scales.data(), in});
+  }
+  simd::U8RowsView rows() const { return {bytes.data(), scales.data(), kRows, in, in, 128}; }
+  simd::LinearI8Layer layer() const {
+    return {packed.data(), out, bias.data(), 0, simd::Activation::kRelu};
+  }
+  void ToFloats() { simd::LinearI8(rows(), layer(), scratch.data(), y.data(), out); }
+  void ToBytes() {
+    simd::LinearI8ToU8(rows(), layer(), scratch.data(), {y_bytes.data(), y_scales.data(), out});
+  }
+  void Floats() {
+    simd::Linear(simd::DenseRows(x.data(), kRows, in),
+                 {packed_floats.data(), out, bias.data(), 0, simd::Activation::kRelu},
+                 y_floats.data(), out);
+  }
+
+  // The last row, as floats and as bytes.
+  bool IsRight() {
+    ToFloats();
+    ToBytes();
+    const size_t r = kRows - 1;
+    const auto twin = reference::QuantizeU8({x.data() + r * in, in}, in, false);
+    const auto expected = reference::LinearI8(twin.values, twin.scales[0], 128,
+                                              reference::QuantizeLayer(weight, out), bias, true);
+    const auto expected_bytes = reference::QuantizeU8(expected, out, true);
+    return std::equal(expected.begin(), expected.end(), y.begin() + r * out) &&
+           std::ranges::equal(expected_bytes.values, std::span(y_bytes).last(out)) &&
+           expected_bytes.scales[0] == y_scales[r];
+  }
+
+  size_t in, out;
+  AlignedVector<float> x, weight, bias;
+  AlignedVector<uint8_t> packed;
+  AlignedVector<float> packed_floats;
+  AlignedVector<uint8_t> bytes;
+  AlignedVector<float> scales, y, y_floats;
+  AlignedVector<uint8_t> y_bytes;
+  AlignedVector<float> y_scales;
+  AlignedVector<uint8_t> scratch;
+};
+
+void Layer(benchmark::State& state, size_t in, size_t out, bool to_bytes) {
+  LayerFixture f(in, out);
+  if (!f.IsRight()) return state.SkipWithError("differs from the reference");
+  const auto kernel = [&] { to_bytes ? f.ToBytes() : f.ToFloats(); };
+  int32_t value = 1;
+  uint64_t done = 0;
+  const auto seconds =
+      BestSeconds({[&] { done = LimitI8Dot(20000, &value); }, kernel, [&] { f.Floats(); }});
+  benchmark::DoNotOptimize(value);
+  for (auto _ : Counted(state)) {
+    kernel();
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(kRows));
+  state.counters["of_limit"] =
+      static_cast<double>(kRows * in * out) / seconds[1] * seconds[0] / static_cast<double>(done);
+  state.counters["x_float"] = seconds[2] / seconds[1];
+}
+
+void Quantize(benchmark::State& state, size_t width) {
+  LayerFixture f(width, 16);
+  for (auto _ : Counted(state)) {
+    f.Quantize();
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(kRows));
+}
+
+// Attention over K rows a query of a table of `items`, with the float32 kernel's beside it.
+struct HeadsFixture {
+  HeadsFixture(size_t items, size_t k)
+      : items(items),
+        k(k),
+        floats(RandomNormals(items * 2 * kDim, 1)),
+        queries(RandomNormals(kRows * kDim, 2)),
+        table(items * kLayout.row_bytes()),
+        counts(kRows, static_cast<int32_t>(k)),
+        ids(kRows * k),
+        scratch(std::max(simd::AttendHeadsI8ScratchBytes(kLayout, k),
+                         simd::AttendHeadsScratchBytes(k))),
+        out(kRows * kDim) {
+    for (float& value : queries) value *= 0.2f;
+    Random random(3);
+    for (int32_t& id : ids) id = static_cast<int32_t>(random.Below(static_cast<uint32_t>(items)));
+    simd::PackHeadsI8({floats.data(), items, kDim, 2 * kDim},
+                      {floats.data() + kDim, items, kDim, 2 * kDim}, kLayout, table.data(),
+                      kLayout.row_bytes());
+  }
+
+  void Attend() {
+    simd::AttendHeadsI8({simd::DenseRows<uint8_t>(table.data(), items, kLayout.row_bytes()),
+                         ids.data(), counts.data(), k},
+                        kLayout, {queries.data(), kRows, kDim}, scratch.data(), {out.data(), kDim});
+  }
+  // The columns of the float kernel are in another order, which does not change its time.
+  void AttendFloats() {
+    simd::AttendHeads(
+        {simd::DenseRows<float>(floats.data(), items, 2 * kDim), ids.data(), counts.data(), k},
+        {kHeads, kPart}, {queries.data(), kRows, kDim}, scratch.data(), {out.data(), kDim});
+  }
+
+  // The last query.
+  bool IsRight() {
+    Attend();
+    std::vector<float> keys, values;
+    std::vector<int32_t> rows;
+    for (size_t j = 0; j < k; ++j) {
+      const auto row = static_cast<size_t>(ids[(kRows - 1) * k + j]);
+      const float* at = floats.data() + row * 2 * kDim;
+      keys.insert(keys.end(), at, at + kDim);
+      values.insert(values.end(), at + kDim, at + 2 * kDim);
+      rows.push_back(static_cast<int32_t>(j));
+    }
+    const auto expected =
+        reference::AttendHeadsI8(std::span<const float>(queries).last(kDim), kHeads,
+                                 reference::QuantizeHeads(keys, values, kDim), rows);
+    return std::ranges::equal(expected, std::span<const float>(out).last(kDim));
+  }
+
+  static constexpr simd::I8HeadLayout kLayout = {kHeads, kPart};
+  size_t items, k;
+  AlignedVector<float> floats, queries;
+  AlignedVector<uint8_t> table;
+  std::vector<int32_t> counts, ids;
+  AlignedVector<uint8_t> scratch;
+  AlignedVector<float> out;
+};
+
+void Heads(benchmark::State& state, size_t items, size_t k) {
+  HeadsFixture f(items, k);
+  if (!f.IsRight()) return state.SkipWithError("differs from the reference");
+  const auto seconds = BestSeconds({[&] { f.Attend(); }, [&] { f.AttendFloats(); }});
+  for (auto _ : Counted(state)) {
+    f.Attend();
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(kRows));
+  state.counters["x_float"] = seconds[1] / seconds[0];
+}
+
+void PackHeads(benchmark::State& state, size_t items) {
+  HeadsFixture f(items, 1);
+  for (auto _ : Counted(state)) {
+    simd::PackHeadsI8({f.floats.data(), items, kDim, 2 * kDim},
+                      {f.floats.data() + kDim, items, kDim, 2 * kDim}, f.kLayout, f.table.data(),
+                      f.kLayout.row_bytes());
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(items));
+}
+
+}  // namespace
+
+void RegisterModelI8() {
+  // The layers of a model of dim 64: MLP with and without the item's part, attention's.
+  for (const auto& [in, out] :
+       {std::pair<size_t, size_t>{320, 200}, {256, 200}, {200, 80}, {64, 64}}) {
+    const std::string size = Cat("/rows:", kRows, "/in:", in, "/out:", out);
+    RegisterPerTarget("linear_i8" + size, [in = in, out = out](benchmark::State& state) {
+      Layer(state, in, out, false);
+    });
+    RegisterPerTarget("linear_i8_to_u8" + size, [in = in, out = out](benchmark::State& state) {
+      Layer(state, in, out, true);
+    });
+  }
+  RegisterPerTarget(Cat("quantize_u8/rows:", kRows, "/width:256"),
+                    [](benchmark::State& state) { Quantize(state, 256); });
+  for (const size_t items : {size_t{1024}, size_t{1} << 18}) {  // in L2, in memory
+    RegisterPerTarget(
+        Cat("attend_heads_i8/queries:", kRows, "/heads:4/dim:64/items:", items, "/K:64"),
+        [=](benchmark::State& state) { Heads(state, items, 64); });
+  }
+  RegisterPerTarget("pack_heads_i8/items:1024/dim:64",
+                    [](benchmark::State& state) { PackHeads(state, 1024); });
+}
+
+}  // namespace eta::bench
