@@ -21,12 +21,6 @@ namespace {
 
 using std::chrono::steady_clock;
 
-int64_t SteadyNs() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             steady_clock::now().time_since_epoch())
-      .count();
-}
-
 int64_t AgeNs(steady_clock::time_point published) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(steady_clock::now() - published)
       .count();
@@ -93,7 +87,9 @@ struct RankingService::Impl {
             options.cache) {
     Require(options.time_budget.count() >= 0,
             "ranking service: time_budget = ", options.time_budget.count(), " ns is negative");
-    if (!options.clock) options.clock = SteadyNs;
+    if (!options.clock) {
+      options.clock = [] { return AgeNs({}); };  // since the epoch of the clock
+    }
     if (!options.ctr_row) {
       options.ctr_row = [](const UserId& user) {
         const auto* row = std::get_if<int64_t>(&user);
