@@ -5,7 +5,7 @@
 #include <atomic>
 #include <limits>
 #include <mutex>
-#include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -24,6 +24,14 @@ using std::chrono::steady_clock;
 int64_t AgeNs(steady_clock::time_point published) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(steady_clock::now() - published)
       .count();
+}
+
+// Waits a while until nobody else holds what was replaced, so that megabytes are freed here and no
+// request waits for it. Requests end in less; who keeps a version for longer frees it himself.
+void FreeHere(std::shared_ptr<const void> replaced) {
+  for (int i = 0; i < 50 && replaced.use_count() > 1; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 // What Retrieve needs beside the history.
@@ -105,6 +113,9 @@ struct RankingService::Impl {
     const std::lock_guard lock(ctr_mutex);
     return ctr;
   }
+
+  template <class Publish>
+  auto Swap(const Publish& publish);
 
   HistoryKeeper& keeper;
   ItemCodes& codes;
@@ -277,23 +288,28 @@ void RankingService::Forget(const UserId& user) {
   ++impl_->forgotten;
 }
 
+// Publishes what `publish` makes, and times it.
+template <class Publish>
+auto RankingService::Impl::Swap(const Publish& publish) {
+  std::shared_ptr<const ItemCodesVersion> replaced = codes.Current();
+  const int64_t begin = options.clock();
+  auto version = publish();
+  swap_ns.Record(options.clock() - begin);
+  FreeHere(std::move(replaced));
+  return version;
+}
+
 std::shared_ptr<const ItemCodesVersion> RankingService::Rebuild(const ItemTable& items,
                                                                 Hyperplanes hyperplanes,
                                                                 int threads) {
-  const int64_t begin = impl_->options.clock();
-  auto version = impl_->codes.Rebuild(items, std::move(hyperplanes), threads);
-  impl_->swap_ns.Record(impl_->options.clock() - begin);
-  return version;
+  return impl_->Swap([&] { return impl_->codes.Rebuild(items, std::move(hyperplanes), threads); });
 }
 
 std::shared_ptr<const ItemCodesVersion> RankingService::Refresh(uint64_t model,
                                                                 std::span<const int32_t> changed,
                                                                 const ItemTable& rows,
                                                                 int threads) {
-  const int64_t begin = impl_->options.clock();
-  auto version = impl_->codes.Refresh(model, changed, rows, threads);
-  impl_->swap_ns.Record(impl_->options.clock() - begin);
-  return version;
+  return impl_->Swap([&] { return impl_->codes.Refresh(model, changed, rows, threads); });
 }
 
 uint64_t RankingService::ServeCtr(std::shared_ptr<const CtrExport> model, ItemTables tables) {
@@ -308,7 +324,8 @@ uint64_t RankingService::ServeCtr(std::shared_ptr<const CtrExport> model, ItemTa
     impl_->ctr.swap(next);
   }
   impl_->swap_ns.Record(impl_->options.clock() - begin);
-  return number;  // the old one ends here, if no request holds it
+  FreeHere(std::move(next));
+  return number;
 }
 
 std::string RankingService::PrometheusText() const {

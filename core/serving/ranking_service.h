@@ -95,7 +95,9 @@ class ETA_CORE_API RankingService {
   // HistoryKeeper::Forget does.
   void Forget(const UserId& user);
 
-  // ItemCodes::Rebuild, timed. Requests go on meanwhile.
+  // ItemCodes::Rebuild, timed. Requests go on meanwhile. Returns when no request holds the replaced
+  // version, but waits for that no longer than 50 ms; so it is freed here, and no request takes the
+  // time. Refresh and ServeCtr do the same.
   std::shared_ptr<const ItemCodesVersion> Rebuild(const ItemTable& items, Hyperplanes hyperplanes,
                                                   int threads = 1);
   // ItemCodes::Refresh, timed. Requests go on meanwhile.
