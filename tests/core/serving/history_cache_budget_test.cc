@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The byte budget of core/serving/history_cache.h. ETA_CACHE_APPENDS=10000000 sets how many appends
 // the long run makes; the default takes less than a second.
-#include <malloc.h>
-
 #include <cstdlib>
+
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 #include "tests/core/serving/serving_test_util.h"
 #include "tests/support/sanitizers.h"

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// core/serving under requests, appends and new models at once.
+// core/serving under requests, appends and new models at once. ETA_SERVING_READS=100000 sets how
+// many reads each thread of the longest test makes; the default takes a second or two.
 #include <atomic>
+#include <cstdlib>
+#include <future>
 #include <thread>
 
 #include "core/serving/ranking_service.h"
 #include "tests/core/serving/serving_test_util.h"
+#include "tests/support/ctr_test_util.h"
 
 namespace eta::test {
 namespace {
@@ -63,7 +67,9 @@ std::string Fault(const HistoryCache::Reading& reading, int64_t user, int64_t ac
 class ServingThreadsTest : public ::testing::TestWithParam<size_t> {};
 
 TEST_P(ServingThreadsTest, AReadSeesOneVersionAndEveryAppend) {
-  constexpr int kReaders = 3, kReads = 500;
+  constexpr int kReaders = 3;
+  const char* given = std::getenv("ETA_SERVING_READS");
+  const int reads = given == nullptr ? 500 : std::atoi(given);
   ItemCodes codes(MarkedItems(kItems, 1), MarkPlanes());
   CachedKeeper cached(codes, {.budget_bytes = GetParam(), .max_behaviours = kMost, .shards = 2});
   std::atomic<int64_t> acknowledged[kUsers] = {};
@@ -73,7 +79,7 @@ TEST_P(ServingThreadsTest, AReadSeesOneVersionAndEveryAppend) {
   for (int r = 0; r < kReaders; ++r) {
     threads.emplace_back([&, r] {
       uint64_t last = 0;
-      for (int i = 0; i < kReads; ++i) {
+      for (int i = 0; i < reads; ++i) {
         const int64_t user = (i + r) % kUsers;
         const int64_t count = acknowledged[user];
         const auto seen = cached.cache.Read(user);
@@ -105,7 +111,7 @@ TEST_P(ServingThreadsTest, AReadSeesOneVersionAndEveryAppend) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(faults, 0);
   const HistoryCacheStats stats = cached.cache.Stats();
-  EXPECT_EQ(stats.hits + stats.misses, uint64_t{kReaders * kReads});
+  EXPECT_EQ(stats.hits + stats.misses, kReaders * static_cast<uint64_t>(reads));
   EXPECT_GT(stats.gathers, 0u);
   EXPECT_GT(stats.extensions, 0u);
   EXPECT_EQ(stats.evictions > 0, GetParam() < 1 << 20);
@@ -139,6 +145,32 @@ TEST(ServingThreadsTest, ForgottenBehavioursDoNotComeBack) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(ghosts, 0);
   EXPECT_TRUE(cached.Items(1).empty());
+}
+
+// Two appends of one time, kept in one order and cached in the other.
+TEST(ServingThreadsTest, AppendsThatOverlapKeepTheKeepersOrder) {
+  ItemCodes codes(MarkedItems(kItems, 1), MarkPlanes());
+  CachedKeeper cached(codes, {});
+  cached.Append({EventOf(1, 1, 1)});
+  EXPECT_EQ(cached.Items(1).size(), 1u);
+  const std::vector<Event> first = {EventOf(1, 2, 5)}, second = {EventOf(1, 3, 5)};
+  std::promise<void> is_kept, may_return;
+  std::thread other;
+  cached.cache.Append(second, [&] {
+    other = std::thread([&] {
+      cached.cache.Append(first, [&] {
+        cached.keeper.Append({first, {}}, Durability::kNone);
+        is_kept.set_value();
+        may_return.get_future().wait();
+        return true;
+      });
+    });
+    is_kept.get_future().wait();
+    return cached.keeper.Append({second, {}}, Durability::kNone);
+  });
+  may_return.set_value();
+  other.join();
+  EXPECT_EQ(cached.Items(1), (std::vector<int32_t>{1, 2, 3}));
 }
 
 // Positions that a whole request returns, checked by the codes of one version: behaviours of the
@@ -195,6 +227,51 @@ TEST(ServingThreadsTest, RequestsAreOfOneVersion) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(wrong, 0);
   EXPECT_EQ(service.retrieve_latency().count(), uint64_t{kReaders * kRequests});
+}
+
+// Two models take turns; the logits of each request are those of one of them.
+TEST(ServingThreadsTest, ScoresAreOfOneModel) {
+  constexpr int kReaders = 3, kRequests = 100;
+  ItemCodes codes(MarkedItems(kItems, 1), MarkPlanes());
+  MemoryKeeper keeper;
+  RankingService service(keeper, codes);
+  EventBatch batch;
+  for (int64_t n = 0; n < 80; ++n) batch.events.push_back(EventOf(1, ItemOf(1, n), n));
+  service.Append(batch, Durability::kNone);
+  const std::vector<int32_t> candidates = {0, 5, 17, 200};
+  std::shared_ptr<const CtrExport> models[2];
+  std::vector<float> expected[2];
+  for (size_t m = 0; m < 2; ++m) {
+    models[m] = std::make_shared<const CtrExport>(
+        ModelMaker(CtrUnit::kEta, SomeSettings(8, 2), kItems, 5 + m).Make());
+    service.ServeCtr(models[m]);  // number m + 1
+    expected[m].resize(candidates.size());
+    service.Score(1, candidates, expected[m]);
+  }
+  ASSERT_NE(expected[0], expected[1]);
+  std::atomic<int> running = kReaders;
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> threads;
+  for (int r = 0; r < kReaders; ++r) {
+    threads.emplace_back([&] {
+      std::vector<float> logits(candidates.size());
+      for (int i = 0; i < kRequests; ++i) {
+        const RequestReport report = service.Score(1, candidates, logits);
+        if (logits != expected[(report.model - 1) % 2]) ++wrong;
+      }
+      --running;
+    });
+  }
+  threads.emplace_back([&] {  // other users, who share the cache
+    for (int64_t n = 0; running > 0; ++n) {
+      service.Append({{EventOf(2 + n % 3, ItemOf(2, n), n)}, {}}, Durability::kNone);
+      std::vector<float> logits(candidates.size());
+      service.Score(2 + n % 3, candidates, logits);
+    }
+  });
+  for (size_t m = 0; running > 0; m = 1 - m) service.ServeCtr(models[m]);
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
 }
 
 }  // namespace
