@@ -123,6 +123,7 @@ THROUGH = {
     ("kernel_bench", "--benchmark_out"): "Google Benchmark writes this file",
     ("ab_test.py", "--json"): "eta_simd.files",
     ("equal_auc.py", "--results"): "eta_simd.files and ctr_bench",
+    ("precision.py", "--results"): "eta_simd.files, and ctr_bench to a temporary folder",
     ("recall_matters.py", "--results"): "eta_simd.files, and the rest to a temporary folder",
     ("equal_recall.py", "--output"): "eta_simd.files and retrieval_bench",
     ("quality.py", "--results"): "eta_simd.files and train_ctr.py",
