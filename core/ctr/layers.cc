@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "core/base/check.h"
 #include "simd/attention_all.h"
 #include "simd/attention_heads.h"
 #include "simd/attention_rows.h"
@@ -189,6 +190,46 @@ void TableAttention::Attend(std::span<const int32_t> candidates, const Rows& tar
                     {scratch.pooled.data(), columns});
   output_.Apply({scratch.pooled.data(), targets.count, columns}, Activation::kNone, out,
                 out_stride);
+}
+
+I8TableAttention::I8TableAttention(const AttentionWeights& weights, size_t heads,
+                                   const Matrix<float>& items)
+    : layout_{heads, weights.query.cols / heads},
+      query_(Layer(weights.query, ScoreScale(weights.query.cols, heads)), items, ItemTables::kAll),
+      keys_values_(items.rows, layout_.row_bytes()),
+      output_(weights.output) {
+  Require(layout_.part <= simd::kI8MaxPart, "CTR model: heads of ", layout_.part,
+          " components (expected up to ", simd::kI8MaxPart, " in eight bits)");
+  const Layer key(weights.key), value(weights.value);
+  Matrix<float> keys(kCtrChunk, layout_.dim()), values(kCtrChunk, layout_.dim());
+  for (size_t first = 0; first < items.rows; first += kCtrChunk) {
+    const Rows rows = {items.row(first), std::min(kCtrChunk, items.rows - first), items.cols};
+    key.Apply(rows, Activation::kNone, keys.values.data(), keys.cols);
+    value.Apply(rows, Activation::kNone, values.values.data(), values.cols);
+    simd::PackHeadsI8(simd::DenseRows(keys.values.data(), rows.count, keys.cols),
+                      simd::DenseRows(values.values.data(), rows.count, values.cols), layout_,
+                      keys_values_.row(first), keys_values_.cols);
+  }
+}
+
+void I8TableAttention::Grow(size_t chosen, AttentionScratch& scratch) const {
+  scratch.kernel.resize(
+      std::max(scratch.kernel.size(), simd::AttendHeadsI8ScratchBytes(layout_, chosen)));
+}
+
+size_t I8TableAttention::table_bytes() const {
+  return query_.table_bytes() + keys_values_.values.size();
+}
+
+void I8TableAttention::Attend(std::span<const int32_t> candidates, const Rows& targets,
+                              const ChosenItems& chosen, AttentionScratch& scratch, float* out,
+                              size_t out_stride) const {
+  const size_t dim = layout_.dim();
+  query_.Apply(candidates, targets, scratch.queries.data(), dim);
+  simd::AttendHeadsI8({keys_values_.view(), chosen.ids, chosen.counts, chosen.stride}, layout_,
+                      {scratch.queries.data(), targets.count, dim}, KernelScratchOf(scratch),
+                      {scratch.pooled.data(), dim});
+  output_.Apply({scratch.pooled.data(), targets.count, dim}, Activation::kNone, out, out_stride);
 }
 
 ChosenAttention::ChosenAttention(const AttentionWeights& weights, size_t heads,

@@ -22,20 +22,24 @@ namespace {
 
 class RetrievingUnit final : public LongTermUnit {
  public:
-  RetrievingUnit(const CtrExport& model, ItemTables tables,
+  RetrievingUnit(const CtrExport& model, ItemTables tables, Precision precision,
                  std::unique_ptr<RefillableRetriever> retriever, size_t k)
       : settings_(model.settings),
         k_(std::min(k, model.settings.max_history)),
         retriever_(std::move(retriever)) {
     const Matrix<float>& items = model.bundle.items.embeddings;
-    if (tables == ItemTables::kAll) {
+    if (tables == ItemTables::kAll && precision == Precision::kInt8) {
+      from_bytes_.emplace(model.long_term, settings_.heads, items);
+    } else if (tables == ItemTables::kAll) {
       from_table_.emplace(model.long_term, settings_.heads, items);
     } else {
       from_rows_.emplace(model.long_term, settings_.heads, items);
     }
   }
 
-  size_t table_bytes() const override { return from_table_ ? from_table_->table_bytes() : 0; }
+  size_t table_bytes() const override {
+    return from_bytes_ ? from_bytes_->table_bytes() : from_table_ ? from_table_->table_bytes() : 0;
+  }
 
   std::unique_ptr<User> NewUser() const override {
     auto user = std::make_unique<Behaviours>();
@@ -48,6 +52,7 @@ class RetrievingUnit final : public LongTermUnit {
     auto scratch = std::make_unique<Buffers>();
     scratch->retrieval = retriever_->NewScratchFor({settings_.max_history, kCtrChunk, k_});
     scratch->attention = AttentionScratch(settings_.dim, settings_.heads, k_, 0);
+    if (from_bytes_) from_bytes_->Grow(k_, scratch->attention);
     scratch->chosen.resize(kCtrChunk * k_);
     scratch->counts.resize(kCtrChunk);
     return scratch;
@@ -64,7 +69,9 @@ class RetrievingUnit final : public LongTermUnit {
     auto& buffers = dynamic_cast<Buffers&>(scratch);
     Choose(dynamic_cast<const Behaviours&>(user), candidates, buffers);
     const ChosenItems chosen = {buffers.chosen.data(), buffers.counts.data(), k_};
-    if (from_table_) {
+    if (from_bytes_) {
+      from_bytes_->Attend(candidates, targets, chosen, buffers.attention, out, out_stride);
+    } else if (from_table_) {
       from_table_->Attend(candidates, targets, chosen, buffers.attention, out, out_stride);
     } else {
       from_rows_->Attend(targets, chosen, buffers.attention, out, out_stride);
@@ -101,7 +108,8 @@ class RetrievingUnit final : public LongTermUnit {
   const CtrSettings& settings_;
   size_t k_;
   std::unique_ptr<RefillableRetriever> retriever_;
-  std::optional<TableAttention> from_table_;  // with ItemTables::kAll; else from_rows_
+  std::optional<I8TableAttention> from_bytes_;  // with ItemTables::kAll in eight bits
+  std::optional<TableAttention> from_table_;    // with ItemTables::kAll; else from_rows_
   std::optional<ChosenAttention> from_rows_;
 };
 
@@ -132,10 +140,10 @@ std::unique_ptr<RefillableRetriever> MakeUnitRetriever(const CtrExport& model) {
 }  // namespace
 
 std::unique_ptr<LongTermUnit> MakeRetrievingUnit(const CtrExport& model, ItemTables tables,
-                                                 CtrRetrieval retrieval) {
+                                                 CtrRetrieval retrieval, Precision precision) {
   if (!retrieval.retriever) retrieval.retriever = MakeUnitRetriever(model);
   if (retrieval.k == 0) retrieval.k = model.settings.k;
-  return std::make_unique<RetrievingUnit>(model, tables, std::move(retrieval.retriever),
+  return std::make_unique<RetrievingUnit>(model, tables, precision, std::move(retrieval.retriever),
                                           retrieval.k);
 }
 

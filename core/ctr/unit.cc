@@ -124,7 +124,7 @@ bool Retrieves(CtrUnit unit) {
 }
 
 std::unique_ptr<LongTermUnit> MakeLongTermUnit(const CtrExport& model, ItemTables tables,
-                                               CtrRetrieval retrieval) {
+                                               CtrRetrieval retrieval, Precision precision) {
   Require(Retrieves(model.unit) || (!retrieval.retriever && retrieval.k == 0),
           "CTR model: ", CtrUnitName(model.unit),
           " does not retrieve, so its retrieval cannot be replaced");
@@ -140,7 +140,7 @@ std::unique_ptr<LongTermUnit> MakeLongTermUnit(const CtrExport& model, ItemTable
     case CtrUnit::kMimn:
       return MakeMimnUnit(model, tables);
     default:
-      return MakeRetrievingUnit(model, tables, std::move(retrieval));
+      return MakeRetrievingUnit(model, tables, std::move(retrieval), precision);
   }
 }
 

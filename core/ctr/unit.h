@@ -48,16 +48,19 @@ struct ETA_CORE_API CtrRetrieval {
 // Whether `unit` attends to k retrieved behaviours, so that a CtrRetrieval can serve it.
 ETA_CORE_API bool Retrieves(CtrUnit unit);
 
-// The unit of `model`, which must outlive it; null for kNone. Throws std::invalid_argument when
-// `retrieval` is given for a unit that does not retrieve.
+// The unit of `model`, which must outlive it; null for kNone. With Precision::kInt8
+// units that retrieve attend to tables in eight bits, where there are tables. Throws
+// std::invalid_argument when `retrieval` is given for a unit that does not retrieve.
 ETA_CORE_API std::unique_ptr<LongTermUnit> MakeLongTermUnit(const CtrExport& model,
                                                             ItemTables tables,
-                                                            CtrRetrieval retrieval);
+                                                            CtrRetrieval retrieval,
+                                                            Precision precision);
 
 // The kinds that MakeLongTermUnit chooses from, beside those of unit.cc.
 ETA_CORE_API std::unique_ptr<LongTermUnit> MakeRetrievingUnit(const CtrExport& model,
                                                               ItemTables tables,
-                                                              CtrRetrieval retrieval);
+                                                              CtrRetrieval retrieval,
+                                                              Precision precision);
 ETA_CORE_API std::unique_ptr<LongTermUnit> MakeSdimUnit(const CtrExport& model);
 ETA_CORE_API std::unique_ptr<LongTermUnit> MakeMimnUnit(const CtrExport& model, ItemTables tables);
 

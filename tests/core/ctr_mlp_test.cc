@@ -148,13 +148,15 @@ TEST(CtrMlp, RefusesWhatIsNotFiniteOrCouldOverflow) {
   expect([](CtrExport& m) { m.mlp_bias[2][0] = 3e38f; }, "an output of mlp_2");
   expect([](CtrExport& m) { m.wide[0] = 1e31f; }, "a logit");
   expect([](CtrExport& m) { m.long_term.value.row(1)[2] = 1e31f; }, "a feature");
+  expect([](CtrExport& m) { m.long_term.key.row(1)[2] = 1e31f; }, "the long-term attention");
+  expect([](CtrExport& m) { m.short_term.query.row(1)[2] = 1e31f; }, "the short-term attention");
   ExpectRefused(
       CtrUnit::kSdim, [](CtrExport& m) { m.sdim_value.row(1)[2] = 1e31f; }, "a feature");
   ExpectRefused(
-      CtrUnit::kMimn, [](CtrExport& m) { m.mimn.memory.row(1)[2] = 1e31f; }, "a feature");
+      CtrUnit::kMimn, [](CtrExport& m) { m.mimn.memory.row(1)[2] = 1e31f; }, "a score");
   ExpectRefused(
       CtrUnit::kAvgPool, [](CtrExport& m) { m.bundle.items.embeddings.row(1)[2] = 1e31f; },
-      "a feature");
+      "the short-term attention");
 }
 
 }  // namespace

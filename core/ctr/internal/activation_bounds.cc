@@ -39,6 +39,20 @@ double AttentionBound(const AttentionWeights& weights, double rows) {
   return rows * Gain(weights.value) * Gain(weights.output);
 }
 
+// Of a query, a key, and their score.
+double ScoreBound(const AttentionWeights& weights, double items, double rows) {
+  const double query = items * Gain(weights.query), key = rows * Gain(weights.key);
+  return std::max({query, key, static_cast<double>(weights.query.cols) * query * key});
+}
+
+// Of the rows that the long-term unit attends to.
+double RowsBound(const CtrExport& model, double items) {
+  if (model.unit != CtrUnit::kMimn) return items;
+  // Each behaviour adds less than 1 to the memory; the interest state stays within 1.
+  return std::max(
+      1.0, Largest(model.mimn.memory.values) + static_cast<double>(model.settings.max_history));
+}
+
 double InterestBound(const CtrExport& model, double items) {
   switch (model.unit) {
     case CtrUnit::kNone:
@@ -47,14 +61,8 @@ double InterestBound(const CtrExport& model, double items) {
       return items;
     case CtrUnit::kSdim:  // the mean of vectors of length 1
       return Gain(model.sdim_value);
-    case CtrUnit::kMimn: {
-      // Each behaviour adds less than 1 to the memory; the interest state stays within 1.
-      const double memory =
-          Largest(model.mimn.memory.values) + static_cast<double>(model.settings.max_history);
-      return AttentionBound(model.long_term, std::max(memory, 1.0));
-    }
     default:
-      return AttentionBound(model.long_term, items);
+      return AttentionBound(model.long_term, RowsBound(model, items));
   }
 }
 
@@ -90,6 +98,9 @@ void RequireFloatActivations(const CtrExport& model) {
   RequireFinite(model);
   const auto dim = static_cast<double>(model.settings.dim);
   const double items = Largest(model.bundle.items.embeddings.values);
+  RequireBelow(ScoreBound(model.short_term, items, items), "a score of the short-term attention");
+  RequireBelow(ScoreBound(model.long_term, items, RowsBound(model, items)),
+               "a score of the long-term attention");
   const double interests[] = {AttentionBound(model.short_term, items), InterestBound(model, items)};
   double features = std::max(items, Largest(model.user_embeddings.values)), wide = 0;
   for (size_t i = 0; i < model.wide.size(); ++i) {
