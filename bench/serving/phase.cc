@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
+#include <fstream>
 #include <functional>
 #include <mutex>
 #include <span>
@@ -73,6 +74,19 @@ std::optional<Ages> SummarizeAges(std::vector<double> ages) {
   return Ages{ages.size(), Percentile(ages, 50), Percentile(ages, 99), ages.back()};
 }
 
+// Since the process began.
+std::optional<DiskBytes> ReadDiskBytes() {
+  std::ifstream io("/proc/self/io");
+  std::optional<uint64_t> read, written;
+  std::string name;
+  for (uint64_t bytes = 0; io >> name >> bytes;) {
+    if (name == "read_bytes:") read = bytes;
+    if (name == "write_bytes:") written = bytes;
+  }
+  if (!read || !written) return std::nullopt;
+  return DiskBytes{*read, *written};
+}
+
 double Microseconds(double seconds) { return seconds * 1e6; }
 
 class PhaseRun {
@@ -100,6 +114,7 @@ class PhaseRun {
 
   PhaseResult Run() {
     const CacheCounts before = server_.Counts();
+    const std::optional<DiskBytes> disk = ReadDiskBytes();
     start_ = Clock::now() + kStartDelay;
     std::vector<std::function<void()>> works(static_cast<size_t>(options_.threads),
                                              [this] { Answers(); });
@@ -112,6 +127,9 @@ class PhaseRun {
     const CacheCounts after = server_.Counts();
     result.hits = after.hits - before.hits;
     result.misses = after.misses - before.misses;
+    if (const auto now = ReadDiskBytes(); now && disk) {
+      result.disk = DiskBytes{now->read - disk->read, now->written - disk->written};
+    }
     result.swaps = swaps_;
     if (plan_.appends) {
       result.appends = appends_.Summarize(1);

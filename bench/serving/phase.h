@@ -44,6 +44,12 @@ struct Ages {
   double p50, p99, max;
 };
 
+// What the process has had the system read from disks, not from its cache of files, and write to
+// them, at once or later.
+struct DiskBytes {
+  uint64_t read, written;
+};
+
 struct PhaseResult {
   PhasePlan plan;
   OpenLoopResult requests;
@@ -53,6 +59,7 @@ struct PhaseResult {
   std::vector<LatencySlice> slices;
   double slice_seconds = 0;
   uint64_t hits = 0, misses = 0;      // of the cache
+  std::optional<DiskBytes> disk;      // nothing where the system does not say
   std::optional<Ages> behaviour_age;  // the user's newest one, where it is of this run
   std::optional<Ages> model_age;      // since it was published
   size_t stale = 0;    // requests that missed an append which had returned before they began

@@ -27,6 +27,8 @@ double MeanSwapMilliseconds(const PhaseResult& phase) {
   return sum / static_cast<double>(phase.swaps.size());
 }
 
+std::string Mebibytes(uint64_t bytes) { return Fixed(static_cast<double>(bytes) / (1 << 20), 0); }
+
 std::string StoreText(const ServingReport& r) {
   const auto behaviours = static_cast<double>(std::max<size_t>(r.fill.behaviours, 1));
   const auto disk = static_cast<double>(r.store_bytes);
@@ -41,17 +43,16 @@ std::string StoreText(const ServingReport& r) {
               Fixed(static_cast<double>(r.cache.bytes) / users, 0), " bytes each, of ",
               r.options.cache_mib, " MiB");
   if (r.memory_bytes) {
-    text += Cat("; the process held at most ",
-                Fixed(static_cast<double>(*r.memory_bytes) / (1 << 20), 0), " MiB");
+    text += Cat("; the process held at most ", Mebibytes(*r.memory_bytes), " MiB");
   }
   return text + "\n";
 }
 
 std::string PhaseTable(const ServingReport& report) {
-  Lines lines{
-      {"phase", "served", "used", "hits", "p50", "p99", "p99.9", "max", "p99 of", "appended", "p50",
-       "p99", "swaps", "each", "stale", "wrong"},
-      {"", "1/s", "%", "%", "us", "us", "us", "us", "quiet", "1/s", "us", "us", "", "ms", "", ""}};
+  Lines lines{{"phase", "served", "used", "hits", "p50", "p99", "p99.9", "max", "p99 of",
+               "appended", "p50", "p99", "swaps", "each", "read", "written", "stale", "wrong"},
+              {"", "1/s", "%", "%", "us", "us", "us", "us", "quiet", "1/s", "us", "us", "", "ms",
+               "MiB", "MiB", "", ""}};
   const double quiet = report.phases.front().requests.p99_us;
   for (const PhaseResult& phase : report.phases) {
     const OpenLoopResult& r = phase.requests;
@@ -64,16 +65,19 @@ std::string PhaseTable(const ServingReport& report) {
          phase.appends ? Latency(phase.appends->p50_us, *phase.appends) : "-",
          phase.appends ? Latency(phase.appends->p99_us, *phase.appends) : "-",
          Cat(phase.swaps.size()), phase.swaps.empty() ? "-" : Fixed(MeanSwapMilliseconds(phase), 1),
-         Cat(phase.stale), Cat(phase.wrong, " of ", phase.checked)});
+         phase.disk ? Mebibytes(phase.disk->read) : "-",
+         phase.disk ? Mebibytes(phase.disk->written) : "-", Cat(phase.stale),
+         Cat(phase.wrong, " of ", phase.checked)});
   }
   const ServingOptions& o = report.options;
-  return Cat("\nopen loop: Poisson arrivals, ", o.rate, " requests/s for ", o.seconds, " s, ",
-             o.threads, o.threads == 1 ? " thread" : " threads", "; b = ", o.b, ", k = ", o.k, ", ",
-             o.bits, " bits; latency from the intended start\n", Align(lines),
-             "used: time in service / (threads x seconds); appended: behaviours, in batches of ",
-             o.batch,
-             ";\nstale: requests that missed an acknowledged append; wrong: answers that "
-             "are not those of the version they name\n");
+  return Cat(
+      "\nopen loop: Poisson arrivals, ", o.rate, " requests/s for ", o.seconds, " s, ", o.threads,
+      o.threads == 1 ? " thread" : " threads", "; b = ", o.b, ", k = ", o.k, ", ", o.bits,
+      " bits; latency from the intended start\n", Align(lines),
+      "used: time in service / (threads x seconds); appended: behaviours, in batches of ", o.batch,
+      ";\nread, written: on disks, not in the system's cache of files; stale: requests that "
+      "missed an acknowledged append;\nwrong: answers that are not those of the version they "
+      "name\n");
 }
 
 std::string AgeTable(const ServingReport& report) {

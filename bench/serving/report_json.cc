@@ -56,6 +56,8 @@ Json PhaseJson(const PhaseResult& p, double quiet_p99) {
           {"p99_of_quiet", p.requests.p99_us / quiet_p99},
           {"cache_hits", p.hits},
           {"cache_misses", p.misses},
+          {"disk_read_bytes", p.disk ? Json(p.disk->read) : Json(nullptr)},
+          {"disk_written_bytes", p.disk ? Json(p.disk->written) : Json(nullptr)},
           {"appends", std::move(appends)},
           {"swaps", std::move(swaps)},
           {"behaviour_age", AgesJson(p.behaviour_age)},

@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <sstream>
 #include <string>
+#include <vector>
 
 #include "core/base/check.h"
 #include "core/data/bundle.h"
@@ -72,6 +74,8 @@ void CheckPhase(const nlohmann::json& phase) {
   EXPECT_GT(phase.at("requests").at("service_mean_us"), 0) << name;
   EXPECT_GT(phase.at("cache_hits").get<int>() + phase.at("cache_misses").get<int>(), 0) << name;
   EXPECT_GT(phase.at("checked"), 0) << name;
+  EXPECT_TRUE(phase.at("disk_read_bytes").is_number()) << name;
+  EXPECT_TRUE(phase.at("disk_written_bytes").is_number()) << name;
   EXPECT_EQ(phase.at("wrong"), 0) << name;
   EXPECT_EQ(phase.at("stale"), 0) << name;
   EXPECT_GE(phase.at("model_age").at("p50_s"), 0) << name;
@@ -95,6 +99,12 @@ TEST_F(ServingBench, MeasuresAllPhases) {
         "age when answered", "re-hash", "eta_gather", "appends alone"}) {
     EXPECT_NE(outcome.out.find(text), std::string::npos) << text << "\n" << outcome.out;
   }
+  std::istringstream row(outcome.out.substr(outcome.out.find("\nquiet ")));
+  std::string line;
+  std::getline(std::getline(row, line), line);
+  std::istringstream words(line);
+  const std::vector<std::string> fields{std::istream_iterator<std::string>(words), {}};
+  EXPECT_EQ(fields.size(), 18 + 2) << line;  // a word a column, and "0 of 8" in the last one
   const auto json = nlohmann::json::parse(ReadText(folder_ / "s.json"));
   std::vector<std::string> names;
   uint64_t version = 1;
