@@ -32,7 +32,8 @@ struct HeadsI8Scratch {
       : count(n),
         lanes(Lanes(layout)),
         weights(static_cast<float*>(aligned)),
-        value_factors(weights + RoundedI8Rows(n) / kI8RowsScored * lanes),
+        key_factors(weights + RoundedI8Rows(n) / kI8RowsScored * lanes),
+        value_factors(key_factors + RoundUp(n, 16)),
         query_factors(value_factors + RoundUp(n, 16)),
         factors(query_factors + lanes),
         floats(factors + lanes),
@@ -42,7 +43,7 @@ struct HeadsI8Scratch {
 
   static size_t Bytes(const I8HeadLayout& layout, size_t n) {
     const size_t weights = SaturatingProduct(RoundedI8Rows(n), Lanes(layout));  // 4 bytes, 4 rows
-    const size_t row_bytes = RoundUp(n, 16) * (sizeof(float) + sizeof(const uint8_t*));
+    const size_t row_bytes = RoundUp(n, 16) * (2 * sizeof(float) + sizeof(const uint8_t*));
     const size_t others = 2 * Lanes(layout) * sizeof(float) + layout.columns() * 7;
     return weights >= SIZE_MAX - row_bytes - others ? kNoScratch : weights + row_bytes + others;
   }
@@ -52,10 +53,11 @@ struct HeadsI8Scratch {
     return RoundUp(layout.heads, 4) * kI8RowsScored;
   }
 
-  size_t count;          // n
-  size_t lanes;          // Lanes()
-  float* weights;        // scores first; of four rows for each head, for each four rows
-  float* value_factors;  // of the rows
+  size_t count;        // n
+  size_t lanes;        // Lanes()
+  float* weights;      // scores first; of four rows for each head, for each four rows
+  float* key_factors;  // of the rows, as the next
+  float* value_factors;
   float* query_factors;  // in the lanes of a head, as the next
   float* factors;        // 1 / sum of the weights
   float* floats;         // a query, then its sums of values, with padded heads
@@ -110,29 +112,31 @@ HWY_INLINE void PrepareHeadsQuery(const HeadsI8Scratch& scratch, const I8HeadLay
   }
 }
 
-// scores[h * 4 + r] of four rows, where a head is one block.
-ETA_SIMD_VNNI_ATTR HWY_INLINE void ScoreFourRows(const HeadsI8Scratch& scratch, size_t columns,
-                                                 bool is_one_block, const uint8_t* const* rows,
-                                                 const float* key_factors, float* scores) {
+// The sums of four rows with columns [c, c + 4 lanes) of the query: row r's for block b of these in
+// lane r of block b.
+ETA_SIMD_VNNI_ATTR HWY_INLINE I8HeadSums FourRowSums(const uint8_t* const* rows, size_t c,
+                                                     const QueryChunk& q) {
+  const auto v0 = ColumnSums(rows[0] + c, q), v1 = ColumnSums(rows[1] + c, q);
+  const auto v2 = ColumnSums(rows[2] + c, q), v3 = ColumnSums(rows[3] + c, q);
+  return SumsOfBlocks(v0, v1, v2, v3);
+}
+
+// The scores of all rows where a head is one block.
+ETA_SIMD_VNNI_ATTR HWY_INLINE void ScoreBlocks(const HeadsI8Scratch& scratch, size_t columns) {
   const I8HeadTag d;
-  const I8HeadSumTag d32;
-  const size_t step = 4 * hn::Lanes(d);
-  const uint8_t *r0 = rows[0], *r1 = rows[1], *r2 = rows[2], *r3 = rows[3];
-  for (size_t c = 0; c < columns; c += step) {
+  for (size_t c = 0; c < columns; c += 4 * hn::Lanes(d)) {
     const QueryChunk q = LoadQuery(scratch.digits, c, columns);
-    const auto v0 = ColumnSums(r0 + c, q), v1 = ColumnSums(r1 + c, q);
-    const auto v2 = ColumnSums(r2 + c, q), v3 = ColumnSums(r3 + c, q);
-    const auto sums = SumsOfBlocks(v0, v1, v2, v3);
-    if (is_one_block) {
-      const auto scaled = hn::Mul(hn::ConvertTo(d, sums), hn::LoadDup128(d, key_factors));
-      hn::StoreU(hn::Mul(scaled, hn::LoadU(d, scratch.query_factors + c / 4)), d, scores + c / 4);
-    } else {
-      hn::StoreU(sums, d32, scratch.sums + c / 4);
+    const auto query_factors = hn::LoadU(d, scratch.query_factors + c / 4);
+    float* scores = scratch.weights + c / 4;
+    for (size_t j = 0; j < scratch.count; j += kI8RowsScored, scores += scratch.lanes) {
+      const auto sums = hn::ConvertTo(d, FourRowSums(scratch.rows + j, c, q));
+      const auto scaled = hn::Mul(sums, hn::LoadDup128(d, scratch.key_factors + j));
+      hn::StoreU(hn::Mul(scaled, query_factors), d, scores);
     }
   }
 }
 
-// The same where a head is several blocks, whose sums are in the scratch.
+// The same of four rows where a head is several blocks, whose sums are in the scratch.
 HWY_INLINE void AddBlocksOfHeads(const HeadsI8Scratch& scratch, const I8HeadLayout& layout,
                                  const float* key_factors, float* scores) {
   const hn::FixedTag<float, 4> d;
@@ -151,17 +155,16 @@ HWY_INLINE void AddBlocksOfHeads(const HeadsI8Scratch& scratch, const I8HeadLayo
 
 ETA_SIMD_VNNI_ATTR HWY_INLINE void ScoreI8Rows(const HeadsI8Scratch& scratch,
                                                const I8HeadLayout& layout) {
-  const bool is_one_block = layout.padded_part() == kI8BlockColumns;
+  const I8HeadSumTag d32;
+  const size_t columns = layout.columns();
+  if (layout.padded_part() == kI8BlockColumns) return ScoreBlocks(scratch, columns);
   float* scores = scratch.weights;
   for (size_t j = 0; j < scratch.count; j += kI8RowsScored, scores += scratch.lanes) {
-    const uint8_t* const* rows = scratch.rows + j;
-    HWY_ALIGN float key_factors[kI8RowsScored];
-    for (size_t r = 0; r < kI8RowsScored; ++r) {
-      key_factors[r] = FactorOf(rows[r], layout, 0);
-      scratch.value_factors[j + r] = FactorOf(rows[r], layout, 1);
+    for (size_t c = 0; c < columns; c += 4 * hn::Lanes(d32)) {
+      const QueryChunk q = LoadQuery(scratch.digits, c, columns);
+      hn::StoreU(FourRowSums(scratch.rows + j, c, q), d32, scratch.sums + c / 4);
     }
-    ScoreFourRows(scratch, layout.columns(), is_one_block, rows, key_factors, scores);
-    if (!is_one_block) AddBlocksOfHeads(scratch, layout, key_factors, scores);
+    AddBlocksOfHeads(scratch, layout, scratch.key_factors + j, scores);
   }
 }
 
@@ -279,7 +282,10 @@ HWY_MAYBE_UNUSED ETA_SIMD_VNNI_ATTR void AttendHeadsI8OfTarget(const ChosenI8Row
     const HeadsI8Scratch scratch(aligned_scratch, layout, n);
     const int32_t* ids = rows.ids_of(b);
     for (size_t j = 0; j < RoundedI8Rows(n); ++j) {
-      scratch.rows[j] = table.row(static_cast<size_t>(ids[HWY_MIN(j, n - 1)]));
+      const uint8_t* row = table.row(static_cast<size_t>(ids[HWY_MIN(j, n - 1)]));
+      scratch.rows[j] = row;
+      scratch.key_factors[j] = FactorOf(row, layout, 0);
+      scratch.value_factors[j] = FactorOf(row, layout, 1);
     }
     PrepareHeadsQuery(scratch, layout, queries.query(b));
     ScoreI8Rows(scratch, layout);

@@ -11,6 +11,7 @@
 #include "simd/asym.h"
 #include "simd/attention_all.h"
 #include "simd/attention_heads.h"
+#include "simd/attention_heads_i8.h"
 #include "simd/attention_rows.h"
 #include "simd/buckets.h"
 #include "simd/code_blocks.h"
@@ -20,6 +21,7 @@
 #include "simd/hadamard.h"
 #include "simd/hamming.h"
 #include "simd/linear.h"
+#include "simd/linear_i8.h"
 #include "simd/pq4.h"
 #include "simd/pq4_encode.h"
 #include "simd/rerank.h"
@@ -45,6 +47,8 @@ class EveryKernel {
         counts_(std::vector<int32_t>(kFew, kFew), offset),
         planes_(Few<uint16_t>(kRows * 8, 64), offset),
         signs_(3 * kDim, offset),
+        layer_i8_(simd::PackedLinearI8Bytes(256, 200), offset),
+        heads_i8_(kFew * kI8Heads.row_bytes(), offset),
         out8_(kRows * kWide, offset),
         out_i8_(kDim * 8, offset),
         out16_(kRows, offset),
@@ -52,6 +56,9 @@ class EveryKernel {
         positions_(kQueries * kK, offset),
         scratch_(size_t{1} << 20, offset) {
     simd::PackHadamardSigns(bytes_.data(), 3 * kDim, signs_.data());
+    simd::PackLinearI8(Floats(256, 200), layer_i8_.data());
+    simd::PackHeadsI8(Floats(kFew, 64), Floats(kFew, 64), kI8Heads, heads_i8_.data(),
+                      kI8Heads.row_bytes());
   }
 
   // visit(name, call) for every kernel; a call writes to the outputs and nothing else, and is valid
@@ -79,6 +86,7 @@ class EveryKernel {
 
  private:
   static constexpr size_t kRows = 1024, kWide = 512, kDim = 4096, kQueries = 4, kK = 64, kFew = 64;
+  static constexpr simd::I8HeadLayout kI8Heads = {4, 16};
 
   template <class T>
   std::vector<T> Few(size_t count, size_t bound) {  // of values below `bound`
@@ -211,6 +219,9 @@ class EveryKernel {
     });
     visit("QuantizeI8",
           [&] { simd::QuantizeI8(Floats(8, kDim), out_i8_.data(), kDim, out_.data()); });
+    visit("QuantizeU8", [&] {
+      simd::QuantizeU8(Floats(8, kDim), simd::Activation::kNone, {out8_.data(), out_.data(), kDim});
+    });
     visit("QuantizeProjections",
           [&] { simd::QuantizeProjections(floats_.data(), kDim, out_i8_.data()); });
     visit("NormFactor", [&] { out_[0] = simd::NormFactor(floats_.data(), kDim); });
@@ -248,6 +259,12 @@ class EveryKernel {
     visit("PackLinear", [&] { simd::PackLinear(Floats(64, 256), out_.data()); });
     visit("PackLinearTransposed",
           [&] { simd::PackLinearTransposed(Floats(64, 256), out_.data()); });
+    visit("PackLinearI8", [&] { simd::PackLinearI8(Floats(64, 256), out8_.data()); });
+    visit("PackLinearI8Transposed",
+          [&] { simd::PackLinearI8Transposed(Floats(64, 256), out8_.data()); });
+    visit("PackHeadsI8", [&] {
+      simd::PackHeadsI8(Floats(kFew, 64), Floats(kFew, 64), kI8Heads, out8_.data(), 200);
+    });
     visit("PackProjectedRows", [&] {
       simd::PackProjectedRows(Floats(kFew, 64), Floats(kFew, 64), 4, out_.data(),
                               out_.data() + kFew * kDim / 2);
@@ -272,6 +289,22 @@ class EveryKernel {
     visit("Linear", [&] {
       simd::Linear(Floats(kQueries, 256), {floats_.data(), 200, floats_.data()}, out_.data(), 200);
     });
+    const simd::U8RowsView rows{codes_.data(), scales_.data(), kQueries, 256, 256, 128};
+    const simd::LinearI8Layer layer{layer_i8_.data(), 200, floats_.data()};
+    visit("LinearI8", [&] {
+      simd::LinearI8(rows, layer, Scratch(simd::LinearI8ScratchBytes(256, 200)), out_.data(), 200);
+    });
+    visit("LinearI8ToU8", [&] {
+      simd::LinearI8ToU8(rows, layer, Scratch(simd::LinearI8ScratchBytes(256, 200)),
+                         {out8_.data(), out_.data(), 200});
+    });
+    visit("AttendHeadsI8", [&] {
+      simd::AttendHeadsI8({simd::DenseRows<uint8_t>(heads_i8_.data(), kFew, kI8Heads.row_bytes()),
+                           ids_.data(), counts_.data(), kFew},
+                          kI8Heads, {floats_.data(), 1, 64},
+                          Scratch(simd::AttendHeadsI8ScratchBytes(kI8Heads, kFew)),
+                          {out_.data(), 64});
+    });
     const auto activate = [&](const char* name, void (*function)(float*, size_t)) {
       visit(name, [&] {
         std::copy_n(floats_.data(), 1000, out_.data());
@@ -291,6 +324,7 @@ class EveryKernel {
   Buffer<int32_t> ids_, ascending_, counts_;
   Buffer<uint16_t> planes_;
   Buffer<uint32_t> signs_;
+  Buffer<uint8_t> layer_i8_, heads_i8_;
   Buffer<uint8_t> out8_;
   Buffer<int8_t> out_i8_;
   Buffer<uint16_t> out16_;
