@@ -57,13 +57,15 @@ bool HistoryEntry::Append(std::span<const Behaviour> behaviours, bool overlapped
                           const ItemCodesVersion& version) {
   const size_t code_bytes = version.table.code_bytes();
   const size_t slack = std::max<size_t>(64, most / 8);  // how far a window slides before it moves
+  // What others may have appended meanwhile; the order of `behaviours` themselves is known.
+  const bool was_empty = window().empty();
+  const int64_t before = newest_time;
   for (const Behaviour& behaviour : behaviours) {
     if (is_incomplete || !IsKnown(behaviour.item, version)) return false;
-    const bool is_first = window().empty();
-    if (!is_first &&
-        (behaviour.time < newest_time || (overlapped && behaviour.time == newest_time))) {
+    if (!was_empty && (behaviour.time < before || (overlapped && behaviour.time == before))) {
       return false;
     }
+    const bool is_first = window().empty();
     if (window().size() == most) {
       ++first;
       number = 0;

@@ -282,6 +282,22 @@ TEST(HistoryCacheTest, AppendsThatOverlapKeepTheKeepersOrder) {
   }
 }
 
+TEST(HistoryCacheTest, EqualTimesOfOneAppendStayWhereAnotherOverlaps) {
+  const ItemCodes codes(MarkedItems(kItems, 1), MarkPlanes());
+  CachedKeeper cached(codes, {});
+  cached.Append({EventOf(1, 1, 1)});
+  EXPECT_EQ(cached.Items(1), Ids{1});
+  const std::vector<Event> events = {EventOf(1, 2, 5), EventOf(1, 3, 5)};
+  cached.cache.Append(events, [&] {
+    cached.Append({EventOf(1, 4, 4)});
+    return cached.keeper.Append({events, {}}, Durability::kNone);
+  });
+  EXPECT_TRUE(cached.cache.Read(1).hit());
+  EXPECT_EQ(cached.Items(1), (Ids{1, 4, 2, 3}));
+  EXPECT_EQ(cached.cache.Stats().drops, 0u);
+  ExpectAsFresh(cached, codes, 1, {});
+}
+
 TEST(HistoryCacheTest, OptionsOutOfRangeAreRefused) {
   const ItemCodes codes(MarkedItems(kItems, 1), MarkPlanes());
   const auto load = [](const UserId&, size_t) { return std::vector<Behaviour>(); };
