@@ -127,6 +127,8 @@ class PhaseRun {
     const CacheCounts after = server_.Counts();
     result.hits = after.hits - before.hits;
     result.misses = after.misses - before.misses;
+    result.drops = after.drops - before.drops;
+    result.unkept = after.unkept - before.unkept;
     if (const auto now = ReadDiskBytes(); now && disk) {
       result.disk = DiskBytes{now->read - disk->read, now->written - disk->written};
     }

@@ -59,6 +59,7 @@ struct PhaseResult {
   std::vector<LatencySlice> slices;
   double slice_seconds = 0;
   uint64_t hits = 0, misses = 0;      // of the cache
+  uint64_t drops = 0, unkept = 0;     // likewise, as in CacheCounts
   std::optional<DiskBytes> disk;      // nothing where the system does not say
   std::optional<Ages> behaviour_age;  // the user's newest one, where it is of this run
   std::optional<Ages> model_age;      // since it was published

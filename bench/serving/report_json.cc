@@ -56,6 +56,8 @@ Json PhaseJson(const PhaseResult& p, double quiet_p99) {
           {"p99_of_quiet", p.requests.p99_us / quiet_p99},
           {"cache_hits", p.hits},
           {"cache_misses", p.misses},
+          {"cache_drops", p.drops},
+          {"cache_unkept", p.unkept},
           {"disk_read_bytes", p.disk ? Json(p.disk->read) : Json(nullptr)},
           {"disk_written_bytes", p.disk ? Json(p.disk->written) : Json(nullptr)},
           {"appends", std::move(appends)},

@@ -51,6 +51,8 @@ CacheCounts Server::Counts() const {
   const HistoryCacheStats stats = service_.CacheStats();
   return {.hits = stats.hits,
           .misses = stats.misses,
+          .drops = stats.drops,
+          .unkept = stats.unkept,
           .users = static_cast<size_t>(stats.users),
           .bytes = static_cast<size_t>(stats.bytes)};
 }

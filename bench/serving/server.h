@@ -30,8 +30,10 @@ struct Answer {
 struct CacheCounts {
   uint64_t hits = 0;
   uint64_t misses = 0;
-  size_t users = 0;  // now in memory
-  size_t bytes = 0;  // that they take
+  uint64_t drops = 0;   // histories that an append could not extend
+  uint64_t unkept = 0;  // loads that met an append
+  size_t users = 0;     // now in memory
+  size_t bytes = 0;     // that they take
 };
 
 inline constexpr size_t kKeepsNothing = 1;  // bytes of a cache that no history fits
