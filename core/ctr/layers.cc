@@ -96,20 +96,41 @@ AttentionScratch::AttentionScratch(size_t dim, size_t heads, size_t chosen, size
   }
   keys.resize(projected * dim);
   values.resize(projected * dim);
-  kernel.resize(
-      std::max({simd::AttendRowsScratchBytes(chosen, dim, heads),
-                simd::AttendHeadsScratchBytes(chosen), simd::AttendAllScratchBytes(projected)}));
+  bytes = ByteRows(kCtrChunk, dim);
+  kernel.resize(std::max(
+      {simd::AttendRowsScratchBytes(chosen, dim, heads), simd::AttendHeadsScratchBytes(chosen),
+       simd::AttendAllScratchBytes(projected), simd::LinearI8ScratchBytes(dim, dim)}));
+}
+
+AttentionOutput::AttentionOutput(const Matrix<float>& weight, Precision precision) {
+  if (precision == Precision::kInt8) {
+    in_bytes_ = I8Layer(weight, 0, {});
+  } else {
+    in_floats_ = Layer(weight);
+  }
+}
+
+void AttentionOutput::Apply(size_t count, AttentionScratch& scratch, float* out,
+                            size_t out_stride) const {
+  const float* pooled = scratch.pooled.data();
+  if (in_bytes_.in() == 0) {
+    return in_floats_.Apply({pooled, count, in_floats_.in()}, Activation::kNone, out, out_stride);
+  }
+  simd::QuantizeU8(simd::DenseRows(pooled, count, in_bytes_.in()), Activation::kNone,
+                   scratch.bytes.out());
+  simd::LinearI8(scratch.bytes.view(count, Activation::kNone), in_bytes_.view(Activation::kNone),
+                 KernelScratchOf(scratch), out, out_stride);
 }
 
 ProjectedAttention::ProjectedAttention(const AttentionWeights& weights, size_t heads,
                                        const Matrix<float>& items, ItemTables queries,
-                                       ItemTables rows)
+                                       ItemTables rows, Precision precision)
     : dim_(weights.query.rows),
       heads_(heads),
       query_(Layer(weights.query, ScoreScale(dim_, heads)), items, queries),
       key_(Layer(weights.key), items, rows),
       value_(Layer(weights.value), items, rows),
-      output_(weights.output) {}
+      output_(weights.output, precision) {}
 
 size_t ProjectedAttention::table_bytes() const {
   return query_.table_bytes() + key_.table_bytes() + value_.table_bytes();
@@ -156,7 +177,7 @@ void ProjectedAttention::Attend(std::span<const int32_t> candidates, const Rows&
       {history.keys.data(), history.values.data(), history.count, heads_, dim_ / heads_},
       {scratch.queries.data(), targets.count, dim_}, KernelScratchOf(scratch),
       {scratch.pooled.data(), dim_});
-  output_.Apply({scratch.pooled.data(), targets.count, dim_}, Activation::kNone, out, out_stride);
+  output_.Apply(targets.count, scratch, out, out_stride);
 }
 
 TableAttention::TableAttention(const AttentionWeights& weights, size_t heads,
@@ -197,7 +218,7 @@ I8TableAttention::I8TableAttention(const AttentionWeights& weights, size_t heads
     : layout_{heads, weights.query.cols / heads},
       query_(Layer(weights.query, ScoreScale(weights.query.cols, heads)), items, ItemTables::kAll),
       keys_values_(items.rows, layout_.row_bytes()),
-      output_(weights.output) {
+      output_(weights.output, Precision::kInt8) {
   Require(layout_.part <= simd::kI8MaxPart, "CTR model: heads of ", layout_.part,
           " components (expected up to ", simd::kI8MaxPart, " in eight bits)");
   const Layer key(weights.key), value(weights.value);
@@ -229,7 +250,7 @@ void I8TableAttention::Attend(std::span<const int32_t> candidates, const Rows& t
   simd::AttendHeadsI8({keys_values_.view(), chosen.ids, chosen.counts, chosen.stride}, layout_,
                       {scratch.queries.data(), targets.count, dim}, KernelScratchOf(scratch),
                       {scratch.pooled.data(), dim});
-  output_.Apply({scratch.pooled.data(), targets.count, dim}, Activation::kNone, out, out_stride);
+  output_.Apply(targets.count, scratch, out, out_stride);
 }
 
 ChosenAttention::ChosenAttention(const AttentionWeights& weights, size_t heads,

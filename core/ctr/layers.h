@@ -11,6 +11,7 @@
 #include "core/base/export.h"
 #include "core/base/matrix.h"
 #include "core/ctr/export.h"
+#include "core/ctr/i8_layer.h"
 #include "simd/attention_heads.h"
 #include "simd/attention_heads_i8.h"
 #include "simd/linear.h"
@@ -107,7 +108,23 @@ struct ETA_CORE_API AttentionScratch {
   AttentionScratch(size_t dim, size_t heads, size_t chosen, size_t projected);
 
   AlignedVector<float> queries, folded, sums, pooled, keys, values;
+  ByteRows bytes;                 // of `pooled`
   AlignedVector<uint8_t> kernel;  // what a kernel asks for
+};
+
+// The last step of attention: what the heads pooled times a dim x dim matrix.
+class ETA_CORE_API AttentionOutput {
+ public:
+  AttentionOutput() = default;
+  // `weight` need not outlive this.
+  AttentionOutput(const Matrix<float>& weight, Precision precision);
+
+  // Takes `count` rows of scratch.pooled, dim floats each.
+  void Apply(size_t count, AttentionScratch& scratch, float* out, size_t out_stride) const;
+
+ private:
+  Layer in_floats_;  // one of the two
+  I8Layer in_bytes_;
 };
 
 // Target attention over rows that all candidates share.
@@ -115,9 +132,11 @@ class ETA_CORE_API ProjectedAttention {
  public:
   ProjectedAttention() = default;
   // `queries`, `rows`: whether the candidates' queries, and the rows' keys and values, come from
-  // tables. Neither `weights` nor `items` need outlive this.
+  // tables. `precision` is that of the output layer alone. Neither `weights` nor `items` need
+  // outlive this.
   ProjectedAttention(const AttentionWeights& weights, size_t heads, const Matrix<float>& items,
-                     ItemTables queries, ItemTables rows);
+                     ItemTables queries, ItemTables rows,
+                     Precision precision = Precision::kFloat32);
 
   // Room for max_rows rows.
   ProjectedHistory NewHistory(size_t max_rows) const;
@@ -140,7 +159,7 @@ class ETA_CORE_API ProjectedAttention {
   size_t dim_ = 0;
   size_t heads_ = 0;
   ItemLayer query_, key_, value_;
-  Layer output_;
+  AttentionOutput output_;
 };
 
 // Items chosen for each candidate: candidate b attends to ids[b * stride + j] for j < counts[b];
@@ -193,7 +212,7 @@ class ETA_CORE_API I8TableAttention {
   simd::I8HeadLayout layout_ = {};
   ItemLayer query_;
   Matrix<uint8_t> keys_values_;  // items x bytes of the layout
-  Layer output_;
+  AttentionOutput output_;
 };
 
 // The same from the embeddings, without tables: with four heads it takes four times the arithmetic

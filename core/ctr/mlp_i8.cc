@@ -3,6 +3,7 @@
 // is taken from the row itself, so that none saturates.
 #include <algorithm>
 
+#include "core/ctr/i8_layer.h"
 #include "core/ctr/internal/activation_bounds.h"
 #include "core/ctr/mlp.h"
 #include "simd/dot_i8.h"
@@ -12,48 +13,6 @@ namespace eta {
 namespace {
 
 using simd::Activation;
-
-// Rows of bytes with a scale each.
-struct ByteRows {
-  ByteRows() = default;
-  ByteRows(size_t count, size_t width) : width(width), values(count * width), scales(count) {}
-
-  simd::U8OutputRows out() { return {values.data(), scales.data(), width}; }
-  simd::U8RowsView view(size_t count, Activation made_by) const {
-    return {values.data(), scales.data(), count, width, width, simd::U8ZeroPoint(made_by)};
-  }
-
-  size_t width = 0;
-  AlignedVector<uint8_t> values;
-  AlignedVector<float> scales;
-};
-
-// x W + bias of simd/linear_i8.h.
-class I8Layer {
- public:
-  I8Layer() = default;
-  // W is rows [first, weight.rows) of `weight`.
-  I8Layer(const Matrix<float>& weight, size_t first, std::span<const float> bias)
-      : in_(weight.rows - first),
-        out_(weight.cols),
-        packed_(simd::PackedLinearI8Bytes(in_, out_)),
-        bias_(bias.begin(), bias.end()) {
-    simd::PackLinearI8(simd::DenseRows(weight.row(first), in_, out_), packed_.data());
-  }
-
-  size_t in() const { return in_; }
-  size_t out() const { return out_; }
-  size_t scratch_bytes() const { return simd::LinearI8ScratchBytes(in_, out_); }
-  simd::LinearI8Layer view(Activation activation) const {
-    return {packed_.data(), out_, bias_.empty() ? nullptr : bias_.data(), 0, activation};
-  }
-
- private:
-  size_t in_ = 0;
-  size_t out_ = 0;
-  AlignedVector<uint8_t> packed_;
-  AlignedVector<float> bias_;
-};
 
 class I8Mlp final : public Mlp {
  public:

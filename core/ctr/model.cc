@@ -31,7 +31,7 @@ CtrModel::CtrModel(const CtrExport& model, ItemTables tables, CtrRetrieval retri
     : model_(model),
       owner_{&model, tables, retrieval.retriever.get(), retrieval.k, precision},
       short_term_(model.short_term, model.settings.heads, model.bundle.items.embeddings, tables,
-                  ItemTables::kNone),
+                  ItemTables::kNone, precision),
       unit_(MakeLongTermUnit(model, tables, std::move(retrieval), precision)),
       mlp_(MakeMlp(model, tables, precision)),
       features_(((unit_ ? 4 : 2) + (tables == ItemTables::kAll ? 0 : 1)) * model.settings.dim) {}

@@ -51,10 +51,10 @@ class AvgPoolUnit : public LongTermUnit {
 // Attention over all behaviours: their keys and values are computed once for all candidates.
 class FullAttentionUnit : public LongTermUnit {
  public:
-  FullAttentionUnit(const CtrExport& model, ItemTables tables)
+  FullAttentionUnit(const CtrExport& model, ItemTables tables, Precision precision)
       : model_(model),
         attention_(model.long_term, model.settings.heads, model.bundle.items.embeddings, tables,
-                   tables) {}
+                   tables, precision) {}
 
   size_t table_bytes() const override { return attention_.table_bytes(); }
 
@@ -134,7 +134,7 @@ std::unique_ptr<LongTermUnit> MakeLongTermUnit(const CtrExport& model, ItemTable
     case CtrUnit::kAvgPool:
       return std::make_unique<AvgPoolUnit>(model);
     case CtrUnit::kFullAttention:
-      return std::make_unique<FullAttentionUnit>(model, tables);
+      return std::make_unique<FullAttentionUnit>(model, tables, precision);
     case CtrUnit::kSdim:
       return MakeSdimUnit(model);
     case CtrUnit::kMimn:

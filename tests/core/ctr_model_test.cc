@@ -2,6 +2,7 @@
 // core/ctr/model.h against the scalar forward pass, for every unit on every target.
 #include "core/ctr/model.h"
 
+#include <tuple>
 #include <utility>
 
 #include "core/reference/ctr.h"
@@ -108,6 +109,19 @@ TEST(CtrModel, SaysWhatAUserTakes) {
     Rng rng(1);
     model.Prepare(0, RandomItems(rng, 1024), scratch, user);
     EXPECT_EQ(user.bytes(), shared + bytes) << CtrUnitName(unit);
+  }
+}
+
+TEST(CtrModel, SaysWhatTablesTake) {
+  for (const auto& [unit, floats, bytes] :
+       {std::tuple<CtrUnit, size_t, size_t>{CtrUnit::kNone, 1056, 460},
+        {CtrUnit::kEta, 1824, 852},
+        {CtrUnit::kTwin, 1824, 852},
+        {CtrUnit::kFullAttention, 1824, 1228}}) {  // docs/serving.md
+    const CtrExport data = ModelMaker(unit, SomeSettings(64, 4), kItems, 3).Make();
+    const CtrModel exact(data), narrow(data, ItemTables::kAll, {}, Precision::kInt8);
+    EXPECT_EQ(exact.table_bytes(), kItems * floats) << CtrUnitName(unit);
+    EXPECT_EQ(narrow.table_bytes(), kItems * bytes) << CtrUnitName(unit);
   }
 }
 
