@@ -69,6 +69,14 @@ TEST(HistoryCacheBudgetTest, WhoIsReadOftenStays) {
   EXPECT_FALSE(cache.Read(1).hit());
 }
 
+TEST(HistoryCacheBudgetTest, ANewHistoryStaysUntilTheHandComesRound) {
+  const ItemCodes codes(MarkedItems(kItems, 1), MarkPlanes());
+  HistoryCache cache(codes, LoadsOf(100), {.budget_bytes = 100000, .shards = 1});
+  for (int64_t user = 0; user < 2000; ++user) cache.Read(user);
+  ASSERT_GT(cache.Stats().users, 40u);
+  for (int64_t user = 1999; user >= 1980; --user) EXPECT_TRUE(cache.Read(user).hit()) << user;
+}
+
 TEST(HistoryCacheBudgetTest, AHistoryTooLargeEvictsNobody) {
   const ItemCodes codes(MarkedItems(kItems, 1), MarkPlanes());
   HistoryCache cache(codes,
