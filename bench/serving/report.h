@@ -25,7 +25,7 @@ struct ServingReport {
   FillResult fill{};
   uint64_t store_bytes = 0;  // on disk, before the phases
   ServingRatios ratios{};
-  std::vector<PhaseResult> phases{};  // the first is quiet; the others are compared with it
+  std::vector<PhaseResult> phases{};  // the first and the last are quiet
   std::vector<AppendRow> appends{};
   CacheCounts cache{};                     // at the end
   std::optional<uint64_t> memory_bytes{};  // most that the process has held
@@ -33,6 +33,9 @@ struct ServingReport {
 
 // Whether every checked answer is that of the version it names, and no request missed an append.
 bool AllRight(const ServingReport& report);
+
+// What p99 is compared with: that of the quiet phase whose p99 is lower.
+double QuietP99(const ServingReport& report);
 
 // Tables, and both as files: the CSV has the phases, the JSON all.
 std::string ServingText(const ServingReport& report);

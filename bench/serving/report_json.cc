@@ -3,27 +3,13 @@
 #include <utility>
 
 #include "bench/common/build_info.h"
+#include "bench/common/open_loop_json.h"
 #include "bench/serving/report.h"
 
 namespace eta::bench {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-Json LoopJson(const OpenLoopResult& r) {
-  return {{"arrivals", r.arrivals},
-          {"unserved", r.unserved},
-          {"late_starts", r.late_starts},
-          {"seconds", r.seconds},
-          {"achieved_rate", r.achieved_rate},
-          {"utilisation", r.utilisation},
-          {"service_mean_us", r.service_mean_us},
-          {"p50_us", r.p50_us},
-          {"p90_us", r.p90_us},
-          {"p99_us", r.p99_us},
-          {"p999_us", r.p999_us},
-          {"max_us", r.max_us}};
-}
 
 Json AgesJson(const std::optional<Ages>& ages) {
   if (!ages) return nullptr;
@@ -47,12 +33,12 @@ Json PhaseJson(const PhaseResult& p, double quiet_p99) {
   }
   Json appends = nullptr;
   if (p.appends) {
-    appends = LoopJson(*p.appends);
+    appends = OpenLoopJson(*p.appends);
     appends["behaviours_per_s"] = p.appended_per_second;
   }
   return {{"name", p.plan.name},
           {"durability", p.plan.appends ? Json(DurabilityName(*p.plan.appends)) : Json(nullptr)},
-          {"requests", LoopJson(p.requests)},
+          {"requests", OpenLoopJson(p.requests)},
           {"p99_of_quiet", p.requests.p99_us / quiet_p99},
           {"cache_hits", p.hits},
           {"cache_misses", p.misses},
@@ -119,7 +105,7 @@ Json EnvironmentJson(const Environment& e) {
 std::string ServingJson(const ServingReport& report) {
   Json phases = Json::array(), appends = Json::array();
   for (const PhaseResult& phase : report.phases) {
-    phases.push_back(PhaseJson(phase, report.phases.front().requests.p99_us));
+    phases.push_back(PhaseJson(phase, QuietP99(report)));
   }
   for (const AppendRow& row : report.appends) {
     appends.push_back({{"durability", DurabilityName(row.durability)},

@@ -116,6 +116,12 @@ TEST_F(ServingBench, MeasuresAllPhases) {
   EXPECT_EQ(names, (std::vector<std::string>{"quiet", "appends, none", "appends, synced", "swaps",
                                              "appends, none, and swaps", "quiet, at the end"}));
   EXPECT_GE(version, 4);
+  const auto p99 = [](const nlohmann::json& phase) {
+    return phase.at("requests").at("p99_us").get<double>();
+  };
+  const auto& phases = json.at("phases");
+  const double quiet = std::min(p99(phases.front()), p99(phases.back()));
+  for (const auto& phase : phases) EXPECT_EQ(phase.at("p99_of_quiet"), p99(phase) / quiet);
   const auto& ratios = json.at("ratios");
   EXPECT_EQ(ratios.at("items"), 300);
   EXPECT_EQ(ratios.at("behaviours_mean"), 60);

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "bench/common/open_loop_json.h"
 #include "bench/common/text.h"
 #include "bench/retrieval/columns.h"
 #include "core/base/check.h"
@@ -55,27 +56,12 @@ std::string SloTable(const LoadReport& report, const Options& options) {
       "without a queue)\n");
 }
 
-Json ResultJson(const OpenLoopResult& r) {
-  return {{"arrivals", r.arrivals},
-          {"unserved", r.unserved},
-          {"late_starts", r.late_starts},
-          {"seconds", r.seconds},
-          {"achieved_rate", r.achieved_rate},
-          {"utilisation", r.utilisation},
-          {"service_mean_us", r.service_mean_us},
-          {"p50_us", r.p50_us},
-          {"p90_us", r.p90_us},
-          {"p99_us", r.p99_us},
-          {"p999_us", r.p999_us},
-          {"max_us", r.max_us}};
-}
-
 Json SloJson(const SloRow& row) {
   const HighestRate& found = row.found;
   Json probes = Json::array();
   for (const Probe& probe : found.probes) {
     Json json = {{"rate", probe.rate}, {"kept", probe.is_kept}};
-    json.update(ResultJson(probe.result));
+    json.update(OpenLoopJson(probe.result));
     probes.push_back(std::move(json));
   }
   return {{"method", row.method},
@@ -129,7 +115,7 @@ Json LoadJson(const LoadReport& report, const Options& options) {
   Json rows = Json::array();
   for (const LoadRow& row : report.rows) {
     Json json = {{"method", row.method}, {"bits", row.bits}, {"rate", row.rate}};
-    json.update(ResultJson(row.result));
+    json.update(OpenLoopJson(row.result));
     rows.push_back(std::move(json));
   }
   Json slo = Json::array();
