@@ -73,13 +73,21 @@ TEST_P(ServingThreadsTest, AReadSeesOneVersionAndEveryAppend) {
   ItemCodes codes(MarkedItems(kItems, 1), MarkPlanes());
   CachedKeeper cached(codes, {.budget_bytes = GetParam(), .max_behaviours = kMost, .shards = 2});
   std::atomic<int64_t> acknowledged[kUsers] = {};
+  const bool evicts = GetParam() < 1 << 20;
+  // A quick reader may be done before the others begin, so it goes on until it met their work.
+  const auto met_all = [&] {
+    const HistoryCacheStats stats = cached.cache.Stats();
+    return stats.gathers > 0 && stats.extensions > 0 && (!evicts || stats.evictions > 0);
+  };
   std::atomic<int> reading = kReaders;
   std::atomic<int> faults = 0;
+  std::atomic<uint64_t> made = 0;
   std::vector<std::thread> threads;
   for (int r = 0; r < kReaders; ++r) {
     threads.emplace_back([&, r] {
       uint64_t last = 0;
-      for (int i = 0; i < reads; ++i) {
+      int i = 0;
+      for (; i < reads || !met_all(); ++i) {
         const int64_t user = (i + r) % kUsers;
         const int64_t count = acknowledged[user];
         const auto seen = cached.cache.Read(user);
@@ -91,6 +99,7 @@ TEST_P(ServingThreadsTest, AReadSeesOneVersionAndEveryAppend) {
         last = seen.version().number;
         if (!fault.empty() && faults++ == 0) ADD_FAILURE() << fault;
       }
+      made += static_cast<uint64_t>(i);
       --reading;
     });
   }
@@ -111,10 +120,9 @@ TEST_P(ServingThreadsTest, AReadSeesOneVersionAndEveryAppend) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(faults, 0);
   const HistoryCacheStats stats = cached.cache.Stats();
-  EXPECT_EQ(stats.hits + stats.misses, kReaders * static_cast<uint64_t>(reads));
-  EXPECT_GT(stats.gathers, 0u);
-  EXPECT_GT(stats.extensions, 0u);
-  EXPECT_EQ(stats.evictions > 0, GetParam() < 1 << 20);
+  EXPECT_EQ(stats.hits + stats.misses, made);
+  EXPECT_GE(made, kReaders * static_cast<uint64_t>(reads));
+  EXPECT_EQ(stats.evictions > 0, evicts);
 }
 
 INSTANTIATE_TEST_SUITE_P(Budgets, ServingThreadsTest, ::testing::Values(1 << 20, 5000));
