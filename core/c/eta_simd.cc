@@ -226,10 +226,18 @@ eta_status eta_retrieve_batch(const eta_history* const* histories, size_t reques
 }
 
 eta_status eta_ctr_model_load(const char* folder, eta_ctr_model** out) {
+  return eta_ctr_model_load_as(folder, ETA_FLOAT32, out);
+}
+
+eta_status eta_ctr_model_load_as(const char* folder, eta_precision precision, eta_ctr_model** out) {
   return c::Guard([&] {
     c::RequireOut(folder, "folder");
     c::RequireOut(out, "out");
-    c::Open(std::make_shared<c::CtrServed>(folder), out);
+    Require(precision == ETA_FLOAT32 || precision == ETA_INT8, "precision = ", precision,
+            " is neither ETA_FLOAT32 nor ETA_INT8");
+    c::Open(std::make_shared<c::CtrServed>(
+                folder, precision == ETA_INT8 ? eta::Precision::kInt8 : eta::Precision::kFloat32),
+            out);
   });
 }
 

@@ -47,6 +47,13 @@ enum {
   ETA_TOO_LONG = 6         // a history of more behaviours than positions can number, 2^31 - 1
 };
 
+// What a CTR model computes with.
+typedef int32_t eta_precision;
+enum {
+  ETA_FLOAT32 = 0,
+  ETA_INT8 = 1  // bytes whose products are summed exactly, with float32 scales
+};
+
 typedef struct eta_hyperplanes eta_hyperplanes;  // the random projections of SimHash
 typedef struct eta_code_table eta_code_table;    // the codes of all items
 typedef struct eta_history eta_history;          // a user's behaviours, oldest first
@@ -145,9 +152,15 @@ ETA_C_API eta_status eta_retrieve_batch(const eta_history* const* histories, siz
                                         int32_t* positions, size_t positions_size, int32_t* counts,
                                         size_t counts_size);
 
-// Loads a model that scripts/train_ctr.py exported (docs/models.md). The folder is read and checked
-// whole. Any thread.
+// Loads a model that scripts/train_ctr.py exported (docs/models.md), in float32. The folder is read
+// and checked whole. Any thread.
 ETA_C_API eta_status eta_ctr_model_load(const char* folder, eta_ctr_model** out);
+
+// The same in a precision. Logits in eight bits differ from those in float32; docs/serving.md says
+// by how much. A model whose activations could leave their range in eight bits is
+// ETA_INVALID_ARGUMENT. Any thread.
+ETA_C_API eta_status eta_ctr_model_load_as(const char* folder, eta_precision precision,
+                                           eta_ctr_model** out);
 
 // The number of users and items, and of behaviours of the longest history. Any number of threads.
 ETA_C_API eta_status eta_ctr_model_shape(const eta_ctr_model* model, size_t* users, size_t* items,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <memory>
+#include <stdexcept>
 
 #include "core/base/check.h"
 #include "core/ctr/export.h"
@@ -19,17 +20,27 @@ struct CtrCallScratch {
 
 // A model with the export that it reads.
 struct Model {
-  explicit Model(CtrExport read) : data(std::move(read)), model(data) {}
+  Model(CtrExport read, Precision precision)
+      : data(std::move(read)), model(data, ItemTables::kAll, {}, precision) {}
 
   CtrExport data;
   CtrModel model;
   Pool<CtrCallScratch> pool;
 };
 
-std::shared_ptr<Model> Make(py::handle folder) {
+Precision ToPrecision(py::handle value) {
+  const std::string name = ToText(value, "precision");
+  for (const Precision precision : {Precision::kFloat32, Precision::kInt8}) {
+    if (name == PrecisionName(precision)) return precision;
+  }
+  throw std::invalid_argument(Cat("precision: must be float32 or int8, not '", name, "'"));
+}
+
+std::shared_ptr<Model> Make(py::handle folder, py::handle precision) {
   const std::string path = ToText(folder, "folder");
+  const Precision wanted = ToPrecision(precision);
   const KernelCall call;
-  return std::make_shared<Model>(ReadCtrExport(path));
+  return std::make_shared<Model>(ReadCtrExport(path), wanted);
 }
 
 py::object Score(const std::shared_ptr<Model>& model, py::handle user, py::handle history,
@@ -54,6 +65,8 @@ void BindCtr(py::module_& module) {
   py::class_<Model, std::shared_ptr<Model>>(module, "CtrModel")
       .def_static("make", Make)
       .def_property_readonly("unit", [](const Model& m) { return CtrUnitName(m.data.unit); })
+      .def_property_readonly("precision",
+                             [](const Model& m) { return PrecisionName(m.model.precision()); })
       .def_property_readonly("users", [](const Model& m) { return m.data.users(); })
       .def_property_readonly("items", [](const Model& m) { return m.data.items(); })
       .def_property_readonly("max_history",

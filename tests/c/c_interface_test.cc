@@ -204,5 +204,57 @@ TEST(CInterfaceCtr, ScoresAsTheCppInterface) {
   EXPECT_EQ(eta_ctr_score(user, candidates.data(), 5, logits.data(), 5), ETA_BAD_HANDLE);
 }
 
+// The logits of one user by the C interface; none where a call failed.
+std::vector<float> CLogits(const TempFolder& folder, eta_precision precision,
+                           const std::vector<int32_t>& history,
+                           const std::vector<int32_t>& candidates) {
+  eta_ctr_model* model = nullptr;
+  eta_ctr_user* user = nullptr;
+  std::vector<float> logits(candidates.size());
+  const bool is_done =
+      eta_ctr_model_load_as((folder / "model").c_str(), precision, &model) == ETA_OK &&
+      eta_ctr_user_prepare(model, 2, history.data(), history.size(), &user) == ETA_OK &&
+      eta_ctr_score(user, candidates.data(), candidates.size(), logits.data(), logits.size()) ==
+          ETA_OK;
+  EXPECT_EQ(eta_ctr_user_close(user), ETA_OK);
+  EXPECT_EQ(eta_ctr_model_close(model), ETA_OK);
+  return is_done ? logits : std::vector<float>();
+}
+
+TEST(CInterfaceCtr, ScoresInEachPrecision) {
+  TempFolder folder;
+  ModelMaker maker(CtrUnit::kEta, SomeSettings(8, 2), 60, 5);
+  CtrExport model = maker.Make();
+  const ExportWriter writer(model, Matrix<float>(), folder / "model");
+  const std::vector<int32_t> history = {3, 1, 4, 1, 5, 9, 2, 6}, candidates = {0, 5, 8, 9, 7};
+  const auto by_cpp = [&](Precision precision) {
+    const CtrModel served(model, ItemTables::kAll, {}, precision);
+    CtrScratch scratch = served.NewScratch();
+    CtrUser user = served.NewUser();
+    served.Prepare(2, history, scratch, user);
+    std::vector<float> logits(candidates.size());
+    served.Score(user, candidates, scratch, logits);
+    return logits;
+  };
+  EXPECT_EQ(CLogits(folder, ETA_FLOAT32, history, candidates), by_cpp(Precision::kFloat32));
+  EXPECT_EQ(CLogits(folder, ETA_INT8, history, candidates), by_cpp(Precision::kInt8));
+  EXPECT_NE(by_cpp(Precision::kInt8), by_cpp(Precision::kFloat32));
+}
+
+TEST(CInterfaceCtr, RefusesWhatEightBitsCannotHold) {
+  TempFolder folder;
+  ModelMaker maker(CtrUnit::kEta, SomeSettings(8, 2), 60, 5);
+  CtrExport model = maker.Make();
+  model.mlp_weight[0].values[0] = 1e35f;
+  const ExportWriter writer(model, Matrix<float>(), folder / "model");
+  eta_ctr_model* loaded = nullptr;
+  const std::string path = folder / "model";
+  EXPECT_EQ(eta_ctr_model_load_as(path.c_str(), ETA_INT8, &loaded), ETA_INVALID_ARGUMENT);
+  EXPECT_TRUE(Contains(eta_last_error(), "in eight bits")) << eta_last_error();
+  EXPECT_EQ(loaded, nullptr);
+  ASSERT_EQ(eta_ctr_model_load_as(path.c_str(), ETA_FLOAT32, &loaded), ETA_OK);
+  EXPECT_EQ(eta_ctr_model_close(loaded), ETA_OK);
+}
+
 }  // namespace
 }  // namespace eta::test

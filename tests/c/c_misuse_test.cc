@@ -184,6 +184,11 @@ TEST_F(CMisuse, CtrModels) {
   Invalid(eta_ctr_model_load(nullptr, &no_model_), "folder");
   Invalid(eta_ctr_model_load("x", nullptr), "out");
   BadData(eta_ctr_model_load("/nonexistent", &no_model_), "/nonexistent");
+  Invalid(eta_ctr_model_load_as(nullptr, ETA_INT8, &no_model_), "folder");
+  Invalid(eta_ctr_model_load_as("x", ETA_INT8, nullptr), "out");
+  Invalid(eta_ctr_model_load_as("x", -1, &no_model_), "precision = -1");
+  Invalid(eta_ctr_model_load_as("x", 2, &no_model_), "precision = 2");
+  BadData(eta_ctr_model_load_as("/nonexistent", ETA_INT8, &no_model_), "/nonexistent");
   Invalid(eta_ctr_model_shape(nullptr, &number_, &number_, &number_), "null");
   BadHandle(eta_ctr_model_close(reinterpret_cast<eta_ctr_model*>(table_)), "model");
   Invalid(eta_ctr_user_prepare(nullptr, 0, ids, n, nullptr), "null");

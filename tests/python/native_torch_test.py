@@ -1,15 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of eta_simd.torch, the same positions as PyTorch's product and sort, and of CtrModel, the
-same logits as PyTorch's."""
+"""Tests of eta_simd.torch: the same positions as PyTorch's product and sort."""
 import doctest
 import os
 import sys
-import tempfile
-import threading
 import types
 import unittest
-from pathlib import Path
 
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -23,8 +19,7 @@ except ImportError as missing:
     sys.exit(support.SKIPPED)
 
 import eta_simd.torch
-from eta_simd import CtrModel, Hyperplanes
-from eta_simd.ctr import command, planted
+from eta_simd import Hyperplanes
 from eta_simd.ctr.native_eta import NativeEta
 from eta_simd.ctr.units import Eta, pack
 from eta_simd.torch import EtaRetrieval
@@ -112,71 +107,6 @@ class Positions(unittest.TestCase):
 
     def test_examples(self):
         self.assertEqual(doctest.testmod(eta_simd.torch).failed, 0)
-
-
-class Scores(unittest.TestCase):
-    """Of a tiny model that is trained and exported here."""
-    PLANTED = ("--users", "20", "--topics", "8", "--side", "3", "--categories", "3", "--length",
-               "30", "--recent", "6", "--interests", "3", "--repeats", "3", "--dim", "8")
-    TINY = ("--epochs", "1", "--dim", "8", "--heads", "2", "--max-history", "24", "--short", "4",
-            "--k", "5", "--bits", "20")
-
-    temporary: tempfile.TemporaryDirectory
-    folder: Path
-    model: CtrModel
-
-    @classmethod
-    def setUpClass(cls):
-        cls.temporary = tempfile.TemporaryDirectory()
-        cls.folder = Path(cls.temporary.name)
-        planted.main(["--out", str(cls.folder / "data"), *cls.PLANTED])
-        command.main(["--bundle", str(cls.folder / "data"), "--model", "eta", "--out",
-                      str(cls.folder / "model"), *cls.TINY])
-        cls.model = CtrModel(cls.folder / "model")
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.temporary.cleanup()
-
-    def test_are_the_logits_of_pytorch(self):
-        bundle = eta_simd.read_bundle(self.folder / "model" / "bundle")
-        samples = np.load(self.folder / "model" / "test" / "samples.npy")
-        logits = np.load(self.folder / "model" / "test" / "logits.npy")
-        self.assertGreater(np.ptp(logits), 1e-2)
-        self.assertEqual((self.model.unit, self.model.max_history), ("eta", 24))
-        for (user, begin, end, item, _), logit in zip(samples, logits):
-            first = bundle.history_offsets[user]
-            window = bundle.history_items[first + begin:first + end]
-            scores = self.model.score(int(user), window, np.array([item, 0, item], np.int32))
-            self.assertEqual((scores.shape, scores.dtype), ((3,), np.float32))
-            self.assertLessEqual(abs(scores[0] - logit), 1e-4)
-            self.assertEqual(scores[0], scores[2])
-
-    def test_threads_of_python_get_the_same(self):
-        history, candidates = support.ids(20, 18), support.ids(9, 18, seed=2)
-        want = self.model.score(3, history, candidates)
-        wrong = []
-
-        def work():
-            for _ in range(50):
-                if (self.model.score(3, history, candidates) != want).any():
-                    wrong.append(1)
-        threads = [threading.Thread(target=work) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        self.assertEqual(wrong, [])
-
-    def test_refusals(self):
-        ids = support.ids(5, 18)
-        for user, history, candidates, message in (
-                (20, ids, ids, "20"), (0, np.tile(ids, 9), ids, "24"),
-                (0, ids, support.int32([-1]), "-1"), (0, support.int32([1000]), ids, "1000")):
-            with self.assertRaisesRegex(ValueError, message):
-                self.model.score(user, history, candidates)
-        self.assertEqual(self.model.score(0, ids, ids[:0]).shape, (0,))
-        self.assertEqual(self.model.score(0, ids[:0], ids).shape, (5,))
 
 
 if __name__ == "__main__":

@@ -98,7 +98,8 @@ struct History {
 };
 
 struct CtrServed {
-  explicit CtrServed(const char* folder) : model(ReadCtrExport(folder)), served(model) {}
+  CtrServed(const char* folder, Precision precision)
+      : model(ReadCtrExport(folder)), served(model, ItemTables::kAll, {}, precision) {}
   CtrExport model;
   CtrModel served;
   Pool<CtrScratch> scratch;
