@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Tests of exported CTR models, on tiny data. Exit code 77: PyTorch or NumPy is missing."""
+import shutil
 import unittest
 import warnings
 
@@ -48,12 +49,59 @@ class Export(TrainedTest):
                                      torch.tensor([[item]]))
                 self.assertAlmostEqual(float(logits), float(arrays["logits"][row]), delta=1e-5)
 
-    def check_logits(self, out, name):
+    def reexport(self, model, bundle, out, *more):
+        return support.call("reexport.py", "--model", model, "--bundle", bundle, "--out", out,
+                            *more)
+
+    def test_reexport_of_the_same_bundle_changes_nothing(self):
+        for name in ("eta", "sim_soft", "mimn"):
+            with self.subTest(name):
+                first, second = self.folder / f"first-{name}", self.folder / f"second-{name}"
+                done = support.call("train_ctr.py", "--bundle", self.bundle, "--model", name,
+                                    "--out", first, "--epochs", 1, *TINY)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                length = export.load(first)[0]["settings"]["max_history"]
+                done = self.reexport(first, self.bundle, second, "--max-history", length)
+                self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+                before, after = export.load(first), export.load(second)
+                for part in ("settings", "weights", "test", "model", "seed"):
+                    self.assertEqual(before[0][part], after[0][part])
+                for array, values in before[1].items():
+                    if array == "logits":
+                        np.testing.assert_allclose(values, after[1][array], atol=1e-6)
+                    else:
+                        np.testing.assert_array_equal(values, after[1][array], array)
+
+    def test_reexport_reads_longer_histories_and_refuses_other_items(self):
+        first, longer = self.folder / "short", self.folder / "longer"
+        done = support.call("train_ctr.py", "--bundle", self.bundle, "--model", "eta", "--out",
+                            first, "--epochs", 1, *TINY)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        done = self.reexport(first, self.bundle, longer, "--max-history", 4096)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        manifest, arrays = export.load(longer)
+        self.assertEqual(manifest["settings"]["max_history"], 4096)
+        self.assertFalse((arrays["samples"][:, 1] > 0).any())
+        self.check_logits(longer, "eta", is_cut=False)
+
+        other = self.folder / "other"
+        shutil.copytree(self.bundle, other)
+        categories = np.load(other / "item_categories.npy")
+        categories[0] += 1
+        np.save(other / "item_categories.npy", categories)
+        for bundle, fault in ((other, "items are of other categories"),
+                              (self.folder / "absent", "not a folder")):
+            done = self.reexport(first, bundle, self.folder / "never")
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(fault, done.stderr)
+            self.assertFalse((self.folder / "never").exists())
+
+    def check_logits(self, out, name, is_cut=True):
         manifest, arrays = export.load(out)
         self.assertEqual(manifest["model"], name)
         bundle = data.load_bundle(out / "bundle", 1)
         samples = arrays["samples"]
-        self.assertTrue((samples[:, 1] > 0).any())  # some histories are cut
+        self.assertEqual((samples[:, 1] > 0).any(), is_cut)  # some histories, or none
         for row in range(0, len(samples), 7):
             user, begin, end, item, _ = samples[row]
             history = bundle.items[bundle.offsets[user]:bundle.offsets[user + 1]][begin:end]

@@ -110,6 +110,8 @@ WRITERS = (
     Writer("make_planted.py", "--out", PLANTED, is_new=True, needs=("numpy",)),
     Writer("train_ctr.py", "--out", ("--bundle", "{planted}", "--model", "none", *TINY),
            is_new=True, reads="planted/history_items.npy", needs=("torch",)),
+    Writer("reexport.py", "--out", ("--model", "{model}", "--bundle", "{planted}"), is_new=True,
+           reads="model/manifest.json", needs=("torch",)),
     Writer("report.py", "--output", ("{results.json}",), reads="results.json",
            needs=("matplotlib",)),
     Writer("freshness.py", "--out", ("--json", "{freshness.json}"), "out.png",

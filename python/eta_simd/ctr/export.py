@@ -151,6 +151,18 @@ def load(folder):
     return manifest, arrays
 
 
+def take_table(model, table):
+    """Gives a model the parameters from which it computes item table `table`. Raises ValueError
+    where items of one category differ in its columns."""
+    own = model.item_ids.shape[1]
+    first = np.unique(model.item_categories.numpy(), return_index=True)[1]
+    with torch.no_grad():
+        model.item_ids.copy_(torch.from_numpy(table[:, :own]))
+        model.category_ids.copy_(torch.from_numpy(table[first, own:]))
+        if not np.array_equal(model.item_table().numpy(), table):
+            raise ValueError("item_embeddings.npy does not follow from items and categories")
+
+
 def restore(folder):
     """The model in an exported folder, ready for its forward pass, and its manifest."""
     folder = pathlib.Path(folder)
@@ -176,9 +188,8 @@ def restore(folder):
                 raise BadInput(f"{folder}: {name} has shape {list(arrays[name].shape)} (expected "
                                f"{list(value.shape)})")
             value.copy_(torch.from_numpy(arrays[name]))
-        model.table = torch.from_numpy(table)
-        if model.has_long:
-            model.long.refresh(model.table)
+        take_table(model, table)
+        model.refresh()
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise BadInput(f"{folder}: not a model that can be built: {reason(error)}") from error
     return model.eval(), manifest
