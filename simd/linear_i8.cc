@@ -316,7 +316,8 @@ namespace {
 // Scalar, because it runs once a model.
 template <class WeightAt>
 void PackColumns(size_t in, size_t out, uint8_t* packed, WeightAt weight_at) {
-  std::memset(packed, 0, PackedLinearI8Bytes(in, out));
+  // Not PackedLinearI8Bytes: GCC 14 warns of the bound to which that saturates.
+  std::memset(packed, 0, (LinearI8Groups(in) + 2) * 64 * (PaddedColumns(out) / kLinearColumns));
   for (size_t j = 0; j < out; ++j) {
     uint8_t* column =
         packed + j / kLinearColumns * LinearI8PanelBytes(in) + j % kLinearColumns * sizeof(float);
