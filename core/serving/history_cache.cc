@@ -17,6 +17,7 @@ namespace {
 using serving::ClockShard;
 using serving::EntryState;
 using serving::HistoryEntry;
+using serving::LoadState;
 
 // Appends that were begun and ended, of the users that share the stripe.
 struct Stripe {
@@ -24,7 +25,7 @@ struct Stripe {
   std::atomic<uint64_t> ended = 0;
 };
 
-// 256 KiB of them. With 100 users in appends at once, 0.6 % of loads meet one of another user.
+// 256 KiB of them. With 100 users in appends at once, 0.6 % of appends meet one of another user.
 constexpr size_t kStripes = size_t{1} << 14;
 
 // Well mixed, because std::hash of a number is the number.
@@ -67,10 +68,10 @@ HistoryCacheOptions Checked(HistoryCacheOptions options) {
 // Order of locks: an entry's mutex, then a shard's.
 //
 // How loads and appends meet. An append announces itself in its users' stripes before it writes,
-// extends what is cached, and then says that it has ended. A load that saw the same numbers of
-// begun and of ended ones before it read, and still the same number of begun ones after it, has met
-// none: each append either ended before, so that the load has it, or will find the entry. Any other
-// load answers its reader and is not kept.
+// and extends what is cached when it has written. If it finds no entry, a later load has it. If it
+// finds one under load, it does not wait, and has the loader not keep what it read. If it finds one
+// that was loaded since the append began, the load may have it: the append is extended where all of
+// its times are later than those that were loaded, and the entry is dropped otherwise.
 struct HistoryCache::Impl {
   Impl(const ItemCodes& item_codes, Load from, HistoryCacheOptions given)
       : codes(item_codes),
@@ -121,16 +122,13 @@ std::shared_ptr<const ItemCodesVersion> HistoryCache::Impl::LoadEntry(const User
                                                                       HistoryEntry& entry) {
   ++misses;
   try {
-    const Stripe& stripe = StripeOf(user);
-    entry.loading = true;
-    const uint64_t begun = stripe.begun, ended = stripe.ended;
+    entry.load = LoadState::kUnderWay;
     const std::vector<Behaviour> history = load(user, options.max_behaviours);
-    // First this, then the look: an append that still sees it set was seen here.
-    entry.loading = false;
-    const bool met_none = begun == ended && stripe.begun == begun;
+    const bool missed_none = entry.load.exchange(LoadState::kNone) == LoadState::kUnderWay;
+    entry.loaded_at = StripeOf(user).begun;
     auto version = codes.Current();
     entry.Fill(std::span(history).last(std::min(history.size(), options.max_behaviours)), *version);
-    if (met_none) {
+    if (missed_none) {
       entry.state = EntryState::kReady;
       ShardOf(user).Charge(user, entry);
     } else {
@@ -139,7 +137,7 @@ std::shared_ptr<const ItemCodesVersion> HistoryCache::Impl::LoadEntry(const User
     }
     return version;
   } catch (...) {
-    entry.loading = false;
+    entry.load = LoadState::kNone;
     Discard(user, entry);
     throw;
   }
@@ -165,14 +163,14 @@ std::shared_ptr<const ItemCodesVersion> HistoryCache::Impl::Renew(const UserId& 
 
 void HistoryCache::Impl::Extend(const UserEvents& events) {
   const auto entry = ShardOf(*events.user).Find(*events.user);
-  if (!entry || entry->loading) return;
+  if (!entry || entry->MissLoad()) return;
   const std::lock_guard lock(entry->mutex);
   if (entry->state != EntryState::kReady) return;
   const auto version = codes.Current();
   bool extended = false;
   try {
-    extended =
-        entry->Append(events.behaviours, events.overlapped, options.max_behaviours, *version);
+    const bool overlapped = events.overlapped || events.ticket <= entry->loaded_at;
+    extended = entry->Append(events.behaviours, overlapped, options.max_behaviours, *version);
   } catch (const std::bad_alloc&) {  // which the next reader may have, and the events are written
   }
   if (extended) {

@@ -46,8 +46,8 @@ struct ETA_CORE_API HistoryCacheStats {
   uint64_t gathers = 0;  // hits whose codes were gathered anew: another version, or a full history
   uint64_t extensions = 0;  // behaviours that were added in place
   uint64_t drops = 0;       // histories that were dropped by an append that no place could take
-  uint64_t unkept = 0;  // loads during which an append was under way; only their reader saw them
-  uint64_t bytes = 0;   // of item ids, code blocks (capacity), names and bookkeeping
+  uint64_t unkept = 0;      // loads during which an append was written; only their reader saw them
+  uint64_t bytes = 0;       // of item ids, code blocks (capacity), names and bookkeeping
   uint64_t users = 0;
 };
 

@@ -57,7 +57,7 @@ bool HistoryEntry::Append(std::span<const Behaviour> behaviours, bool overlapped
                           const ItemCodesVersion& version) {
   const size_t code_bytes = version.table.code_bytes();
   const size_t slack = std::max<size_t>(64, most / 8);  // how far a window slides before it moves
-  // What others may have appended meanwhile; the order of `behaviours` themselves is known.
+  // What others may have appended, or a load have read; the order of `behaviours` is known.
   const bool was_empty = window().empty();
   const int64_t before = newest_time;
   for (const Behaviour& behaviour : behaviours) {

@@ -19,14 +19,22 @@ namespace eta::serving {
 // kNew: nobody has loaded it yet. kGone: it is no longer in the cache, look there again.
 enum class EntryState { kNew, kReady, kGone };
 
+// kMissed: an append has written meanwhile, and nobody knows whether the load has it.
+enum class LoadState { kNone, kUnderWay, kMissed };
+
 struct HistoryEntry {
-  std::shared_mutex mutex;  // held by who reads or writes anything but `loading`
-  // Whether a load is under way, during which an append need not wait for `mutex`: the load sees
-  // that there was an append, see HistoryCache::Impl.
-  std::atomic<bool> loading = false;
+  std::shared_mutex mutex;  // held by who reads or writes anything but `load`
+  std::atomic<LoadState> load = LoadState::kNone;
+  // If a load is under way, tells it that an append was missed: so this need not wait for `mutex`.
+  bool MissLoad() {
+    auto expected = LoadState::kUnderWay;
+    return load.compare_exchange_strong(expected, LoadState::kMissed) ||
+           expected == LoadState::kMissed;
+  }
 
   EntryState state = EntryState::kNew;
   bool is_incomplete = false;  // items that the version does not have were left out
+  uint64_t loaded_at = 0;      // appends that had begun by then, see HistoryCache::Impl
   uint64_t number = 0;         // version that the codes are of; 0: none
   int64_t oldest_time = 0;     // not after the time of any behaviour
   int64_t newest_time = 0;     // 0 where there is none
@@ -50,8 +58,8 @@ struct HistoryEntry {
   // Adds behaviours, ordered by time, to a window of at most `most`. The codes go on to be those of
   // `version` if they were and the window did not slide; else they are of none. False where the
   // history must be loaded again: the place of a behaviour, or what makes way for it, is unknown.
-  // `overlapped`: others appended to this user meanwhile, so that the order of equal times is
-  // unknown.
+  // `overlapped`: others appended to this user meanwhile, or the history was loaded meanwhile. So
+  // the order of equal times is unknown, and so is whether these are in already.
   bool Append(std::span<const Behaviour> behaviours, bool overlapped, size_t most,
               const ItemCodesVersion& version);
 };

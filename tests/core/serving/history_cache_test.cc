@@ -233,7 +233,7 @@ TEST(HistoryCacheTest, ForgettingAUserRemovesHim) {
 }
 
 // All ways in which a load and an append of one user can overlap.
-TEST(HistoryCacheTest, ALoadThatMeetsAnAppendIsNotKept) {
+TEST(HistoryCacheTest, ALoadThatMeetsAnAppendIsKeptWhereItIsKnownToLackIt) {
   const ItemCodes codes(MarkedItems(kItems, 1), MarkPlanes());
   CachedKeeper cached(codes, {});
   cached.during_load = [&] { cached.Append({EventOf(1, 5, 1)}); };
@@ -243,19 +243,22 @@ TEST(HistoryCacheTest, ALoadThatMeetsAnAppendIsNotKept) {
   EXPECT_TRUE(cached.cache.Read(1).hit());
   // A whole load within an append, before it writes and after.
   for (const int32_t item : {6, 7}) {
+    const bool is_before = item == 6;
     cached.cache.Forget(1, [] {});
     const std::vector<Event> events = {EventOf(1, item, item)};
     cached.cache.Append(events, [&] {
-      if (item == 6) {
+      if (is_before) {
         EXPECT_EQ(cached.Items(1), Ids{5});
+        EXPECT_TRUE(cached.cache.Read(1).hit());
       }
       cached.keeper.Append({events, {}}, Durability::kNone);
-      if (item == 7) {
+      if (!is_before) {
         EXPECT_EQ(cached.Items(1), (Ids{5, 6, 7}));
+        EXPECT_TRUE(cached.cache.Read(1).hit());
       }
       return true;
     });
-    EXPECT_FALSE(cached.cache.Read(1).hit());
+    EXPECT_EQ(cached.cache.Read(1).hit(), is_before);
     EXPECT_EQ(cached.Items(1).back(), item);
     EXPECT_EQ(cached.Items(1).size(), static_cast<size_t>(item - 4));
   }
@@ -264,6 +267,45 @@ TEST(HistoryCacheTest, ALoadThatMeetsAnAppendIsNotKept) {
   cached.during_load = [&] { cached.Append({EventOf(1, 8, 8)}); };
   EXPECT_EQ(cached.Items(1), (Ids{5, 6, 7}));
   EXPECT_EQ(cached.Items(1), (Ids{5, 6, 7, 8}));
+  EXPECT_EQ(cached.cache.Stats().unkept, 2u);
+}
+
+// A load within an append of the same time as one that it read: it may have either.
+TEST(HistoryCacheTest, ALoadWithinAnAppendOfAnOldTimeIsDropped) {
+  const ItemCodes codes(MarkedItems(kItems, 1), MarkPlanes());
+  for (const int64_t time : {4, 5, 6}) {
+    for (const bool is_empty : {false, true}) {
+      CachedKeeper cached(codes, {});
+      if (!is_empty) cached.Append({EventOf(1, 1, 5)});
+      const std::vector<Event> events = {EventOf(1, 2, time), EventOf(1, 3, 7)};
+      cached.cache.Append(events, [&] {
+        EXPECT_EQ(cached.Items(1), is_empty ? Ids{} : Ids{1});
+        return cached.keeper.Append({events, {}}, Durability::kNone);
+      });
+      EXPECT_EQ(cached.cache.Read(1).hit(), is_empty || time == 6) << time;
+      EXPECT_EQ(cached.cache.Stats().drops, is_empty || time == 6 ? 0u : 1u) << time;
+      ExpectAsFresh(cached, codes, 1, {});
+    }
+  }
+}
+
+// Two appends are under way while their user is loaded, which has the one and not the other.
+TEST(HistoryCacheTest, ALoadWithinTwoAppendsHasEachOnce) {
+  const ItemCodes codes(MarkedItems(kItems, 1), MarkPlanes());
+  for (const int64_t inner_time : {4, 5, 6}) {
+    CachedKeeper cached(codes, {});
+    cached.Append({EventOf(1, 1, 1)});
+    const std::vector<Event> outer = {EventOf(1, 2, 5)}, inner = {EventOf(1, 3, inner_time)};
+    cached.cache.Append(outer, [&] {
+      cached.keeper.Append({outer, {}}, Durability::kNone);
+      return cached.cache.Append(inner, [&] {
+        EXPECT_EQ(cached.Items(1), (Ids{1, 2}));
+        return cached.keeper.Append({inner, {}}, Durability::kNone);
+      });
+    });
+    EXPECT_EQ(cached.Items(1), (inner_time == 4 ? Ids{1, 3, 2} : Ids{1, 2, 3})) << inner_time;
+    ExpectAsFresh(cached, codes, 1, {});
+  }
 }
 
 TEST(HistoryCacheTest, AppendsThatOverlapKeepTheKeepersOrder) {
