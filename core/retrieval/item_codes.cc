@@ -17,17 +17,22 @@ std::shared_ptr<const ItemCodesVersion> ItemCodes::Current() const {
 }
 
 std::shared_ptr<const ItemCodesVersion> ItemCodes::Rebuild(const ItemTable& items,
-                                                           Hyperplanes hyperplanes, int threads) {
+                                                           Hyperplanes hyperplanes, int threads,
+                                                           ThreadPriority priority) {
   const auto shared = std::make_shared<const Hyperplanes>(std::move(hyperplanes));
-  ItemCodesVersion next{0,
-                        0,
-                        shared,
-                        CodeTable(items, *shared, threads),
-                        CodeTable::OfCandidates(items, *shared, threads),
-                        {}};
+  std::optional<ItemCodesVersion> next;
+  // Hashing alone: what follows takes the mutex that requests wait for.
+  RunAtPriority(threads == 1 ? priority : ThreadPriority::kNormal, [&] {
+    next = ItemCodesVersion{0,
+                            0,
+                            shared,
+                            CodeTable(items, *shared, threads),
+                            CodeTable::OfCandidates(items, *shared, threads),
+                            {}};
+  });
   const std::lock_guard<std::mutex> lock(writers_);
-  next.model = current_ ? current_->model + 1 : 1;
-  return Publish(std::move(next));
+  next->model = current_ ? current_->model + 1 : 1;
+  return Publish(std::move(*next));
 }
 
 std::shared_ptr<const ItemCodesVersion> ItemCodes::Refresh(uint64_t model,

@@ -11,6 +11,7 @@
 #include <span>
 
 #include "core/base/export.h"
+#include "core/base/thread_priority.h"
 #include "core/data/items.h"
 #include "core/retrieval/codes.h"
 #include "core/retrieval/hyperplanes.h"
@@ -45,9 +46,11 @@ class ETA_CORE_API ItemCodes {
   // Hashes all items of a new model with up to `threads` threads and publishes the result, which
   // is returned. Neither argument need outlive the call. Requests and refreshes of the old model go
   // on meanwhile. Of several at once the one that ends last is current. Throws what CodeTable's
-  // constructor throws. A model may have another dim, width of codes and number of items.
-  std::shared_ptr<const ItemCodesVersion> Rebuild(const ItemTable& items, Hyperplanes hyperplanes,
-                                                  int threads = 1);
+  // constructor throws. A model may have another dim, width of codes and number of items. With one
+  // thread `priority` is that at which items are hashed; several have the normal one.
+  std::shared_ptr<const ItemCodesVersion> Rebuild(
+      const ItemTable& items, Hyperplanes hyperplanes, int threads = 1,
+      ThreadPriority priority = ThreadPriority::kNormal);
 
   // Hashes items whose embeddings changed, and publishes and returns a version that has the other
   // codes of the current one: row i of `rows` is the new embedding of item changed[i] (and as a

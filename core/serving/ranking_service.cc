@@ -301,8 +301,10 @@ auto RankingService::Impl::Swap(const Publish& publish) {
 
 std::shared_ptr<const ItemCodesVersion> RankingService::Rebuild(const ItemTable& items,
                                                                 Hyperplanes hyperplanes,
-                                                                int threads) {
-  return impl_->Swap([&] { return impl_->codes.Rebuild(items, std::move(hyperplanes), threads); });
+                                                                int threads,
+                                                                ThreadPriority priority) {
+  return impl_->Swap(
+      [&] { return impl_->codes.Rebuild(items, std::move(hyperplanes), threads, priority); });
 }
 
 std::shared_ptr<const ItemCodesVersion> RankingService::Refresh(uint64_t model,
@@ -312,10 +314,12 @@ std::shared_ptr<const ItemCodesVersion> RankingService::Refresh(uint64_t model,
   return impl_->Swap([&] { return impl_->codes.Refresh(model, changed, rows, threads); });
 }
 
-uint64_t RankingService::ServeCtr(std::shared_ptr<const CtrExport> model, ItemTables tables) {
+uint64_t RankingService::ServeCtr(std::shared_ptr<const CtrExport> model, ItemTables tables,
+                                  ThreadPriority priority) {
   Require(model != nullptr, "ranking service: there is no CTR model");
   const int64_t begin = impl_->options.clock();
-  auto next = std::make_shared<ServedCtr>(std::move(model), tables);
+  std::shared_ptr<ServedCtr> next;
+  RunAtPriority(priority, [&] { next = std::make_shared<ServedCtr>(std::move(model), tables); });
   uint64_t number = 0;
   {
     const std::lock_guard lock(impl_->ctr_mutex);
@@ -359,7 +363,8 @@ std::string RankingService::PrometheusText() const {
   text.Counter("eta_cache_extensions_total", "Behaviours added in place.",
                {{"", cache.extensions}});
   text.Counter("eta_cache_drops_total", "Histories dropped by an append.", {{"", cache.drops}});
-  text.Counter("eta_cache_unkept_total", "Loads that met an append.", {{"", cache.unkept}});
+  text.Counter("eta_cache_unkept_total", "Loads during which an append was written.",
+               {{"", cache.unkept}});
   text.Gauge("eta_cache_bytes", "Bytes of cached histories.", cache.bytes);
   text.Gauge("eta_cache_budget_bytes", "Bytes that may be cached.", impl.cache.budget_bytes());
   text.Gauge("eta_cache_users", "Users in the cache.", cache.users);

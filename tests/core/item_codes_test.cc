@@ -2,9 +2,13 @@
 // core/retrieval/item_codes.h.
 #include "core/retrieval/item_codes.h"
 
+#include <sched.h>
+
 #include <atomic>
 #include <cstring>
+#include <ctime>
 #include <limits>
+#include <stdexcept>
 #include <thread>
 #include <utility>
 
@@ -57,6 +61,50 @@ TEST(ItemCodesTest, VersionsAreThoseOfCodeTables) {
   EXPECT_TRUE(SameValues<uint8_t>(Bytes(two->table), Bytes(CodeTable(second, Planes(16, 64)))));
   EXPECT_TRUE(SameValues<uint8_t>(Bytes(two->candidates()),
                                   Bytes(*CodeTable::OfCandidates(second, Planes(16, 64)))));
+}
+
+double ThreadCpuSeconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+TEST(ItemCodesTest, AnotherThreadHashesWhenNobodyWantsTheCpu) {
+  const ItemTable items = Items(20'000, true, 1);
+  ItemCodes codes(items, Planes(16, 64));
+  const auto time = [&](ThreadPriority priority) {
+    const double begin = ThreadCpuSeconds();
+    const Held version = codes.Rebuild(items, Planes(16, 64), 1, priority);
+    const double took = ThreadCpuSeconds() - begin;
+    EXPECT_TRUE(
+        SameValues<uint8_t>(Bytes(version->table), Bytes(CodeTable(items, Planes(16, 64)))));
+    return took;
+  };
+  const double normal = time(ThreadPriority::kNormal), idle = time(ThreadPriority::kIdle);
+  EXPECT_LT(idle, normal / 2);
+  const ItemTable other = Items(10, false, 1);
+  EXPECT_THROW(codes.Rebuild(other, Planes(8, 64), 1, ThreadPriority::kIdle),
+               std::invalid_argument);
+  EXPECT_EQ(codes.Current()->number, 3u);
+}
+
+TEST(RunAtPriorityTest, RunsIdleWorkInAThreadThatYields) {
+  const std::thread::id caller = std::this_thread::get_id();
+  int policy = -1;
+  std::thread::id runner;
+  RunAtPriority(ThreadPriority::kNormal, [&] { runner = std::this_thread::get_id(); });
+  EXPECT_EQ(runner, caller);
+  const int before = ::sched_getscheduler(0);
+  RunAtPriority(ThreadPriority::kIdle, [&] {
+    runner = std::this_thread::get_id();
+    policy = ::sched_getscheduler(0);
+  });
+  EXPECT_NE(runner, caller);
+  EXPECT_EQ(policy, SCHED_IDLE);
+  EXPECT_EQ(::sched_getscheduler(0), before);
+  for (const ThreadPriority priority : {ThreadPriority::kNormal, ThreadPriority::kIdle}) {
+    EXPECT_THROW(RunAtPriority(priority, [] { throw std::logic_error("work"); }), std::logic_error);
+  }
 }
 
 TEST(ItemCodesTest, RefreshEqualsRebuild) {
