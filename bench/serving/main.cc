@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <memory>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -68,15 +69,36 @@ std::optional<uint64_t> PeakMemory() {
 }
 
 std::vector<PhasePlan> Plans(const ServingOptions& options) {
-  std::vector<PhasePlan> plans{{"quiet", std::nullopt, false}};
+  constexpr auto kRetrieve = RequestKind::kRetrieve, kScore = RequestKind::kScore;
+  const Durability first = options.durabilities[0];
+  const std::string both = Cat("appends, ", DurabilityName(first), ", and swaps");
+  std::vector<PhasePlan> plans{{"quiet"}};
   for (const Durability durability : options.durabilities) {
-    plans.push_back({Cat("appends, ", DurabilityName(durability)), durability, false});
+    plans.push_back({Cat("appends, ", DurabilityName(durability)), kRetrieve, durability, {}});
   }
-  plans.push_back({"swaps", std::nullopt, true});
-  plans.push_back({Cat("appends, ", DurabilityName(options.durabilities[0]), ", and swaps"),
-                   options.durabilities[0], true});
-  plans.push_back({"quiet, at the end", std::nullopt, false});
+  plans.push_back({"swaps", kRetrieve, {}, options.swap_priorities[0]});
+  for (const ThreadPriority priority : options.swap_priorities) {
+    const bool is_first = priority == options.swap_priorities[0];
+    plans.push_back({is_first ? both : Cat(both, ", ", PriorityName(priority), " priority"),
+                     kRetrieve, first, priority});
+  }
+  plans.push_back({"quiet, at the end"});
+  if (!options.ctr.empty()) {
+    plans.push_back({"scores, quiet", kScore, {}, {}});
+    plans.push_back({Cat("scores, ", both), kScore, first, options.swap_priorities[0]});
+    plans.push_back({"scores, quiet, at the end", kScore, {}, {}});
+  }
   return plans;
+}
+
+// The CTR model, or null where none is asked for. Each user and item of the data is one of its own.
+std::shared_ptr<const CtrExport> ReadCtr(const ServingOptions& options, const ServingData& data) {
+  if (options.ctr.empty()) return nullptr;
+  auto model = std::make_shared<const CtrExport>(ReadCtrExport(options.ctr));
+  Require(data.users() <= model->users() && data.items().size() <= model->items(), "--ctr ",
+          options.ctr, " has ", model->users(), " users and ", model->items(), " items, the data ",
+          data.users(), " and ", data.items().size());
+  return model;
 }
 
 // Fills the cache with those users who come often.
@@ -89,10 +111,11 @@ void WarmUp(Server& server, const Traffic& traffic, const ServingOptions& option
   }
 }
 
-void Measure(const ServingOptions& options, const ServingData& data, HistoryStore& store,
-             Progress& progress, ServingReport& report) {
+void Measure(const ServingOptions& options, const ServingData& data,
+             const std::shared_ptr<const CtrExport>& ctr, HistoryStore& store, Progress& progress,
+             ServingReport& report) {
   progress.Show("hashing the items");
-  Server server(data, options, store, options.cache_mib << 20);
+  Server server(data, options, store, options.cache_mib << 20, ctr);
   Traffic traffic(data, options);
   progress.Show("verifying, and timing without load");
   report.ratios = MeasureRatios(server, data, store, traffic, options);
@@ -115,12 +138,13 @@ int Run(int argc, char** argv) {
   const std::optional<ServingOptions> options = ParseServingOptions(argc, argv);
   if (!options) return 0;
   const std::string target = SelectTarget("");
-  CheckOutputs({options->csv, options->json}, {options->bundle});
+  CheckOutputs({options->csv, options->json}, {options->bundle, options->ctr});
   PrintNotes(TargetNotes());
   ServingReport report{*options, target, ReadEnvironment()};
   std::optional<Progress> progress(true);
   progress->Show(options->bundle.empty() ? "generating items" : "reading " + options->bundle);
   const ServingData data(*options);
+  const auto ctr = ReadCtr(*options, data);
   {
     const TemporaryFolder folder;
     const fs::path path = folder.path() / "store";
@@ -132,7 +156,7 @@ int Run(int argc, char** argv) {
       progress->Show(Cat("filling the store, ", Fixed(100 * share, 1), " %"));
     });
     report.store_bytes = FolderBytes(path.string());
-    Measure(*options, data, store, *progress, report);
+    Measure(*options, data, ctr, store, *progress, report);
   }
   report.memory_bytes = PeakMemory();
   progress.reset();

@@ -2,6 +2,7 @@
 #include "bench/serving/options.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "bench/common/open_loop.h"
 #include "bench/common/options.h"
@@ -17,29 +18,32 @@ constexpr double kMaxSeconds = 86'400;
 constexpr double kMaxRate = 1e6;
 constexpr double kFewestArrivals = 5;  // of a phase; fewer have no percentiles
 
-std::vector<Durability> ParseDurabilities(const std::string& list) {
-  std::vector<Durability> durabilities;
+// The values that `list` names, each at most once; `names` says how they are called.
+template <class Value>
+std::vector<Value> ParseNames(const char* option, const std::string& list,
+                              const char* (*name_of)(Value), std::initializer_list<Value> all,
+                              const char* names) {
+  std::vector<Value> values;
   for (size_t begin = 0; begin <= list.size();) {
     const size_t end = std::min(list.find(',', begin), list.size());
     const std::string name = list.substr(begin, end - begin);
-    std::optional<Durability> found;
-    for (const Durability durability :
-         {Durability::kNone, Durability::kFlushed, Durability::kSynced}) {
-      if (name == DurabilityName(durability)) found = durability;
-    }
-    Require(found.has_value(), "--durability: \"", name, "\" in \"", list,
-            "\" is neither none, flushed nor synced");
-    Require(std::ranges::find(durabilities, *found) == durabilities.end(), "--durability: \"", name,
+    const auto* found =
+        std::ranges::find_if(all, [&](Value value) { return name == name_of(value); });
+    Require(found != all.end(), option, ": \"", name, "\" in \"", list, "\" is ", names);
+    Require(std::ranges::find(values, *found) == values.end(), option, ": \"", name,
             "\" is there twice");
-    durabilities.push_back(*found);
+    values.push_back(*found);
     begin = end + 1;
   }
-  return durabilities;
+  return values;
 }
 
 void AddData(App& app, ServingOptions& o, std::vector<CLI::Option*>& generator) {
   OptionGroup data(app, "Data");
   data.Text("--bundle", o.bundle, "DIR", "Bundle to take items and histories from");
+  data.Text("--ctr", o.ctr, "DIR",
+            "Exported CTR model (docs/models.md): scores are requested, too. It has all users and "
+            "items; without --bundle they are those of its own bundle");
   generator = AddGeneratorOptions(data, o.generator, "--data-seed");
   OptionGroup model(app, "Model and requests");
   model.Whole("--bits", o.bits, 1, kMaxBits, "Bits of a code");
@@ -53,7 +57,7 @@ void AddData(App& app, ServingOptions& o, std::vector<CLI::Option*>& generator) 
   model.Whole("--cache", o.cache_mib, 1, kMaxMebibytes, "Budget of prepared histories, in MiB");
 }
 
-void AddLoad(App& app, ServingOptions& o, std::string& durabilities) {
+void AddLoad(App& app, ServingOptions& o, std::string& durabilities, std::string& priorities) {
   OptionGroup load(app, "Load");
   load.Decimal("--rate", o.rate, kMaxRate, "Requests per second, Poisson arrivals");
   load.Decimal("--seconds", o.seconds, kMaxSeconds, "Length of each phase");
@@ -66,6 +70,9 @@ void AddLoad(App& app, ServingOptions& o, std::string& durabilities) {
   load.Decimal("--swap-every", o.swap_seconds, kMaxSeconds,
                "Seconds between two models, each hashed anew beside the requests");
   load.Whole("--swap-threads", o.swap_threads, 1, kMaxThreads, "Threads that hash the items");
+  load.Text("--swap-priority", priorities, "NAME,...",
+            "At which one thread hashes, a phase with appends each: idle, normal; the first also "
+            "without appends");
   load.Whole("--samples", o.samples, 0, 1'000'000,
              "Responses of each phase that the scalar reference checks");
 }
@@ -79,6 +86,9 @@ void CheckValues(const ServingOptions& o) {
           o.batch, " for ", o.seconds, " s: fewer than ", kFewestArrivals, " batches are expected");
   Require(std::max(o.rate, batches) * o.seconds <= static_cast<double>(kMaxArrivals),
           "--seconds: more than ", kMaxArrivals, " arrivals are expected");
+  Require(o.swap_threads == 1 || std::ranges::find(o.swap_priorities, ThreadPriority::kIdle) ==
+                                     o.swap_priorities.end(),
+          "--swap-threads ", o.swap_threads, ": several threads have --swap-priority normal alone");
   Require(o.swap_seconds > 0 && o.swap_seconds <= o.seconds, "--swap-every ", o.swap_seconds,
           " s is not in (0, ", o.seconds, "], the length of a phase");
 }
@@ -96,10 +106,14 @@ const char* DurabilityName(Durability durability) {
   }
 }
 
+const char* PriorityName(ThreadPriority priority) {
+  return priority == ThreadPriority::kIdle ? "idle" : "normal";
+}
+
 std::optional<ServingOptions> ParseServingOptions(int argc, char** argv) {
   ServingOptions o;
   o.command_line.assign(argv, argv + argc);
-  std::string durabilities = "flushed,none,synced";
+  std::string durabilities = "flushed,none,synced", priorities = "idle";
   std::vector<CLI::Option*> generator;
   App app("serving_bench",
           "Latency of requests while behaviours are appended to the store and models are swapped: "
@@ -107,16 +121,23 @@ std::optional<ServingOptions> ParseServingOptions(int argc, char** argv) {
           "quiet store at the same rate. TMPDIR says where the store lies; only on a real disk do "
           "synced appends mean something.");
   AddData(app, o, generator);
-  AddLoad(app, o, durabilities);
+  AddLoad(app, o, durabilities, priorities);
   OptionGroup output(app, "Output");
   output.Text("--csv", o.csv, "FILE", "Write the phases as CSV");
   output.Text("--json", o.json, "FILE", "Write all figures as JSON, for scripts/serving.py");
   if (!app.Parse(argc, argv)) return std::nullopt;
   for (const CLI::Option* option : generator) {
-    Require(o.bundle.empty() || option->count() == 0, option->get_name(),
-            " is of generated data, and --bundle gives others");
+    Require((o.bundle.empty() && o.ctr.empty()) || option->count() == 0, option->get_name(),
+            " is of generated data, and ", o.bundle.empty() ? "--ctr" : "--bundle",
+            " gives others");
   }
-  o.durabilities = ParseDurabilities(durabilities);
+  if (o.bundle.empty() && !o.ctr.empty()) o.bundle = o.ctr + "/bundle";
+  o.durabilities = ParseNames("--durability", durabilities, DurabilityName,
+                              {Durability::kNone, Durability::kFlushed, Durability::kSynced},
+                              "neither none, flushed nor synced");
+  o.swap_priorities =
+      ParseNames("--swap-priority", priorities, PriorityName,
+                 {ThreadPriority::kIdle, ThreadPriority::kNormal}, "neither idle nor normal");
   CheckValues(o);
   return o;
 }

@@ -8,13 +8,15 @@
 #include <string>
 #include <vector>
 
+#include "core/base/thread_priority.h"
 #include "core/data/generator.h"
 #include "core/store/history_store.h"
 
 namespace eta::bench {
 
 struct ServingOptions {
-  std::string bundle;  // empty: generated data
+  std::string ctr;     // folder of a CTR export whose scores are measured too; empty: none
+  std::string bundle;  // empty: that of `ctr`, or generated data
   GeneratorOptions generator;
 
   size_t bits = 64;
@@ -34,7 +36,8 @@ struct ServingOptions {
                                        Durability::kSynced};
   double swap_seconds = 2;  // between the starts of two rebuilds
   int swap_threads = 1;     // that hash the items
-  size_t samples = 50;      // responses of a phase that the scalar oracle checks
+  std::vector<ThreadPriority> swap_priorities{ThreadPriority::kIdle};  // that they have
+  size_t samples = 50;  // responses of a phase that the scalar oracle checks
 
   std::string csv;
   std::string json;
@@ -43,6 +46,9 @@ struct ServingOptions {
 
 // "none", "flushed" or "synced".
 const char* DurabilityName(Durability durability);
+
+// "idle" or "normal".
+const char* PriorityName(ThreadPriority priority);
 
 // Reads the command line. Nothing when there is no more to do because help or the version was
 // printed. Throws std::invalid_argument, one line, on anything that is wrong.

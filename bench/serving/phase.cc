@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "bench/common/cpus.h"
+#include "bench/common/machine.h"
 #include "bench/serving/verify.h"
 #include "core/base/random.h"
 #include "core/retrieval/metrics.h"
@@ -41,6 +42,7 @@ struct Seen {
 struct Sample {
   size_t user = 0;
   Found found;
+  std::vector<float> logits;  // of Score
   uint64_t version = 0;
   size_t length = 0;
   int64_t newest = 0;
@@ -87,6 +89,14 @@ std::optional<DiskBytes> ReadDiskBytes() {
   return DiskBytes{*read, *written};
 }
 
+// How long the calling thread has waited for a processor since it began; -1 where the system does
+// not say.
+double SecondsWaited() {
+  std::ifstream schedule("/proc/thread-self/schedstat");
+  double ran = 0, waited = 0;
+  return schedule >> ran >> waited ? waited * 1e-9 : -1;
+}
+
 double Microseconds(double seconds) { return seconds * 1e6; }
 
 class PhaseRun {
@@ -104,6 +114,7 @@ class PhaseRun {
             options.seconds, seed + 1)),
         users_(traffic.DrawUsers(arrivals_.size(), seed)),
         seen_(arrivals_.size()),
+        processor_us_(arrivals_.size(), -1),
         requests_(arrivals_, options.seconds + kGraceSeconds),
         appends_(batches_, options.seconds + kGraceSeconds) {
     if (options.samples > 0) {
@@ -129,6 +140,7 @@ class PhaseRun {
     result.misses = after.misses - before.misses;
     result.drops = after.drops - before.drops;
     result.unkept = after.unkept - before.unkept;
+    result.gathers = after.gathers - before.gathers;
     if (const auto now = ReadDiskBytes(); now && disk) {
       result.disk = DiskBytes{now->read - disk->read, now->written - disk->written};
     }
@@ -138,6 +150,7 @@ class PhaseRun {
       result.appended_per_second =
           result.appends->achieved_rate * static_cast<double>(options_.batch);
     }
+    AddProcessorTimes(result);
     AddAges(result);
     AddSlices(result);
     return result;
@@ -151,17 +164,26 @@ class PhaseRun {
 
   void Answers() {
     SteadyLoadClock clock(start_, Spins(options_.threads));
+    const double waited = SecondsWaited();
     Answer answer;
     const auto serve = [&](size_t i) {
       const size_t user = users_[i];
       const int64_t acknowledged = traffic_.acknowledged(user);
-      server_.Retrieve(user, traffic_.Candidates(i), answer);
+      const double begin = ThreadCpuSeconds();
+      if (plan_.kind == RequestKind::kRetrieve) {
+        server_.Retrieve(user, traffic_.Candidates(i), answer);
+      } else {
+        server_.Score(user, traffic_.Candidates(i), answer);
+      }
+      processor_us_[i] = Microseconds(ThreadCpuSeconds() - begin);
       seen_[i] = {clock.Now(), answer.version, answer.version_age_seconds, answer.newest,
                   answer.newest < acknowledged};
       if (sample_step_ > 0 && i % sample_step_ == 0) Keep(answer, i, samples_[i / sample_step_]);
     };
     while (requests_.Step(clock, serve)) {
     }
+    const std::lock_guard lock(waited_mutex_);
+    waited_ = waited < 0 || waited_ < 0 ? -1 : waited_ + SecondsWaited() - waited;
   }
 
   // Copies what will be checked, which takes microseconds of every sampled request.
@@ -170,12 +192,17 @@ class PhaseRun {
     const size_t step = (candidates.size() + kCheckedCandidates - 1) / kCheckedCandidates;
     sample = {.user = users_[request],
               .found = {},
+              .logits = {},
               .version = answer.version,
               .length = answer.length,
               .newest = answer.newest};
     for (size_t c = 0; c < candidates.size(); c += step) {
-      const auto begin = answer.positions.begin() + static_cast<ptrdiff_t>(c * options_.k);
       sample.found.candidates.push_back(candidates[c]);
+      if (plan_.kind == RequestKind::kScore) {
+        sample.logits.push_back(answer.logits[c]);
+        continue;
+      }
+      const auto begin = answer.positions.begin() + static_cast<ptrdiff_t>(c * options_.k);
       sample.found.counts.push_back(answer.counts[c]);
       sample.found.positions.insert(sample.found.positions.end(), begin,
                                     begin + static_cast<ptrdiff_t>(options_.k));
@@ -205,9 +232,21 @@ class PhaseRun {
          at += options_.swap_seconds) {
       clock.WaitUntil(at);
       const double begin = clock.Now();
-      const uint64_t version = server_.Swap(options_.swap_threads);
+      const uint64_t version = plan_.kind == RequestKind::kRetrieve ? server_.Swap(*plan_.swaps)
+                                                                    : server_.SwapCtr(*plan_.swaps);
       swaps_.push_back({begin, clock.Now(), version});
     }
+  }
+
+  void AddProcessorTimes(PhaseResult& result) const {
+    std::vector<double> served = processor_us_;
+    std::erase_if(served, [](double us) { return us < 0; });
+    if (!served.empty()) {
+      std::ranges::sort(served);
+      result.processor.p50_us = Percentile(served, 50);
+      result.processor.p99_us = Percentile(served, 99);
+    }
+    if (waited_ >= 0) result.processor.waited_seconds = waited_;
   }
 
   void AddAges(PhaseResult& result) const {
@@ -250,6 +289,9 @@ class PhaseRun {
   std::vector<double> batches_;
   std::vector<uint32_t> users_;
   std::vector<Seen> seen_;
+  std::vector<double> processor_us_;  // of each request; -1: not served
+  std::mutex waited_mutex_;
+  double waited_ = 0;  // for a processor, in seconds; -1: unknown
   size_t sample_step_ = 0;
   std::vector<Sample> samples_;
   OpenLoop requests_;
@@ -283,8 +325,12 @@ PhaseResult RunPhase(Server& server, Traffic& traffic, const HistoryStore& store
     if (sample.version == 0) continue;  // not served
     ++result.checked;
     const auto history = SearchedHistory(store, sample);
-    const bool is_right = history && AgreesWithReference(sample.found, options.k, data.items(),
-                                                         server.Planes(sample.version), *history);
+    const bool is_right =
+        history && (plan.kind == RequestKind::kRetrieve
+                        ? AgreesWithReference(sample.found, options.k, data.items(),
+                                              server.Planes(sample.version), *history)
+                        : ScoresAgree(*server.ctr(), sample.user, *history, sample.found.candidates,
+                                      sample.logits));
     result.wrong += is_right ? 0 : 1;
   }
   return result;

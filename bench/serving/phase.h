@@ -17,11 +17,16 @@
 
 namespace eta::bench {
 
-// What happens beside the requests.
+enum class RequestKind { kRetrieve, kScore };
+
+// What is asked for, and what happens beside the requests.
 struct PhasePlan {
   std::string name;
-  std::optional<Durability> appends;
-  bool swaps = false;
+  RequestKind kind = RequestKind::kRetrieve;
+  std::optional<Durability> appends = {};
+  std::optional<ThreadPriority> swaps = {};  // at which new models are made
+
+  bool is_quiet() const { return !appends && !swaps; }
 };
 
 // A new model; seconds since the phase began.
@@ -50,22 +55,32 @@ struct DiskBytes {
   uint64_t read, written;
 };
 
+// What the threads that answer took of processors, and how long they waited for one. Waiting is not
+// in a request's processor time, but in its latency.
+struct ProcessorTimes {
+  double p50_us, p99_us;                 // of a request; nearest-rank
+  std::optional<double> waited_seconds;  // of all threads; nothing where the system does not say
+};
+
 struct PhaseResult {
   PhasePlan plan;
   OpenLoopResult requests;
+  ProcessorTimes processor{};
   std::optional<OpenLoopResult> appends;  // of batches
   double appended_per_second = 0;         // behaviours
   std::vector<ModelSwap> swaps;
   std::vector<LatencySlice> slices;
   double slice_seconds = 0;
-  uint64_t hits = 0, misses = 0;      // of the cache
-  uint64_t drops = 0, unkept = 0;     // likewise, as in CacheCounts
-  std::optional<DiskBytes> disk;      // nothing where the system does not say
-  std::optional<Ages> behaviour_age;  // the user's newest one, where it is of this run
-  std::optional<Ages> model_age;      // since it was published
-  size_t stale = 0;    // requests that missed an append which had returned before they began
-  size_t checked = 0;  // answers compared with the scalar reference of the version they name
-  size_t wrong = 0;    // of these; a mixture of versions is wrong under each
+  uint64_t hits = 0, misses = 0;                // of the cache
+  uint64_t drops = 0, unkept = 0, gathers = 0;  // likewise, as in CacheCounts
+  std::optional<DiskBytes> disk;                // nothing where the system does not say
+  std::optional<Ages> behaviour_age;            // the user's newest one, where it is of this run
+  std::optional<Ages> model_age;                // since it was published
+  size_t stale = 0;  // requests that missed an append which had returned before they began
+  // Answers compared with the scalar reference of the version they name; of scores, with the model,
+  // as all versions are the same one.
+  size_t checked = 0;
+  size_t wrong = 0;  // of these; a mixture of versions is wrong under each
 };
 
 // Runs one phase; `number` draws its requests. Then checks options.samples of the answers: the

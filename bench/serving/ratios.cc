@@ -13,6 +13,7 @@
 #include "core/base/aligned.h"
 #include "core/base/check.h"
 #include "core/base/random.h"
+#include "core/ctr/model.h"
 #include "core/retrieval/eta.h"
 #include "core/retrieval/eta_gather.h"
 #include "core/retrieval/metrics.h"
@@ -88,6 +89,51 @@ void Verify(Server& server, const ServingData& data, const Traffic& traffic,
   }
 }
 
+void VerifyScores(Server& server, const Traffic& traffic, const Timed& timed) {
+  Answer answer;
+  for (size_t i = 0; i < std::min(timed.users.size(), kCheckedUsers); ++i) {
+    const auto candidates = traffic.Candidates(i);
+    server.Score(timed.users[i], candidates, answer);
+    const size_t some = std::min<size_t>(candidates.size(), 8);
+    if (ScoresAgree(*server.ctr(), timed.users[i], timed.histories[i], candidates.first(some),
+                    std::span(answer.logits).first(some))) {
+      continue;
+    }
+    throw Mismatch(Cat("a score disagrees with the reference: user ", timed.users[i], ", ",
+                       answer.length, " behaviours"));
+  }
+}
+
+// What the scores of the same requests cost without a service, and with one.
+void MeasureScores(Server& server, const Traffic& traffic, const Timed& timed,
+                   ServingRatios& ratios) {
+  VerifyScores(server, traffic, timed);
+  const CtrModel model(*server.ctr(), Server::kTables);
+  CtrUser user = model.NewUser();
+  CtrScratch scratch = model.NewScratch();
+  std::vector<float> logits;
+  Answer answer;
+  const auto each = [&](const auto& score) {
+    return [&timed, score] {
+      for (size_t i = 0; i < timed.users.size(); ++i) score(i);
+    };
+  };
+  const auto [bare, scored] = TakeTurns(
+      kRounds, each([&](size_t i) {
+        const auto candidates = traffic.Candidates(i);
+        const std::span<const int32_t> history(timed.histories[i]);
+        logits.resize(candidates.size());
+        model.Prepare(timed.users[i],
+                      history.last(std::min(history.size(), model.settings().max_history)), scratch,
+                      user);
+        model.Score(user, candidates, scratch, logits);
+      }),
+      each([&](size_t i) { server.Score(timed.users[i], traffic.Candidates(i), answer); }));
+  const double scale = 1e6 / static_cast<double>(timed.users.size());
+  ratios.ctr_us = scale * bare;
+  ratios.scored_us = scale * scored;
+}
+
 // One round of a server: the requests of all users.
 std::function<void()> RoundOf(Server& server, const Traffic& traffic, const Timed& timed) {
   return [&server, &traffic, &timed, answer = std::make_shared<Answer>()] {
@@ -155,8 +201,9 @@ ServingRatios MeasureRatios(Server& server, const ServingData& data, HistoryStor
     ratios.eta_us = scale * bare;
     ratios.cached_us = scale * cached;
   }
+  if (server.ctr()) MeasureScores(server, traffic, timed, ratios);
   const auto gather = MakeEtaGatherRetriever("eta_gather", data.items(), planes);
-  Server forgetful(data, options, store, kKeepsNothing);
+  Server forgetful(data, options, store, kKeepsNothing, nullptr);
   const auto [bare, cold] = TakeTurns(kRounds, RoundOf(*gather, traffic, timed, options.k),
                                       RoundOf(forgetful, traffic, timed));
   Require(forgetful.Counts().hits == 0, "the service that keeps nothing has kept something");

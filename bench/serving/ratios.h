@@ -26,6 +26,9 @@ struct ServingRatios {
   double behaviours = 0;  // mean of their histories
   double eta_us = 0, cached_us = 0;
   double gather_us = 0, cold_us = 0;
+  // Scores: CtrModel on the history's items, and the service with the history in its cache; 0
+  // without a CTR model.
+  double ctr_us = 0, scored_us = 0;
 };
 
 // Checks some answers of the server by core/reference beforehand; throws Mismatch. `server` still

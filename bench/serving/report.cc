@@ -2,6 +2,7 @@
 #include "bench/serving/report.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "bench/common/text.h"
@@ -49,32 +50,45 @@ std::string StoreText(const ServingReport& r) {
 }
 
 std::string PhaseTable(const ServingReport& report) {
-  Lines lines{{"phase", "served", "used", "hits", "p50", "p99", "p99.9", "max", "p99 of",
-               "appended", "p50", "p99", "swaps", "each", "read", "written", "stale", "wrong"},
-              {"", "1/s", "%", "%", "us", "us", "us", "us", "quiet", "1/s", "us", "us", "", "ms",
-               "MiB", "MiB", "", ""}};
-  const double quiet = QuietP99(report);
+  Lines lines{{"phase", "served", "used",    "hits", "p50",     "p99",      "p99.9",
+               "max",   "p99 of", "CPU p50", "p99",  "waited",  "appended", "p50",
+               "p99",   "swaps",  "each",    "read", "written", "stale",    "wrong"},
+              {"",   "1/s", "%",  "%",  "us", "us", "us",  "us",  "quiet", "us", "us",
+               "ms", "1/s", "us", "us", "",   "ms", "MiB", "MiB", "",      ""}};
   for (const PhaseResult& phase : report.phases) {
     const OpenLoopResult& r = phase.requests;
     const double lookups = static_cast<double>(std::max<uint64_t>(phase.hits + phase.misses, 1));
-    lines.push_back(
-        {phase.plan.name, Fixed(r.achieved_rate, 0), Fixed(100 * r.utilisation, 1),
-         Fixed(100 * static_cast<double>(phase.hits) / lookups, 1), Latency(r.p50_us, r),
-         Latency(r.p99_us, r), Latency(r.p999_us, r), Latency(r.max_us, r),
-         Fixed(r.p99_us / quiet, 2), phase.appends ? Fixed(phase.appended_per_second, 0) : "-",
-         phase.appends ? Latency(phase.appends->p50_us, *phase.appends) : "-",
-         phase.appends ? Latency(phase.appends->p99_us, *phase.appends) : "-",
-         Cat(phase.swaps.size()), phase.swaps.empty() ? "-" : Fixed(MeanSwapMilliseconds(phase), 1),
-         phase.disk ? Mebibytes(phase.disk->read) : "-",
-         phase.disk ? Mebibytes(phase.disk->written) : "-", Cat(phase.stale),
-         Cat(phase.wrong, " of ", phase.checked)});
+    const auto& waited = phase.processor.waited_seconds;
+    lines.push_back({phase.plan.name,
+                     Fixed(r.achieved_rate, 0),
+                     Fixed(100 * r.utilisation, 1),
+                     Fixed(100 * static_cast<double>(phase.hits) / lookups, 1),
+                     Latency(r.p50_us, r),
+                     Latency(r.p99_us, r),
+                     Latency(r.p999_us, r),
+                     Latency(r.max_us, r),
+                     Fixed(r.p99_us / QuietP99(report, phase.plan), 2),
+                     Fixed(phase.processor.p50_us, 0),
+                     Fixed(phase.processor.p99_us, 0),
+                     waited ? Fixed(1e3 * *waited, 1) : "-",
+                     phase.appends ? Fixed(phase.appended_per_second, 0) : "-",
+                     phase.appends ? Latency(phase.appends->p50_us, *phase.appends) : "-",
+                     phase.appends ? Latency(phase.appends->p99_us, *phase.appends) : "-",
+                     Cat(phase.swaps.size()),
+                     phase.swaps.empty() ? "-" : Fixed(MeanSwapMilliseconds(phase), 1),
+                     phase.disk ? Mebibytes(phase.disk->read) : "-",
+                     phase.disk ? Mebibytes(phase.disk->written) : "-",
+                     Cat(phase.stale),
+                     Cat(phase.wrong, " of ", phase.checked)});
   }
   const ServingOptions& o = report.options;
   return Cat(
       "\nopen loop: Poisson arrivals, ", o.rate, " requests/s for ", o.seconds, " s, ", o.threads,
       o.threads == 1 ? " thread" : " threads", "; b = ", o.b, ", k = ", o.k, ", ", o.bits,
       " bits; latency from the intended start\n", Align(lines),
-      "used: time in service / (threads x seconds); appended: behaviours, in batches of ", o.batch,
+      "used: time in service / (threads x seconds); CPU: processor time of a request; waited: for "
+      "a CPU, while one was wanted;\nappended: behaviours, in batches of ",
+      o.batch,
       ";\nread, written: on disks, not in the system's cache of files; stale: requests that "
       "missed an acknowledged append;\nwrong: answers that are not those of the version they "
       "name\n");
@@ -107,6 +121,7 @@ std::string RatioTable(const ServingRatios& r) {
     add(Cat("request, ", Fixed(r.behaviours, 0), " behaviours, cached"), "eta", r.eta_us,
         r.cached_us, "us");
     add("request, from the store", "eta_gather", r.gather_us, r.cold_us, "us");
+    if (r.ctr_us > 0) add("scores, cached", "CtrModel", r.ctr_us, r.scored_us, "us");
   }
   return Cat("\n", Align(lines));
 }
@@ -132,8 +147,18 @@ std::string ServingText(const ServingReport& report) {
              AppendTable(report));
 }
 
-double QuietP99(const ServingReport& report) {
-  return std::min(report.phases.front().requests.p99_us, report.phases.back().requests.p99_us);
+double QuietP99(const ServingReport& report, const PhasePlan& plan) {
+  double least = HUGE_VAL;
+  for (const PhaseResult& phase : report.phases) {
+    if (phase.plan.is_quiet() && phase.plan.kind == plan.kind) {
+      least = std::min(least, phase.requests.p99_us);
+    }
+  }
+  return least;
+}
+
+const char* RequestName(RequestKind kind) {
+  return kind == RequestKind::kRetrieve ? "retrieve" : "score";
 }
 
 std::string ServingCsv(const ServingReport& report) {
@@ -141,10 +166,11 @@ std::string ServingCsv(const ServingReport& report) {
       "phase,durability,rate,arrivals,unserved,seconds,achieved_rate,utilisation,hit_rate,p50_us,"
       "p90_us,p99_us,p999_us,max_us,p99_of_quiet,appended_per_s,append_p50_us,append_p99_us,"
       "append_max_us,append_unserved,swaps,swap_mean_ms,behaviour_age_p50_s,behaviour_age_p99_s,"
-      "model_age_p50_s,model_age_max_s,stale,checked,wrong\n";
-  const double quiet = QuietP99(report);
+      "model_age_p50_s,model_age_max_s,stale,checked,wrong,request,cpu_p50_us,cpu_p99_us,waited_s"
+      "\n";
   for (const PhaseResult& p : report.phases) {
     const OpenLoopResult& r = p.requests;
+    const double quiet = QuietP99(report, p.plan);
     const OpenLoopResult none;
     const OpenLoopResult& a = p.appends ? *p.appends : none;
     const auto appended = [&](const std::string& value) { return p.appends ? value : ""; };
@@ -164,7 +190,9 @@ std::string ServingCsv(const ServingReport& report) {
     };
     text += Cat(age(p.behaviour_age, &Ages::p50), ',', age(p.behaviour_age, &Ages::p99), ',',
                 age(p.model_age, &Ages::p50), ',', age(p.model_age, &Ages::max), ',', p.stale, ',',
-                p.checked, ',', p.wrong, '\n');
+                p.checked, ',', p.wrong, ',', RequestName(p.plan.kind), ',',
+                Fixed(p.processor.p50_us, 3), ',', Fixed(p.processor.p99_us, 3), ',',
+                Fixed(p.processor.waited_seconds, 6, ""), '\n');
   }
   return text;
 }

@@ -25,7 +25,7 @@ struct ServingReport {
   FillResult fill{};
   uint64_t store_bytes = 0;  // on disk, before the phases
   ServingRatios ratios{};
-  std::vector<PhaseResult> phases{};  // the first and the last are quiet
+  std::vector<PhaseResult> phases{};  // two of each kind of request are quiet
   std::vector<AppendRow> appends{};
   CacheCounts cache{};                     // at the end
   std::optional<uint64_t> memory_bytes{};  // most that the process has held
@@ -34,8 +34,11 @@ struct ServingReport {
 // Whether every checked answer is that of the version it names, and no request missed an append.
 bool AllRight(const ServingReport& report);
 
-// What p99 is compared with: that of the quiet phase whose p99 is lower.
-double QuietP99(const ServingReport& report);
+// What p99 of a phase is compared with: the lowest of the quiet phases with requests of its kind.
+double QuietP99(const ServingReport& report, const PhasePlan& plan);
+
+// "retrieve" or "score".
+const char* RequestName(RequestKind kind);
 
 // Tables, and both as files: the CSV has the phases, the JSON all.
 std::string ServingText(const ServingReport& report);

@@ -36,32 +36,40 @@ Json PhaseJson(const PhaseResult& p, double quiet_p99) {
     appends = OpenLoopJson(*p.appends);
     appends["behaviours_per_s"] = p.appended_per_second;
   }
-  return {{"name", p.plan.name},
-          {"durability", p.plan.appends ? Json(DurabilityName(*p.plan.appends)) : Json(nullptr)},
-          {"requests", OpenLoopJson(p.requests)},
-          {"p99_of_quiet", p.requests.p99_us / quiet_p99},
-          {"cache_hits", p.hits},
-          {"cache_misses", p.misses},
-          {"cache_drops", p.drops},
-          {"cache_unkept", p.unkept},
-          {"disk_read_bytes", p.disk ? Json(p.disk->read) : Json(nullptr)},
-          {"disk_written_bytes", p.disk ? Json(p.disk->written) : Json(nullptr)},
-          {"appends", std::move(appends)},
-          {"swaps", std::move(swaps)},
-          {"behaviour_age", AgesJson(p.behaviour_age)},
-          {"model_age", AgesJson(p.model_age)},
-          {"stale", p.stale},
-          {"checked", p.checked},
-          {"wrong", p.wrong},
-          {"slice_s", p.slice_seconds},
-          {"slices", std::move(slices)}};
+  return {
+      {"name", p.plan.name},
+      {"request", RequestName(p.plan.kind)},
+      {"durability", p.plan.appends ? Json(DurabilityName(*p.plan.appends)) : Json(nullptr)},
+      {"requests", OpenLoopJson(p.requests)},
+      {"p99_of_quiet", p.requests.p99_us / quiet_p99},
+      {"cpu_p50_us", p.processor.p50_us},
+      {"cpu_p99_us", p.processor.p99_us},
+      {"waited_s", p.processor.waited_seconds ? Json(*p.processor.waited_seconds) : Json(nullptr)},
+      {"swap_priority", p.plan.swaps ? Json(PriorityName(*p.plan.swaps)) : Json(nullptr)},
+      {"cache_hits", p.hits},
+      {"cache_misses", p.misses},
+      {"cache_drops", p.drops},
+      {"cache_unkept", p.unkept},
+      {"cache_gathers", p.gathers},
+      {"disk_read_bytes", p.disk ? Json(p.disk->read) : Json(nullptr)},
+      {"disk_written_bytes", p.disk ? Json(p.disk->written) : Json(nullptr)},
+      {"appends", std::move(appends)},
+      {"swaps", std::move(swaps)},
+      {"behaviour_age", AgesJson(p.behaviour_age)},
+      {"model_age", AgesJson(p.model_age)},
+      {"stale", p.stale},
+      {"checked", p.checked},
+      {"wrong", p.wrong},
+      {"slice_s", p.slice_seconds},
+      {"slices", std::move(slices)}};
 }
 
 Json RatiosJson(const ServingRatios& r) {
   return {
       {"items", r.items},         {"rehash_ms", r.rehash_ms},        {"rebuild_ms", r.rebuild_ms},
       {"users", r.users},         {"behaviours_mean", r.behaviours}, {"eta_us", r.eta_us},
-      {"cached_us", r.cached_us}, {"eta_gather_us", r.gather_us},    {"cold_us", r.cold_us}};
+      {"cached_us", r.cached_us}, {"eta_gather_us", r.gather_us},    {"cold_us", r.cold_us},
+      {"ctr_us", r.ctr_us},       {"scored_us", r.scored_us}};
 }
 
 Json StoreJson(const ServingReport& report) {
@@ -105,7 +113,7 @@ Json EnvironmentJson(const Environment& e) {
 std::string ServingJson(const ServingReport& report) {
   Json phases = Json::array(), appends = Json::array();
   for (const PhaseResult& phase : report.phases) {
-    phases.push_back(PhaseJson(phase, QuietP99(report)));
+    phases.push_back(PhaseJson(phase, QuietP99(report, phase.plan)));
   }
   for (const AppendRow& row : report.appends) {
     appends.push_back({{"durability", DurabilityName(row.durability)},

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/serving/server.h"
 
+#include <utility>
+
 namespace eta::bench {
 namespace {
 
@@ -16,33 +18,47 @@ RankingServiceOptions ServiceOptions(const ServingOptions& options, size_t cache
   return made;
 }
 
-}  // namespace
-
-Server::Server(const ServingData& data, const ServingOptions& options, HistoryStore& store,
-               size_t cache_bytes)
-    : data_(data),
-      options_(options),
-      codes_(data.items(), MakePlanes(data, options, 1), options.swap_threads),
-      service_(store, codes_, ServiceOptions(options, cache_bytes)) {}
-
-void Server::Retrieve(size_t user, std::span<const int32_t> candidates, Answer& answer) {
-  answer.positions.resize(candidates.size() * options_.k);
-  answer.counts.resize(candidates.size());
-  const RequestReport report = service_.Retrieve(static_cast<int64_t>(user), candidates, options_.k,
-                                                 {answer.positions, answer.counts});
+void SayWhatWasSeen(const RequestReport& report, Answer& answer) {
   answer.version = report.version;
   answer.version_age_seconds = static_cast<double>(report.version_age_ns) * 1e-9;
   answer.length = report.length;
   answer.newest = report.newest_time;
 }
 
+}  // namespace
+
+Server::Server(const ServingData& data, const ServingOptions& options, HistoryStore& store,
+               size_t cache_bytes, std::shared_ptr<const CtrExport> ctr)
+    : data_(data),
+      options_(options),
+      codes_(data.items(), MakePlanes(data, options, 1), options.swap_threads),
+      service_(store, codes_, ServiceOptions(options, cache_bytes)),
+      ctr_(std::move(ctr)) {
+  if (ctr_) SwapCtr(ThreadPriority::kNormal);
+}
+
+void Server::Retrieve(size_t user, std::span<const int32_t> candidates, Answer& answer) {
+  answer.positions.resize(candidates.size() * options_.k);
+  answer.counts.resize(candidates.size());
+  SayWhatWasSeen(service_.Retrieve(static_cast<int64_t>(user), candidates, options_.k,
+                                   {answer.positions, answer.counts}),
+                 answer);
+}
+
+void Server::Score(size_t user, std::span<const int32_t> candidates, Answer& answer) {
+  answer.logits.resize(candidates.size());
+  SayWhatWasSeen(service_.Score(static_cast<int64_t>(user), candidates, answer.logits), answer);
+}
+
 void Server::Append(const EventBatch& batch, Durability durability) {
   service_.Append(batch, durability);
 }
 
-uint64_t Server::Swap(int threads) {
+uint64_t Server::Swap(ThreadPriority priority) {
   const uint64_t next = codes_.Current()->number + 1;
-  return service_.Rebuild(data_.items(), MakePlanes(data_, options_, next), threads)->number;
+  return service_
+      .Rebuild(data_.items(), MakePlanes(data_, options_, next), options_.swap_threads, priority)
+      ->number;
 }
 
 Hyperplanes Server::Planes(uint64_t version) const { return MakePlanes(data_, options_, version); }
@@ -53,6 +69,7 @@ CacheCounts Server::Counts() const {
           .misses = stats.misses,
           .drops = stats.drops,
           .unkept = stats.unkept,
+          .gathers = stats.gathers,
           .users = static_cast<size_t>(stats.users),
           .bytes = static_cast<size_t>(stats.bytes)};
 }

@@ -2,7 +2,9 @@
 #include "bench/serving/verify.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "core/reference/ctr.h"
 #include "core/reference/hamming.h"
 #include "core/reference/simhash.h"
 
@@ -34,6 +36,18 @@ bool AgreesWithReference(const Found& found, size_t k, const ItemTable& items,
     std::ranges::sort(returned);
     std::ranges::sort(expected);
     if (returned != expected) return false;
+  }
+  return true;
+}
+
+bool ScoresAgree(const CtrExport& model, size_t user, std::span<const int32_t> history,
+                 std::span<const int32_t> candidates, std::span<const float> logits) {
+  constexpr double kTolerance = 1e-3;  // of a logit; float32 differs by up to 1e-4 in the tests
+  const auto window = history.last(std::min(history.size(), model.settings.max_history));
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    const double expected = reference::CtrLogit(model, user, window, candidates[i]);
+    const double error = std::abs(static_cast<double>(logits[i]) - expected);
+    if (!(error <= kTolerance * (1 + std::abs(expected)))) return false;  // NaN, too
   }
   return true;
 }

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "core/ctr/export.h"
 #include "core/data/items.h"
 #include "core/retrieval/hyperplanes.h"
 
@@ -23,5 +24,10 @@ struct Found {
 // candidate, as sets. `planes` are not of kind kHadamard.
 bool AgreesWithReference(const Found& found, size_t k, const ItemTable& items,
                          const Hyperplanes& planes, std::span<const int32_t> history);
+
+// Whether logits[i], of candidates[i], are those of core/reference for the user with this history,
+// up to rounding.
+bool ScoresAgree(const CtrExport& model, size_t user, std::span<const int32_t> history,
+                 std::span<const int32_t> candidates, std::span<const float> logits);
 
 }  // namespace eta::bench

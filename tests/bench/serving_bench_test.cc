@@ -15,6 +15,7 @@
 #include "core/base/check.h"
 #include "core/data/bundle.h"
 #include "core/data/generator.h"
+#include "tests/support/ctr_test_util.h"
 #include "tests/support/temp_folder.h"
 
 namespace eta {
@@ -80,6 +81,10 @@ void CheckPhase(const nlohmann::json& phase) {
   EXPECT_EQ(phase.at("stale"), 0) << name;
   EXPECT_GE(phase.at("model_age").at("p50_s"), 0) << name;
   EXPECT_FALSE(phase.at("slices").empty()) << name;
+  EXPECT_GT(phase.at("cpu_p50_us"), 0) << name;
+  EXPECT_GE(phase.at("cpu_p99_us"), phase.at("cpu_p50_us")) << name;
+  EXPECT_GE(phase.at("waited_s"), 0) << name;
+  EXPECT_EQ(phase.at("request"), name.starts_with("scores") ? "score" : "retrieve") << name;
   const bool appends = name.find("append") != std::string::npos;
   EXPECT_EQ(phase.at("appends").is_object(), appends) << name;
   if (appends) {
@@ -87,12 +92,14 @@ void CheckPhase(const nlohmann::json& phase) {
   }
   const bool swaps = name.find("swaps") != std::string::npos;
   EXPECT_EQ(!phase.at("swaps").empty(), swaps) << name;
+  EXPECT_EQ(phase.at("swap_priority").is_string(), swaps) << name;
   for (const auto& swap : phase.at("swaps")) EXPECT_GT(swap.at("end_s"), swap.at("begin_s"));
 }
 
 TEST_F(ServingBench, MeasuresAllPhases) {
   const Outcome outcome =
-      Run(Cat(kTinyData, kTiny, "--durability none,synced --csv s.csv --json s.json"));
+      Run(Cat(kTinyData, kTiny,
+              "--durability none,synced --swap-priority idle,normal --csv s.csv --json s.json"));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   for (const char* text :
        {"store: 60 users, 5400 behaviours", "open loop: Poisson arrivals, 300 requests/s",
@@ -104,7 +111,7 @@ TEST_F(ServingBench, MeasuresAllPhases) {
   std::getline(std::getline(row, line), line);
   std::istringstream words(line);
   const std::vector<std::string> fields{std::istream_iterator<std::string>(words), {}};
-  EXPECT_EQ(fields.size(), 18 + 2) << line;  // a word a column, and "0 of 8" in the last one
+  EXPECT_EQ(fields.size(), 21 + 2) << line;  // a word a column, and "0 of 8" in the last one
   const auto json = nlohmann::json::parse(ReadText(folder_ / "s.json"));
   std::vector<std::string> names;
   uint64_t version = 1;
@@ -113,8 +120,10 @@ TEST_F(ServingBench, MeasuresAllPhases) {
     CheckPhase(phase);
     for (const auto& swap : phase.at("swaps")) EXPECT_EQ(swap.at("version"), ++version);
   }
-  EXPECT_EQ(names, (std::vector<std::string>{"quiet", "appends, none", "appends, synced", "swaps",
-                                             "appends, none, and swaps", "quiet, at the end"}));
+  EXPECT_EQ(names,
+            (std::vector<std::string>{
+                "quiet", "appends, none", "appends, synced", "swaps", "appends, none, and swaps",
+                "appends, none, and swaps, normal priority", "quiet, at the end"}));
   EXPECT_GE(version, 4);
   const auto p99 = [](const nlohmann::json& phase) {
     return phase.at("requests").at("p99_us").get<double>();
@@ -135,8 +144,34 @@ TEST_F(ServingBench, MeasuresAllPhases) {
   EXPECT_EQ(json.at("appends_alone").size(), 2);
   const std::string csv = ReadText(folder_ / "s.csv");
   EXPECT_TRUE(csv.starts_with("phase,durability,rate,")) << csv;
-  EXPECT_EQ(std::ranges::count(csv, '\n'), 1 + 6);
+  EXPECT_EQ(std::ranges::count(csv, '\n'), 1 + 7);
   EXPECT_EQ(folder_.CountEntries(), 2);  // the store is gone
+}
+
+TEST_F(ServingBench, MeasuresScores) {
+  const CtrExport model = test::ModelMaker(CtrUnit::kEta, test::SomeSettings(16, 2), 80, 3).Make();
+  const test::ExportWriter writer(model, {}, folder_ / "model");
+  const Outcome outcome =
+      Run(Cat("--ctr model", kTiny, "--durability flushed --csv s.csv --json s.json"));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("scores, cached"), std::string::npos) << outcome.out;
+  const auto json = nlohmann::json::parse(ReadText(folder_ / "s.json"));
+  const auto& phases = json.at("phases");
+  ASSERT_EQ(phases.size(), 5 + 3);
+  for (const auto& phase : phases) CheckPhase(phase);
+  EXPECT_EQ(phases[5].at("name"), "scores, quiet");
+  EXPECT_EQ(phases[6].at("name"), "scores, appends, flushed, and swaps");
+  EXPECT_EQ(phases[6].at("swaps")[0].at("version"), 2);  // of the CTR model
+  const auto p99 = [&](size_t i) { return phases[i].at("requests").at("p99_us").get<double>(); };
+  EXPECT_EQ(phases[6].at("p99_of_quiet"), p99(6) / std::min(p99(5), p99(7)));
+  EXPECT_GT(json.at("ratios").at("ctr_us"), 0);
+  EXPECT_GT(json.at("ratios").at("scored_us"), 0);
+  const std::string csv = ReadText(folder_ / "s.csv");
+  EXPECT_EQ(std::ranges::count(csv, '\n'), 1 + 8);
+  EXPECT_NE(csv.find(",score,"), std::string::npos) << csv;
+  ExpectBadInput("--ctr absent", "absent");
+  ExpectBadInput("--ctr model --users 5", "--ctr gives others");
+  ExpectBadInput(Cat("--ctr model --bundle ", MakeBundle()), "5 users and 80 items, the data 60");
 }
 
 TEST_F(ServingBench, TakesABundle) {
@@ -161,6 +196,8 @@ TEST_F(ServingBench, RefusesWhatItCannotMeasure) {
   ExpectBadInput("--durability flushed,", "--durability");
   ExpectBadInput("--durability none,none", "there twice");
   ExpectBadInput("--durability disk", "neither none, flushed nor synced");
+  ExpectBadInput("--swap-priority low", "neither idle nor normal");
+  ExpectBadInput("--swap-threads 2", "--swap-priority normal");
   ExpectBadInput("--cross-category 2", "--cross-category");
   ExpectBadInput("--bundle absent", "absent");
   ExpectBadInput("--bundle b --users 5", "--bundle gives others");

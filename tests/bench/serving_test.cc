@@ -13,7 +13,9 @@
 #include "bench/serving/popularity.h"
 #include "bench/serving/traffic.h"
 #include "bench/serving/verify.h"
+#include "core/ctr/model.h"
 #include "core/retrieval/eta.h"
+#include "tests/support/ctr_test_util.h"
 #include "tests/support/temp_folder.h"
 
 namespace eta::bench {
@@ -167,6 +169,27 @@ TEST(AgreesWithReference, FindsOtherPositionsAndOtherModels) {
   mixed = found;
   mixed.counts[2] = 6;
   EXPECT_FALSE(AgreesWithReference(mixed, 7, bundle.items, planes, history));
+}
+
+TEST(ScoresAgree, FindsOtherLogitsAndOtherHistories) {
+  const CtrExport model = test::ModelMaker(CtrUnit::kEta, test::SomeSettings(16, 2), 80, 3).Make();
+  const CtrModel served(model);
+  CtrUser user = served.NewUser();
+  CtrScratch scratch = served.NewScratch();
+  std::vector<int32_t> history(100);
+  for (size_t i = 0; i < history.size(); ++i) history[i] = static_cast<int32_t>(i * 7 % 80);
+  const std::vector<int32_t> candidates = {5, 6, 7};
+  std::vector<float> logits(3);
+  served.Prepare(2, std::span<const int32_t>(history).last(90), scratch, user);
+  served.Score(user, candidates, scratch, logits);
+  EXPECT_TRUE(ScoresAgree(model, 2, history, candidates, logits));
+  EXPECT_FALSE(ScoresAgree(model, 3, history, candidates, logits));
+  EXPECT_FALSE(ScoresAgree(model, 2, std::span(history).first(40), candidates, logits));
+  for (const float wrong : {logits[2] + 0.1f, std::nanf("")}) {
+    std::vector<float> others = logits;
+    others[2] = wrong;
+    EXPECT_FALSE(ScoresAgree(model, 2, history, candidates, others));
+  }
 }
 
 }  // namespace
