@@ -6,7 +6,7 @@ Errors name row and column. A missing column and a wrong type are known before a
 """
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 import pyarrow as pa
@@ -72,7 +72,7 @@ def retrieve(batch: pa.RecordBatch, retriever: Retriever, k: int, *,
         - time: int64, with times only: behaviours at this time or later are not used
 
         Lists are read in place. Ids of another integer type are checked, then converted. Large
-        lists are taken as well.
+        lists are taken as well, and binary as of eta_simd.packed.
     retriever : Retriever
     k : int
     measured_by : float32 array, items x dim, optional
@@ -104,9 +104,34 @@ def retrieve(batch: pa.RecordBatch, retriever: Retriever, k: int, *,
     >>> retrieve(batch, retriever, k=2).to_pydict()["positions"]
     [[0, 2], [1, 2]]
     """
-    if not isinstance(batch, pa.RecordBatch):
-        raise TypeError(f"batch: expected pyarrow.RecordBatch, got {type(batch).__name__}")
+    _check_batch(batch)
     table = None if measured_by is None else _check_table(measured_by, retriever)
+    answered = answer(batch, retriever, k, threads)
+    rows = np.repeat(np.arange(batch.num_rows), np.diff(answered.candidate_offsets))
+    results = [answered.user.take(pa.array(rows)), pa.array(answered.candidates), answered.lists,
+               pa.array(np.diff(answered.lists.offsets.to_numpy()).astype(np.int32))]
+    if table is not None:
+        results += [pa.array(column, from_pandas=True) for column in _measures(answered, table)]
+    return pa.RecordBatch.from_arrays(
+        results, schema=result_schema(answered.user.type, is_measured=table is not None))
+
+
+class Answered(NamedTuple):
+    """What answer found; offsets divide the rows of all requests."""
+
+    user: pa.Array
+    offsets: Int64
+    items: Int32
+    candidate_offsets: Int64
+    candidates: Int32
+    found: Int32  # candidates x width, then -1
+    lists: pa.ListArray  # the positions of each candidate, rising
+
+
+def answer(batch: pa.RecordBatch, retriever: Retriever, k: int, threads: int = 1) -> Answered:
+    """What retrieve and packed.retrieve make rows of; arguments and errors as of retrieve."""
+    _check_batch(batch)
+    batch = columns.unpacked(batch)
     user = columns.column(batch, "user")
     offsets, items = histories(batch, retriever)
     candidate_offsets, candidates = columns.ids(batch, "candidates", retriever.items)
@@ -114,15 +139,7 @@ def retrieve(batch: pa.RecordBatch, retriever: Retriever, k: int, *,
     longest = int(np.diff(offsets).max(initial=0))
     width = k if not isinstance(k, int) or k < 1 else max(min(k, longest), 1)
     found = retriever.retrieve_batch(offsets, items, candidate_offsets, candidates, width, threads)
-    lists = _rising(found)
-    rows = np.repeat(np.arange(batch.num_rows), np.diff(candidate_offsets))
-    results = [user.take(pa.array(rows)), pa.array(candidates), lists,
-               pa.array(np.diff(lists.offsets.to_numpy()).astype(np.int32))]
-    if table is not None:
-        values = _measures(found, offsets, items, candidate_offsets, candidates, table, width)
-        results += [pa.array(column, from_pandas=True) for column in values]
-    return pa.RecordBatch.from_arrays(
-        results, schema=result_schema(user.type, is_measured=table is not None))
+    return Answered(user, offsets, items, candidate_offsets, candidates, found, _rising(found))
 
 
 def result_schema(user: pa.DataType, is_measured: bool = False) -> pa.Schema:
@@ -154,6 +171,7 @@ def histories(batch: pa.RecordBatch, retriever: Retriever) -> tuple[Int64, Int32
     >>> histories(batch, Retriever("recent", np.eye(3, dtype=np.float32)))
     (array([0, 2, 3]), array([2, 0, 1], dtype=int32))
     """
+    batch = columns.unpacked(batch)
     return _before(batch, *columns.ids(batch, "history", retriever.items))
 
 
@@ -187,6 +205,11 @@ def _rising(found: Int32) -> Any:
                                     pa.array(ordered[ordered != last]))
 
 
+def _check_batch(batch: pa.RecordBatch) -> None:
+    if not isinstance(batch, pa.RecordBatch):
+        raise TypeError(f"batch: expected pyarrow.RecordBatch, got {type(batch).__name__}")
+
+
 def _check_table(table: ArrayLike, retriever: Retriever) -> Float32:
     array = np.asarray(table)
     if array.dtype != np.float32:
@@ -197,10 +220,11 @@ def _check_table(table: ArrayLike, retriever: Retriever) -> Float32:
     return array
 
 
-def _measures(found: Int32, offsets: Int64, items: Int32, candidate_offsets: Int64,
-              candidates: Int32, table: Float32, k: int) -> list[Float64]:
+def _measures(answered: Answered, table: Float32) -> list[Float64]:
     """The columns MEASURES; NaN for an empty history. A request's scores come from one kernel with
     the same bits everywhere, so that no partition of the data changes them."""
+    _, offsets, items, candidate_offsets, candidates, found, _ = answered
+    k = found.shape[1]
     measured = [np.full(len(candidates), np.nan) for _ in MEASURES]
     for row in np.flatnonzero((np.diff(offsets) > 0) & (np.diff(candidate_offsets) > 0)):
         history = table[items[offsets[row]:offsets[row + 1]]]

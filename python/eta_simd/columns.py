@@ -14,6 +14,8 @@ import pyarrow as pa
 from eta_simd.arrays import Float32, Int32, Int64
 
 _MASKED = 1 << 22  # values checked at a time, so that the mask stays small
+# Columns that may be packed, and of what.
+PACKED: dict[str, Any] = {"history": np.int32, "candidates": np.int32, "times": np.int64}
 
 
 def column(batch: pa.RecordBatch, name: str) -> Any:
@@ -51,6 +53,47 @@ def lists(batch: pa.RecordBatch, name: str, first: int = 0) -> tuple[Int64, np.n
     return offsets, values.to_numpy()
 
 
+def unpacked(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch with lists, of the same memory, for those of the columns PACKED that are binary."""
+    for name, kind in PACKED.items():
+        place = batch.schema.get_field_index(name)  # -1 also where there are two
+        if place >= 0 and _is_binary(batch.schema.field(place).type):
+            offsets, values = packed(batch, name, kind)
+            lists_of = pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values))
+            batch = batch.set_column(place, name, lists_of)
+    return batch
+
+
+def packed(batch: pa.RecordBatch, name: str, kind: Any) -> tuple[Int64, np.ndarray]:
+    """Offsets, from 0, and values of a binary column of little-endian numbers of this type; in
+    place where they are aligned."""
+    found = column(batch, name)
+    if not _is_binary(found.type):
+        raise TypeError(f"column '{name}': {found.type} (expected binary)")
+    _check_nulls(found, name, 0)
+    wide = np.dtype(np.int64 if pa.types.is_large_binary(found.type) else np.int32)
+    size, ends = np.dtype(kind).itemsize, np.zeros(1, wide)
+    if len(found):
+        ends = np.frombuffer(found.buffers()[1], wide, len(found) + 1, found.offset * wide.itemsize)
+    lengths = np.diff(ends)
+    if (lengths < 0).any():
+        raise ValueError(f"row {_first(lengths < 0)}, column '{name}': a list that ends before it "
+                         "begins")
+    if (lengths % size).any():
+        row = _first(lengths % size)
+        raise ValueError(f"row {row}, column '{name}': {lengths[row]} bytes (expected a multiple "
+                         f"of {size})")
+    data = np.zeros(0, np.uint8)
+    if ends[-1] > ends[0]:
+        data = np.frombuffer(found.buffers()[2], np.uint8)[ends[0]:ends[-1]]
+    values = np.require(data.view(np.dtype(kind).newbyteorder("<")), kind, "A")
+    return (ends.astype(np.int64) - ends[0]) // size, values
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
 def ids(batch: pa.RecordBatch, name: str, count: int, first: int = 0) -> tuple[Int64, Int32]:
     """Offsets and item ids, which are below `count`; in place where they are int32."""
     offsets, values = lists(batch, name, first)
@@ -72,14 +115,14 @@ def times(batch: pa.RecordBatch, name: str, offsets: Int64, first: int = 0) -> I
 
 
 def check_lengths(found: Int64, name: str, offsets: Int64, first: int = 0,
-                  noun: str = "values") -> None:
+                  noun: str = "values", of: str = "behaviours") -> None:
     """Raises ValueError where the lists of offsets `found` are not as long, row by row, as the
-    histories into which `offsets` divides the behaviours."""
+    histories, or what else `of` says, into which `offsets` divides the behaviours."""
     if not np.array_equal(found, offsets):
         lengths, expected = np.diff(found), np.diff(offsets)
         row = _first(lengths != expected)
         raise ValueError(f"row {first + row}, column '{name}': {lengths[row]} {noun} for "
-                         f"{expected[row]} behaviours")
+                         f"{expected[row]} {of}")
 
 
 def check_rising(values: np.ndarray, name: str, offsets: Int64, first: int = 0) -> None:

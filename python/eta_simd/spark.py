@@ -18,8 +18,9 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession, functions
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_type
+from pyspark.sql.types import BinaryType, StructField, StructType
 
-from eta_simd import arrow, spark_daemon, spark_worker
+from eta_simd import arrow, columns, packed, spark_daemon, spark_worker
 from eta_simd.arrays import ArrayLike
 from eta_simd.codes import Hyperplanes
 from eta_simd.summary import Summary
@@ -33,14 +34,15 @@ WORK_EVALUATED = 1 << 22
 
 
 def retrieve(requests: DataFrame, items: PathLike, method: str, k: int, *,
-             is_measured: bool = False, seed: int = 1, categories: Optional[PathLike] = None,
-             work: Optional[int] = WORK) -> DataFrame:
+             is_measured: bool = False, is_packed: bool = False, seed: int = 1,
+             categories: Optional[PathLike] = None, work: Optional[int] = WORK) -> DataFrame:
     """eta_simd.arrow.retrieve of all rows of `requests`, a row for each candidate.
 
     Parameters
     ----------
     requests : DataFrame
-        The columns of eta_simd.arrow.retrieve.
+        The columns of eta_simd.arrow.retrieve. Packed ones (see pack) are read several times as
+        fast.
     items : path of a .npy file, float32, items x dim
     method, seed
         As of Retriever. Each Python worker makes a Retriever, which holds a copy of the table,
@@ -48,6 +50,10 @@ def retrieve(requests: DataFrame, items: PathLike, method: str, k: int, *,
     k : int
     is_measured : bool
         Whether there are recall, recall_ties and attention_mass.
+    is_packed : bool
+        Gives the rows of eta_simd.packed.retrieve instead, one for each request, or for each piece
+        of one that is cut. Spark moves them several times as fast; unpack them where they are used,
+        with eta_simd.packed.unpack. There are no measures then.
     categories : path of a .npy file, int32, items, optional
         For ``"sim_hard"``.
     work : int, optional
@@ -61,11 +67,36 @@ def retrieve(requests: DataFrame, items: PathLike, method: str, k: int, *,
     column.
     """
     _check_columns(requests)
-    answer = _task(spark_worker.answer, requests, items, method, seed, categories, k, is_measured)
-    schema = arrow.result_schema(to_arrow_type(requests.schema["user"].dataType), is_measured)
+    if is_packed and is_measured:
+        raise ValueError("is_packed: packed results have no measures (expected one of is_packed "
+                         "and is_measured)")
+    task = functools.partial(_task, requests=requests, items=items, method=method, seed=seed,
+                             categories=categories)
+    user = to_arrow_type(requests.schema["user"].dataType)
+    if is_packed:
+        answer, schema = task(spark_worker.answer_packed, k=k), packed.result_schema(user)
+    else:
+        answer = task(spark_worker.answer, k=k, is_measured=is_measured)
+        schema = arrow.result_schema(user, is_measured)
     whole, pieces = _cut(requests, work)
     rows = whole if pieces is None else whole.unionByName(pieces.drop(spark_worker.REQUEST))
     return rows.mapInArrow(answer, from_arrow_schema(schema))
+
+
+def pack(requests: DataFrame) -> DataFrame:
+    """The rows of `requests` with history, candidates and times as binary, by eta_simd.packed.pack;
+    other columns are handed on.
+
+    Spark converts a list number by number, on each of its ways from Parquet to Python. So pack a
+    log once, write it, and read it with all later jobs.
+
+    A bad row fails the job, as of retrieve.
+    """
+    if "user" not in requests.columns:
+        raise ValueError("column 'user': there is none in requests")
+    fields = [StructField(field.name, BinaryType(), True) if field.name in columns.PACKED else field
+              for field in requests.schema]
+    return requests.mapInArrow(spark_worker.pack, StructType(fields))
 
 
 def evaluate(requests: DataFrame, items: PathLike, method: str, k: int, *, seed: int = 1,
@@ -222,6 +253,13 @@ def _tasks(requests: DataFrame) -> int:
     return 2 * requests.sparkSession.sparkContext.defaultParallelism
 
 
+def _length(requests: DataFrame, name: str) -> Any:
+    """How many ids a row of a column has."""
+    if isinstance(requests.schema[name].dataType, BinaryType):
+        return functions.floor(functions.octet_length(name) / 4)
+    return functions.size(name).cast("long")
+
+
 def _cut(requests: DataFrame, work: Optional[int]) -> tuple[DataFrame, Optional[DataFrame]]:
     """The rows of at most this work, and the pieces of the others, each with the number of its
     request; None for the pieces where nothing is cut."""
@@ -229,7 +267,7 @@ def _cut(requests: DataFrame, work: Optional[int]) -> tuple[DataFrame, Optional[
         return requests, None
     if work < 1:
         raise ValueError(f"work: {work} (expected 1 or more, or None)")
-    size = functions.size("history").cast("long") * functions.size("candidates")
+    size = _length(requests, "history") * _length(requests, "candidates")
     is_long = functions.coalesce(size > work, functions.lit(False))
     long = requests.where(is_long).withColumn(spark_worker.REQUEST,
                                               functions.monotonically_increasing_id())

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from pyspark import SparkFiles, TaskContext
 
-from eta_simd import arrow, columns, spark_daemon
+from eta_simd import arrow, columns, packed, spark_daemon
 from eta_simd.codes import Hyperplanes
 from eta_simd.retrieval import Retriever
 from eta_simd.summary import Part, Summary, parts_of
@@ -24,13 +24,26 @@ Table = tuple[bool, str, str, int, Optional[str]]
 REQUEST = "eta_simd_request"  # the column that numbers requests whose candidates are cut
 
 
-def answer(table: Table, k: int, is_measured: bool, batches: Batches) -> Batches:
+def answer(table: Table, batches: Batches, k: int, is_measured: bool) -> Batches:
     """Rows of arrow.retrieve."""
     retriever, embeddings = _loaded(table)
     measured_by = embeddings if is_measured else None
     for batch in batches:
         yield _named(batch, "user", lambda rows: arrow.retrieve(rows, retriever, k,
                                                                 measured_by=measured_by))
+
+
+def answer_packed(table: Table, batches: Batches, k: int) -> Batches:
+    """Rows of packed.retrieve."""
+    retriever, _ = _loaded(table)
+    for batch in batches:
+        yield _named(batch, "user", lambda rows: packed.retrieve(rows, retriever, k))
+
+
+def pack(batches: Batches) -> Batches:
+    """The same rows, with packed lists."""
+    for batch in batches:
+        yield _named(batch, "user", packed.pack)
 
 
 def count(table: Table, batches: Batches, k: int) -> Batches:
@@ -49,14 +62,18 @@ def cut(work: int, batches: Batches) -> Batches:
     nothing is copied, and no more than it is held."""
     for batch in batches:
         place = batch.schema.get_field_index("candidates")
-        histories, candidates = batch.column("history"), batch.column("candidates")
+        is_packed = pa.types.is_binary(batch.schema.field(place).type)
+        # Histories stay as they are; only the candidates are cut.
+        lists = columns.unpacked(batch)
+        histories, candidates = lists.column("history"), lists.column("candidates")
         for row in range(batch.num_rows):
             wanted = candidates[row].values
             step = max(work // max(len(histories[row].values), 1), 1)
             for begin in range(0, len(wanted), step):
                 part = wanted.slice(begin, step)
-                piece = pa.array([part], batch.schema.field(place).type)
-                yield batch.slice(row, 1).set_column(place, "candidates", piece)
+                piece = pa.array([part.to_numpy().astype("<i4").tobytes() if is_packed else part],
+                                 batch.schema.field(place).type)
+                yield batch.slice(row, 1).set_column(place, batch.schema.field(place), piece)
 
 
 def count_pieces(table: Table, batches: Batches, k: int) -> Batches:

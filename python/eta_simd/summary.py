@@ -15,7 +15,7 @@ from typing import Any, Iterator, NamedTuple, Optional
 import numpy as np
 import pyarrow as pa
 
-from eta_simd import arrow
+from eta_simd import arrow, columns
 from eta_simd.arrays import Float32, Float64
 from eta_simd.retrieval import Retriever
 
@@ -158,7 +158,8 @@ def parts_of(batch: pa.RecordBatch, retriever: Retriever, k: int,
     measures = [found.column(name).to_numpy(zero_copy_only=False) for name in arrow.MEASURES]
     offsets, items = arrow.histories(batch, retriever)
     begin = 0
-    for row, count in enumerate(batch.column("candidates").value_lengths().to_pylist()):
+    wanted = columns.unpacked(batch).column("candidates")
+    for row, count in enumerate(wanted.value_lengths().to_pylist()):
         if count == 0:
             continue
         history = items[offsets[row]:offsets[row + 1]]

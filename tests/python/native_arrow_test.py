@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 import eta_simd
-from eta_simd import arrow, columns
+from eta_simd import arrow, columns, packed
 
 METHODS = ("exact", "recent", "eta:64", "scan_i8", "pq4:32+rerank_i8:2", "sim_hard")
 HISTORIES: tuple = ([5, 5, 7, 1, 9, 5], [], [3], list(range(40)), [299, 0] * 30)
@@ -189,6 +189,92 @@ class Retrieve(unittest.TestCase):
             arrow.retrieve(batch([[]] * 3, [[]] * 3, history=column), make("exact", self.table), 2)
 
 
+class Packed(unittest.TestCase):
+    def setUp(self):
+        self.retriever = make("eta:64", support.table())
+
+    def given(self):
+        times = [[7] * len(history) for history in HISTORIES]
+        return batch(times=lists(times, pa.int64()), time=pa.array([8, 8, 8, 8, 5], pa.int64()))
+
+    def test_packed_requests_are_answered_as_lists_are(self):
+        given = self.given()
+        taken = packed.pack(given)
+        self.assertEqual([str(kind) for kind in taken.schema.types],
+                         ["string", "binary", "binary", "binary", "int64"])
+        self.assertEqual(packed.pack(taken), taken)
+        table = support.table()
+        for begin, length in ((0, 5), (1, 3), (3, 2), (2, 0)):
+            part = slice(begin, begin + length)
+            expected = arrow.retrieve(given.slice(begin, length), self.retriever, 3,
+                                      measured_by=table)
+            found = arrow.retrieve(taken.slice(begin, length), self.retriever, 3,
+                                   measured_by=table)
+            self.assertEqual(found, expected, part)
+        large = taken.set_column(1, "history", taken.column("history").cast(pa.large_binary()))
+        self.assertEqual(arrow.retrieve(large, self.retriever, 3),
+                         arrow.retrieve(given, self.retriever, 3))
+
+    def test_packed_ids_are_read_in_place_or_aligned(self):
+        data = support.int32([5, 7, 9]).tobytes()
+        for start in (0, 1):  # one byte further no int32 is aligned
+            held = np.zeros(16, np.uint8)
+            held[start:start + 12] = np.frombuffer(data, np.uint8)
+            column = pa.Array.from_buffers(pa.binary(), 2, [None, pa.py_buffer(
+                support.int32([start, start + 8, start + 12]).tobytes()), pa.py_buffer(held)])
+            offsets, values = columns.packed(pa.record_batch({"ids": column}), "ids", np.int32)
+            self.assertEqual((offsets.tolist(), values.tolist()), ([0, 2, 3], [5, 7, 9]))
+            self.assertTrue(values.flags.aligned)
+            self.assertEqual(np.shares_memory(values, held), start == 0)
+
+    def test_packed_results_unpack_to_those_of_lists(self):
+        for given in (self.given(), batch()):
+            for begin, length in ((0, 5), (1, 3), (2, 1), (2, 0)):
+                part = given.slice(begin, length)
+                for k in (1, 3, 50):
+                    found = packed.retrieve(part, self.retriever, k)
+                    found.validate(full=True)
+                    self.assertEqual(found.schema, packed.result_schema(pa.string()))
+                    self.assertEqual(found.num_rows, length)
+                    self.assertEqual(packed.unpack(found), arrow.retrieve(part, self.retriever, k))
+        self.assertEqual(packed.unpack(packed.retrieve(batch(), self.retriever, 3).slice(2)),
+                         arrow.retrieve(batch().slice(2), self.retriever, 3))
+
+    def test_refuses_and_names_row_and_column(self):
+        taken, found = packed.pack(batch()), packed.retrieve(batch(), self.retriever, 3)
+
+        def answer(given):
+            return arrow.retrieve(given, self.retriever, 2)
+
+        def with_bytes(rows, name, row, value):
+            column = rows.column(name).to_pylist()
+            column[row] = value
+            return rows.set_column(rows.schema.get_field_index(name), name,
+                                   pa.array(column, pa.binary()))
+        cases: tuple = (
+            (packed.pack, batch(HISTORIES[:4] + ([1, 2**40],), kind=pa.int64()),
+             "row 4, column 'history', element 1: 1099511627776 does not fit int32"),
+            (packed.pack, batch(kind=pa.float64()), "column 'history': list<item: double>"),
+            (packed.pack, batch(HISTORIES[:4] + (None,)), "row 4, column 'history': null"),
+            (answer, with_bytes(taken, "history", 3, b"12345"),
+             "row 3, column 'history': 5 bytes (expected a multiple of 4)"),
+            (answer, with_bytes(taken, "candidates", 1, None),
+             "row 1, column 'candidates': null"),
+            (answer, with_bytes(taken, "history", 4, b"\xff" * 8),
+             "row 4, column 'history', element 0: item id -1 lies outside [0, 300)"),
+            (packed.unpack, batch(), "column 'candidates': list<item: int32> (expected binary"),
+            (packed.unpack, with_bytes(found, "counts", 3, b"1234"),
+             "row 3, column 'counts': 1 counts for 3 candidates"),
+            (packed.unpack, with_bytes(found, "counts", 1, b"\xff" * 4),
+             "row 1, column 'counts', element 0: -1 (expected 0 or more)"),
+            (packed.unpack, with_bytes(found, "positions", 0, b"1234"),
+             "row 0, column 'positions': 1 positions for 6 in counts"))
+        for work, given, message in cases:
+            with self.subTest(message), self.assertRaises((TypeError, ValueError)) as caught:
+                work(given)
+            self.assertIn(message, str(caught.exception))
+
+
 class Embeddings(unittest.TestCase):
     def column(self, table):
         return pa.FixedSizeListArray.from_arrays(pa.array(table.reshape(-1)), table.shape[1])
@@ -233,9 +319,10 @@ class Setup(unittest.TestCase):
 
 class Docstrings(unittest.TestCase):
     def test_examples(self):
-        result = doctest.testmod(arrow)
-        self.assertEqual(result.failed, 0)
-        self.assertGreater(result.attempted, 5)
+        for module in (arrow, packed):
+            result = doctest.testmod(module)
+            self.assertEqual(result.failed, 0)
+            self.assertGreater(result.attempted, 5)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ for missing in [name for name in ("pyspark",) if importlib.util.find_spec(name) 
     sys.exit(arrow_support.SKIPPED)
 
 import eta_simd
-from eta_simd import arrow, spark, spark_daemon
+from eta_simd import arrow, packed, spark, spark_daemon
 from eta_simd.summary import Summary, parts_of
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import lit
@@ -154,14 +154,36 @@ class Spark(unittest.TestCase):
                 recall = figures.row()["recall"]
                 self.assertTrue(recall == 1 if method == "exact" else 0 < recall < 1, recall)
 
+    def test_packed_rows_and_results_are_those_of_lists(self):
+        retriever = eta_simd.Retriever("eta:64", support.table())
+        expected = rows_of(arrow.retrieve(requests(), retriever, K))
+        figures = Summary.of(retriever, K)
+        for part in parts_of(requests(), retriever, K, support.table()):
+            figures.add(part)
+        for partitions, work in ((1, None), (7, None), (2, 200)):
+            frame = self.frame(requests(), partitions)
+            for rows in (frame, spark.pack(frame).cache()):
+                with self.subTest(rows.schema, partitions=partitions, work=work):
+                    found = spark.retrieve(rows, self.items, "eta:64", K, is_packed=True,
+                                           work=work).toArrow()
+                    unpacked = pa.Table.from_batches(map(packed.unpack, found.to_batches()))
+                    self.assertEqual(rows_of(unpacked), expected)
+            flat = spark.retrieve(rows, self.items, "eta:64", K, work=work)
+            self.assertEqual(rows_of(flat.toArrow()), expected)
+            self.assertEqual(spark.evaluate(rows, self.items, "eta:64", K, work=work),
+                             figures.row())
+
     def test_candidates_of_a_long_history_go_to_several_tasks(self):
         batch = pa.record_batch({"user": pa.array(["ann"]),
                                  "history": pa.array([support.ids(1000)], IDS),
                                  "candidates": pa.array([support.ids(40)], IDS)})
-        _, pieces = spark._cut(self.frame(batch, 1), 4000)
+        frame = self.frame(batch, 1)
+        for rows, size in ((spark.pack(frame), 4), (frame, 1)):
+            _, pieces = spark._cut(rows, 4000)
+            assert pieces is not None
+            sizes = [len(row["candidates"]) for row in pieces.collect()]
+            self.assertEqual(sizes, [4 * size] * 10)
         assert pieces is not None
-        sizes = [len(row["candidates"]) for row in pieces.collect()]
-        self.assertEqual(sizes, [4] * 10)
         spread = pieces.rdd.mapPartitions(lambda rows: [sum(1 for _ in rows)]).collect()
         self.assertGreater(sum(count > 0 for count in spread), 1)
 
@@ -214,6 +236,13 @@ class Spark(unittest.TestCase):
         self.assertEqual(self.session.read.parquet(str(output)).count(),
                          sum(map(len, good.column("candidates").to_pylist())))
 
+    def test_a_row_that_cannot_be_packed_fails_by_name(self):
+        bad = pa.record_batch({"user": pa.array(["ann", "bob"]),
+                               "history": pa.array([[1], [2**40]], pa.list_(pa.int64()))})
+        with self.assertRaisesRegex(Exception, "user 'bob': row .*, column 'history', element 0: "
+                                    "1099511627776 does not fit int32"):
+            spark.pack(self.frame(bad, 1)).collect()
+
     def test_a_bad_embedding_fails_by_name(self):
         table = support.table()
         table[217, 3] = np.nan
@@ -238,6 +267,10 @@ class Spark(unittest.TestCase):
             for work in (None, 100):
                 with self.assertRaisesRegex(ValueError, f"column '{name}': there is none in req"):
                     spark.evaluate(frame.drop(name), self.items, "exact", 2, work=work)
+        with self.assertRaisesRegex(ValueError, "is_packed: packed results have no measures"):
+            spark.retrieve(frame, self.items, "exact", 2, is_packed=True, is_measured=True)
+        with self.assertRaisesRegex(ValueError, "column 'user': there is none in requests"):
+            spark.pack(frame.drop("user"))
         path = self.items.with_name("double.npy")
         np.save(path, np.ones((2, 2)))
         with self.assertRaisesRegex(ValueError, "double.npy: float64 of shape"):
