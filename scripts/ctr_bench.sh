@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Quality and latency of exported CTR models, beside PyTorch's forward pass of the same models in the
-# fastest form that the installed PyTorch has: eager, TorchScript or torch.compile.
+# fastest form that torch_latency.py finds.
 #
 #   scripts/ctr_bench.sh [--candidates N] [--length N] [--requests N] [--rounds N] [--csv FILE]
 #                        [--json FILE] [--build DIR] MODEL...

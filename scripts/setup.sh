@@ -46,7 +46,8 @@ CLANG=(clang libclang-rt-dev libomp-dev llvm)
 VALGRIND=(valgrind libc6-dbg)
 DOCS=(doxygen python3)
 PYTHON_MODULE=(pybind11-dev python3-dev python3-numpy python3-venv)
-PEERS=(numpy "faiss-cpu>=1.15" usearch numkong scann hnswlib torch) # of PyPI, as in pyproject.toml
+PEERS=(numpy "faiss-cpu>=1.15" usearch numkong scann hnswlib torch # of PyPI, as in pyproject.toml
+  onnx onnxruntime onnxscript)                                     # for torch_latency.py
 ARROW=(numpy pyarrow)                                      # likewise
 SPARK=('pyspark>=4,<5' 'pandas<3')                         # likewise; PySpark 4 asks for older pandas
 JAVA=(openjdk-17-jre-headless)

@@ -2,8 +2,11 @@
 """Times PyTorch's forward pass of an exported model (docs/models.md): requests of one user with B
 candidates. Prints one JSON object; times are microseconds per request.
 
-The pass is tried in every form that this PyTorch has: eager, as TorchScript, and by torch.compile.
-The fastest is timed, and named in `form`. Codes, integer tables and the item table are ready before
+The pass is tried in every form that this PyTorch has: eager, as TorchScript, and by torch.compile,
+each in float32, in bfloat16 and with PyTorch's dynamic int8 quantisation of the linear layers; and
+by ONNX Runtime in float32 and int8, where that is installed. A form whose logits differ from those
+of eager float32 by more than 1e-3, or 0.25 where it is narrower, is left out. The fastest is timed,
+and named in `form`. Codes, integer tables and the item table are ready before
 the clock starts, as in serving, and the history is read once for all candidates. Each request has
 its own history and candidates, drawn from the behaviours of the model's bundle.
 """
@@ -18,9 +21,10 @@ import time
 import warnings
 
 from eta_simd.command import BadInput, Count, Parser, add_counts, check_counts, set_threads
+from eta_simd.ctr.forms import FORMS, difference, in_form, require_agreement
 from eta_simd.text import shown
 
-FORMS = ("eager", "torchscript", "compiled")
+CHECKED = 3  # requests whose logits are compared
 
 COUNTS = (
     Count("candidates", 256, 1, 100000, "candidates of a request"),
@@ -79,17 +83,6 @@ def time_limit(seconds):
         signal.signal(signal.SIGALRM, before)
 
 
-def in_form(model, form):
-    """The model's forward pass in a form of FORMS."""
-    import torch
-
-    if form == "eager":
-        return model
-    if form == "torchscript":
-        return torch.jit.script(model)
-    return torch.compile(model)
-
-
 def microseconds(call, drawn):
     """The time of each call of `call` with arguments from `drawn`."""
     times = []
@@ -101,17 +94,21 @@ def microseconds(call, drawn):
 
 
 def try_forms(model, options, draw):
-    """The forms that work by name, with the median of `warm_up` requests each; and why the others
-    do not. draw(count) gives so many requests."""
+    """The forms that work by name, with the median of `warm_up` requests each and the largest
+    difference of logits; and why the others do not. draw(count) gives so many requests."""
     import numpy as np
 
     working, missing = {}, {}
     for form in options.forms:
         try:
-            with time_limit(options.limit), contextlib.redirect_stderr(io.StringIO()):
-                call = in_form(model, form)
+            # Exporters print what they do.
+            with time_limit(options.limit), contextlib.redirect_stderr(io.StringIO()), \
+                    contextlib.redirect_stdout(io.StringIO()):
+                call = in_form(model, form, next(draw(1)))
+                found = difference(call, model, draw(min(options.warm_up, CHECKED)))
+                require_agreement(form, found)
                 microseconds(call, draw(options.warm_up))
-            working[form] = call, np.median(microseconds(call, draw(options.warm_up)))
+            working[form] = call, np.median(microseconds(call, draw(options.warm_up))), found
         except Exception as error:  # PyTorch's compilers fail in many ways
             missing[form] = shown(str(error).strip().partition("\n")[0]) or type(error).__name__
     return working, missing
@@ -158,6 +155,9 @@ def measure(options):
         "model": manifest["model"], "torch": torch.__version__, "threads": options.threads,
         "candidates": options.candidates, "length": options.length, "requests": options.requests,
         "settings": manifest["settings"], "form": form,
-        "forms_us": {name: round(float(median), 1) for name, (_, median) in working.items()},
+        "forms_us": {name: round(float(median), 1) for name, (_, median, _) in working.items()},
+        "logit_differences": {name: float(f"{found:.2g}")
+                              for name, (_, _, found) in working.items()},
         "missing_forms": missing, "p50_us": round(p50, 1), "p99_us": round(p99, 1),
+        "min_us": round(min(times), 1),
         "candidates_per_s": round(options.candidates * 1e6 / np.mean(times), 1)}
