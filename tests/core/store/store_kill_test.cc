@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process that appends, compacts and makes snapshots is killed at random moments; what it had
-// acknowledged is there once. ETA_STORE_KILLS=200 sets how often; the default takes some seconds.
+// A process that appends, answers, swaps models, compacts and makes snapshots is killed at random
+// moments; what it had acknowledged is there once. ETA_STORE_KILLS=200 sets how often; the default
+// takes some seconds.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -10,6 +11,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <sstream>
 #include <thread>
 
 #include "core/base/random.h"
@@ -30,10 +32,16 @@ int Kills() {
   return given == nullptr ? 8 : std::atoi(given);
 }
 
+// What the process had done when it was killed.
+struct Done {
+  int64_t batch = -1;    // the last one that it acknowledged; -1: none
+  uint64_t version = 1;  // of the codes by then
+};
+
 // Runs store_writer and kills it after a time, which starts with its first batch or else with
-// itself. Returns the last batch that it acknowledged, or -1.
-int64_t RunAndKill(const fs::path& store, const fs::path& snapshots, const fs::path& output,
-                   std::chrono::milliseconds time, bool from_first_batch) {
+// itself.
+Done RunAndKill(const fs::path& store, const fs::path& snapshots, const fs::path& output,
+                std::chrono::milliseconds time, bool from_first_batch) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output.c_str(),
@@ -53,9 +61,12 @@ int64_t RunAndKill(const fs::path& store, const fs::path& snapshots, const fs::p
   EXPECT_TRUE(WIFSIGNALED(status)) << "store_writer ended by itself";
   const std::string lines = ReadText(output);
   const size_t end = lines.rfind('\n');  // a line may be cut short
-  if (end == std::string::npos) return -1;
+  Done done;
+  if (end == std::string::npos) return done;
   const size_t begin = end == 0 ? std::string::npos : lines.rfind('\n', end - 1);
-  return std::stoll(lines.substr(begin == std::string::npos ? 0 : begin + 1));
+  std::istringstream line(lines.substr(begin == std::string::npos ? 0 : begin + 1));
+  EXPECT_TRUE(line >> done.batch >> done.version) << lines;
+  return done;
 }
 
 // Batches 0 to some n - 1, each whole and once; returns n.
@@ -81,14 +92,18 @@ TEST(StoreKill, AcknowledgedBatchesAreThereOnce) {
   Random random(4);
   int64_t acknowledged = -1;
   size_t snapshots_seen = 0;
-  for (int round = 0; round < Kills(); ++round) {
+  uint64_t swaps = 0;
+  int round = 0;
+  constexpr int kMostRounds = 1000;  // the swapping thread may get no CPU in the first ones
+  for (; round < Kills() || (swaps == 0 && round < kMostRounds); ++round) {
     SCOPED_TRACE(round);
     const fs::path snapshots = folder / "snapshots";
     fs::create_directory(snapshots);
     const bool from_first_batch = round % 4 != 0;  // else while the store is opened, too
     const std::chrono::milliseconds time(random.Below(from_first_batch ? 300 : 100));
-    acknowledged =
-        std::max(acknowledged, RunAndKill(path, snapshots, folder / "out", time, from_first_batch));
+    const Done done = RunAndKill(path, snapshots, folder / "out", time, from_first_batch);
+    acknowledged = std::max(acknowledged, done.batch);
+    swaps += done.version - 1;
     {
       const HistoryStore store(path);
       const int64_t batches = ExpectPrefix(store);
@@ -104,9 +119,10 @@ TEST(StoreKill, AcknowledgedBatchesAreThereOnce) {
     fs::remove_all(snapshots);
   }
   EXPECT_TRUE(CheckStore(path).damage.empty());
-  std::cout << acknowledged + 1 << " batches and " << snapshots_seen << " snapshots after "
-            << Kills() << " kills\n";
+  std::cout << acknowledged + 1 << " batches, " << swaps << " new models and " << snapshots_seen
+            << " snapshots after " << round << " kills\n";
   EXPECT_GT(acknowledged, 0);
+  EXPECT_GT(swaps, 0u);
 }
 
 }  // namespace

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// What store_kill_test kills: appends synced batches for good, says so, and meanwhile compacts and
-// makes snapshots.
+// What store_kill_test kills: a service that appends synced batches for good and says so, with the
+// version of codes that it has then, while it is asked, swaps models, compacts and makes snapshots.
 //
 //   store_writer STORE SNAPSHOTS
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <string>
 #include <thread>
+#include <vector>
 
+#include "core/data/generator.h"
+#include "core/serving/ranking_service.h"
 #include "core/store/history_store.h"
 
 namespace {
@@ -27,10 +31,37 @@ eta::EventBatch NumberedBatch(int64_t n) {
   return batch;
 }
 
+// New models, one after the other, at either priority.
+void Swap(eta::RankingService& service, const eta::ItemTable& items) {
+  for (uint64_t seed = 2;; ++seed) {
+    service.Rebuild(
+        items,
+        eta::Hyperplanes::Make(eta::HyperplaneKind::kGaussian, items.dim(), /*bits=*/64, seed), 1,
+        seed % 2 == 0 ? eta::ThreadPriority::kNormal : eta::ThreadPriority::kIdle);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // so that others go on as well
+  }
+}
+
+void Ask(eta::RankingService& service) {
+  const std::vector<int32_t> candidates = {1, 2, 3};
+  std::vector<int32_t> positions(candidates.size()), counts(candidates.size());
+  for (int64_t i = 0;; ++i) {
+    service.Retrieve(i % kUsers, candidates, 1, {positions, counts});
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
 void Write(const fs::path& path, const fs::path& snapshots) {
   eta::StoreOptions options;
   options.buffer_bytes = 64 << 10;  // so that files are written and compacted all the time
   eta::HistoryStore store(path, options);
+  // Fewer items than batches: what a model lacks is kept all the same.
+  const eta::Bundle bundle = eta::GenerateBundle({.users = 1, .items = 2000, .dim = 16});
+  eta::ItemCodes codes(bundle.items,
+                       eta::Hyperplanes::Make(eta::HyperplaneKind::kGaussian, 16, 64, 1));
+  eta::RankingService service(store, codes);
+  std::thread swapper([&] { Swap(service, bundle.items); });
+  std::thread asker([&] { Ask(service); });
   std::thread worker([&] {
     for (int i = 0;; ++i) {
       const fs::path copy = snapshots / std::to_string(i);
@@ -42,8 +73,9 @@ void Write(const fs::path& path, const fs::path& snapshots) {
   const auto offset = store.Offset("p");
   const int64_t next = offset ? static_cast<int64_t>(*offset) + 1 : 0;
   for (int64_t n = next < 3 ? 0 : next - 3;; ++n) {
-    store.Append(NumberedBatch(n), eta::Durability::kSynced);
-    std::printf("%lld\n", static_cast<long long>(n));
+    service.Append(NumberedBatch(n), eta::Durability::kSynced);
+    std::printf("%lld %llu\n", static_cast<long long>(n),
+                static_cast<unsigned long long>(codes.Current()->number));
     std::fflush(stdout);
   }
 }
