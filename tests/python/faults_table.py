@@ -12,6 +12,9 @@ SMALL = ("--users", "4", "--items", "200", "--length", "40", *SETTINGS)
 REQUESTS = ("--requests", "2", "--length", "20")
 PLANTED = ("--users", "40", "--topics", "12", "--side", "3", "--categories", "4", "--length", "48",
            "--recent", "10", "--interests", "5", "--repeats", "4", "--dim", "8")
+SERVING = ("--bundle", "{bundle}", "--b", "4", "--k", "4", "--rate", "200", "--seconds", "0.1",
+           "--appends", "1000", "--batch", "10", "--swap-every", "0.1", "--durability", "none",
+           "--samples", "2")
 TINY = ("--epochs", "1", "--dim", "8", "--heads", "2", "--max-history", "20", "--short", "4")
 
 
@@ -48,8 +51,11 @@ class Writer(NamedTuple):
     output: str = "out"  # name of the file or folder
     reads: str = ""  # the input that is made unreadable
     is_new: bool = False  # an output that exists is refused, or gone on from
-    needs: "tuple[str, ...]" = ()  # Python modules
+    needs: "tuple[str, ...]" = ()  # Python modules, or programs that are not always built
     names: str = ""  # what an error on a full disk names, if not the output
+    unlimited: str = ""  # why a limit on the size of files does not stop the output in the middle
+    shares: str = ""  # what the second of two at once is refused, if not the output
+    checker: "tuple[str, ...]" = ()  # accepts a whole output, where no two have the same files
 
 
 NUMPY = ("numpy", "scipy.sparse")
@@ -116,6 +122,18 @@ WRITERS = (
            needs=("matplotlib",)),
     Writer("freshness.py", "--out", ("--json", "{freshness.json}"), "out.png",
            reads="freshness.json", needs=("matplotlib",)),
+    Writer("serving.py", "--out", ("--json", "{serving.json}"), "out.png", reads="serving.json",
+           needs=("matplotlib", "serving_bench")),
+    Writer("serving_bench", "--csv", SERVING, reads="bundle/item_embeddings.npy",
+           needs=("serving_bench",), unlimited="it would stop the store in TMPDIR first"),
+    Writer("serving_bench", "--json", SERVING, reads="bundle/item_embeddings.npy",
+           needs=("serving_bench",), unlimited="the same"),
+    Writer("eta_store export", "--output", ("{store}", "--items", "{bundle}"), is_new=True,
+           reads="store/eta_store.txt", needs=("eta_store",)),
+    Writer("eta_store snapshot", "--output", ("{store}",), is_new=True,
+           reads="store/eta_store.txt", needs=("eta_store",), shares="store",
+           unlimited="large files are links; store_kill_test kills it",
+           checker=("eta_store", "check")),
     Writer("thread_scaling.sh", "--csv", ("--bench", "{bench}", "--pairs", "1"),
            names="ratios.csv"),
 )
@@ -136,12 +154,6 @@ THROUGH = {
     "folders",
     ("decide.sh", "--output"): "decide.py",
     ("equal_recall.sh", "--output"): "equal_recall.py",
-    ("eta_store export", "--output"): "the writer of bundles that bundle_tool has",
-    ("eta_store snapshot", "--output"): "RocksDB's checkpoint, which store_kill_test kills",
-    ("serving.py", "--out"): "eta_simd.files, as freshness.py",
-    ("serving_bench", "--csv"): "OutputFiles, as retrieval_bench: a limit or a full disk would "
-    "stop its store first",
-    ("serving_bench", "--json"): "the same",
     ("fetch_movielens.sh", "--output"): "import_movielens.py",
     ("matrix.sh", "--output"): "logs, which grow while it runs",
     ("matrix.sh", "--keep"): "whole systems",

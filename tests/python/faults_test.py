@@ -34,6 +34,7 @@ NOBODY = 65534
 OUTPUTS = re.compile(r"(?<![\w-])--(?:csv|json|out|output|results|keep|cells|load-csv|"
                      r"per-request|dump|benchmark_out)(?![\w-])")
 PROGRAMS = Path()
+WITH_ROCKSDB = ("eta_store", "serving_bench")  # built only where it is found
 RAW_WRITES = re.compile(r"(?<!files)\.write_text\(|\.write_bytes\(|np\.save\(|savefig\(|"
                         r"open\([^)]*[\"']wb?[\"']")
 # Python ignores the signal of RLIMIT_FSIZE; this has it end the process.
@@ -49,10 +50,11 @@ printf '%s\\n' method,x,candidates_per_s,y,z eta:64,1,1000,2,3 >"$csv"
 """
 
 
-def has(*modules):
-    """Whether all are there for the command that needs them."""
-    return all(arrow_support.python() if name == "pyarrow" else importlib.util.find_spec(name)
-               for name in modules)
+def has(*names):
+    """Whether all modules and programs are there for the command that needs them."""
+    return all(arrow_support.python() if name == "pyarrow"
+               else (PROGRAMS / name).exists() if name in WITH_ROCKSDB
+               else importlib.util.find_spec(name) for name in names)
 
 
 def limits(size, is_fatal):
@@ -98,11 +100,15 @@ class Faults(unittest.TestCase):
             shutil.copytree(support.ROOT / name, cls.root / "tree" / name,
                             ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(support.ROOT / "CMakeLists.txt", cls.root / "tree")
-        for name in ("retrieval_bench", "ctr_bench", "freshness_bench", "bundle_tool"):
+        for name in ("retrieval_bench", "ctr_bench", "freshness_bench", "bundle_tool",
+                     *filter(has, WITH_ROCKSDB)):
             shutil.copy(PROGRAMS / name, cls.root)
         cls.make_inputs()
         for path in (cls.root, *cls.root.rglob("*")):
             path.chmod(path.stat().st_mode | 0o444 | (0o111 if path.is_dir() else 0))
+        store = cls.root / "store"  # a snapshot is made by who may write to the store
+        for path in (store, *store.rglob("*")) if store.exists() else ():
+            path.chmod(path.stat().st_mode | 0o222)
 
     @classmethod
     def make_inputs(cls):
@@ -132,6 +138,11 @@ class Faults(unittest.TestCase):
         cls.must(cls.root / "bundle_tool", "generate", "--users", 4, "--items", 200, "--output",
                  root / "bundle")
         cls.must(cls.root / "retrieval_bench", *table.SMALL, "--json", root / "results.json")
+        if has("eta_store"):
+            cls.must(root / "eta_store", "import", root / "store", "--bundle", root / "bundle")
+        if has("serving_bench"):
+            arguments = [str(root / "bundle") if a == "{bundle}" else a for a in table.SERVING]
+            cls.must(root / "serving_bench", *arguments, "--json", root / "serving.json")
         if has("torch"):
             cls.must("make_planted.py", *table.PLANTED, "--out", root / "planted")
             cls.must("train_ctr.py", "--bundle", root / "planted", "--model", "eta", "--out",
@@ -221,6 +232,8 @@ class Faults(unittest.TestCase):
         self.each(self.write_in_the_middle)
 
     def write_in_the_middle(self, writer, output):
+        if writer.unlimited:
+            return
         size = max(map(len, self.whole(writer).values())) // 2
         before = self.place(writer, output)
         self.refused(self.call(writer, output, size), writer.names or output.name)
@@ -248,7 +261,11 @@ class Faults(unittest.TestCase):
         self.assertNotIn("Traceback", err)
         left = contents(output, with_hidden=False)
         if process.returncode == 0 or left != before:
-            self.assertEqual(ends(left), ends(self.whole(writer)))
+            if writer.checker:
+                program, *arguments = writer.checker
+                self.must(self.root / program, *arguments, output)
+            else:
+                self.assertEqual(ends(left), ends(self.whole(writer)))
         if writer.program.endswith(".py"):  # those clean up; the others leave a hidden file
             self.assertEqual([p.name for p in output.parent.iterdir() if p != output], [])
 
@@ -275,7 +292,7 @@ class Faults(unittest.TestCase):
         done = [(p.communicate(timeout=120)[1], p.returncode) for p in pair]
         for err, code in done:
             if code:
-                self.refused((code, err), output.name)
+                self.refused((code, err), writer.shares or output.name)
         self.assertIn(0, [code for _, code in done])
         self.assertEqual([p.name for p in output.parent.iterdir()], [output.name])
         for name, data in contents(output).items():
@@ -322,8 +339,8 @@ class Table(unittest.TestCase):
                     for path in (support.ROOT / "bench").rglob("CMakeLists.txt")
                     for name in re.findall(r"^eta_add_program\((\w+)", path.read_text(), re.M)]
         known = {(w.program, w.option) for w in table.WRITERS} | set(table.THROUGH) | table.INPUTS
-        for name in ("eta_store", "serving_bench"):  # built only where RocksDB is found
-            if not (PROGRAMS / name).exists():
+        for name in WITH_ROCKSDB:
+            if not has(name):
                 programs.remove(PROGRAMS / name)
                 known = {row for row in known if row[0].split()[0] != name}
         found, names = set(), set()
