@@ -85,7 +85,7 @@ std::vector<PhasePlan> Plans(const ServingOptions& options) {
   plans.push_back({"quiet, at the end"});
   if (!options.ctr.empty()) {
     plans.push_back({"scores, quiet", kScore, {}, {}});
-    plans.push_back({Cat("scores, ", both), kScore, first, options.swap_priorities[0]});
+    plans.push_back({Cat("scores, ", both), kScore, first, ThreadPriority::kNormal});
     plans.push_back({"scores, quiet, at the end", kScore, {}, {}});
   }
   return plans;

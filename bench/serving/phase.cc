@@ -232,8 +232,8 @@ class PhaseRun {
          at += options_.swap_seconds) {
       clock.WaitUntil(at);
       const double begin = clock.Now();
-      const uint64_t version = plan_.kind == RequestKind::kRetrieve ? server_.Swap(*plan_.swaps)
-                                                                    : server_.SwapCtr(*plan_.swaps);
+      const uint64_t version =
+          plan_.kind == RequestKind::kRetrieve ? server_.Swap(*plan_.swaps) : server_.SwapCtr();
       swaps_.push_back({begin, clock.Now(), version});
     }
   }

@@ -24,7 +24,7 @@ struct PhasePlan {
   std::string name;
   RequestKind kind = RequestKind::kRetrieve;
   std::optional<Durability> appends = {};
-  std::optional<ThreadPriority> swaps = {};  // at which new models are made
+  std::optional<ThreadPriority> swaps = {};  // at which new models are hashed; of scores, kNormal
 
   bool is_quiet() const { return !appends && !swaps; }
 };

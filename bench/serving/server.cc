@@ -34,7 +34,7 @@ Server::Server(const ServingData& data, const ServingOptions& options, HistorySt
       codes_(data.items(), MakePlanes(data, options, 1), options.swap_threads),
       service_(store, codes_, ServiceOptions(options, cache_bytes)),
       ctr_(std::move(ctr)) {
-  if (ctr_) SwapCtr(ThreadPriority::kNormal);
+  if (ctr_) SwapCtr();
 }
 
 void Server::Retrieve(size_t user, std::span<const int32_t> candidates, Answer& answer) {

@@ -58,7 +58,7 @@ class Server {
   // One call at a time.
   uint64_t Swap(ThreadPriority priority);
   // The same of the CTR model, which is made ready again.
-  uint64_t SwapCtr(ThreadPriority priority) { return service_.ServeCtr(ctr_, kTables, priority); }
+  uint64_t SwapCtr() { return service_.ServeCtr(ctr_, kTables); }
 
   Hyperplanes Planes(uint64_t version) const;
   CacheCounts Counts() const;

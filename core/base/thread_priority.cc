@@ -4,23 +4,37 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include <atomic>
 #include <exception>
+#include <future>
 #include <thread>
 
 namespace eta {
 
-void RunAtPriority(ThreadPriority priority, const std::function<void()>& work) {
-  if (priority == ThreadPriority::kNormal) return work();
-  std::exception_ptr error;
-  std::thread([&] {
+void RunWhenIdle(size_t pieces, std::chrono::nanoseconds patience,
+                 const std::function<void(size_t)>& piece) {
+  std::atomic<size_t> next = 0;
+  const auto run = [&]() -> std::exception_ptr {
+    try {
+      for (size_t i = next++; i < pieces; i = next++) piece(i);
+      return nullptr;
+    } catch (...) {
+      next = pieces;  // nobody begins another one
+      return std::current_exception();
+    }
+  };
+  std::promise<std::exception_ptr> promise;
+  std::future<std::exception_ptr> idle = promise.get_future();
+  // A new thread, because an unprivileged one may not return from SCHED_IDLE.
+  std::thread thread([&] {
     const sched_param none{};
     ::pthread_setschedparam(::pthread_self(), SCHED_IDLE, &none);
-    try {
-      work();
-    } catch (...) {
-      error = std::current_exception();
-    }
-  }).join();
+    promise.set_value(run());
+  });
+  std::exception_ptr error;
+  if (idle.wait_for(patience) == std::future_status::timeout) error = run();
+  thread.join();
+  if (const std::exception_ptr other = idle.get(); other && !error) error = other;
   if (error) std::rethrow_exception(error);
 }
 

@@ -1,11 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/retrieval/item_codes.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "core/base/aligned.h"
 #include "core/base/check.h"
 
 namespace eta {
+
+namespace {
+
+// How much later a new model may come where all CPUs are busy.
+constexpr std::chrono::seconds kPatience{1};
+
+// The codes of all rows, hashed by RunWhenIdle. The table is a copy of them: little beside the
+// rows, of which the hash reads 32 times as many bytes at 64 dimensions and 64 bits.
+CodeTable HashWhenIdle(const Matrix<float>& rows, const Hyperplanes& hyperplanes) {
+  constexpr size_t kRowsPerPiece = 1024;  // as those of CodeTable
+  const size_t code_bytes = hyperplanes.code_bytes();
+  AlignedVector<uint8_t> codes(rows.rows * code_bytes);
+  RunWhenIdle((rows.rows + kRowsPerPiece - 1) / kRowsPerPiece, kPatience, [&](size_t i) {
+    const size_t first = i * kRowsPerPiece, count = std::min(kRowsPerPiece, rows.rows - first);
+    hyperplanes.Encode({rows.row(first), count * rows.cols},
+                       {codes.data() + first * code_bytes, count * code_bytes});
+  });
+  return {codes, rows.rows, hyperplanes.bits()};
+}
+
+ItemCodesVersion Hash(const ItemTable& items, std::shared_ptr<const Hyperplanes> hyperplanes,
+                      int threads, ThreadPriority priority) {
+  if (threads != 1 || priority == ThreadPriority::kNormal) {
+    return {0,
+            0,
+            hyperplanes,
+            CodeTable(items, *hyperplanes, threads),
+            CodeTable::OfCandidates(items, *hyperplanes, threads),
+            {}};
+  }
+  ValidateItemTable(items);
+  Require(items.dim() == hyperplanes->dim(), "item codes: items have dim = ", items.dim(),
+          ", the hyperplanes ", hyperplanes->dim());
+  std::optional<CodeTable> candidates;
+  if (items.candidate_embeddings) {
+    candidates = HashWhenIdle(*items.candidate_embeddings, *hyperplanes);
+  }
+  return {0, 0, hyperplanes, HashWhenIdle(items.embeddings, *hyperplanes), std::move(candidates),
+          {}};
+}
+
+}  // namespace
 
 ItemCodes::ItemCodes(const ItemTable& items, Hyperplanes hyperplanes, int threads) {
   Rebuild(items, std::move(hyperplanes), threads);
@@ -19,20 +63,11 @@ std::shared_ptr<const ItemCodesVersion> ItemCodes::Current() const {
 std::shared_ptr<const ItemCodesVersion> ItemCodes::Rebuild(const ItemTable& items,
                                                            Hyperplanes hyperplanes, int threads,
                                                            ThreadPriority priority) {
-  const auto shared = std::make_shared<const Hyperplanes>(std::move(hyperplanes));
-  std::optional<ItemCodesVersion> next;
-  // Hashing alone: what follows takes the mutex that requests wait for.
-  RunAtPriority(threads == 1 ? priority : ThreadPriority::kNormal, [&] {
-    next = ItemCodesVersion{0,
-                            0,
-                            shared,
-                            CodeTable(items, *shared, threads),
-                            CodeTable::OfCandidates(items, *shared, threads),
-                            {}};
-  });
+  ItemCodesVersion next =
+      Hash(items, std::make_shared<const Hyperplanes>(std::move(hyperplanes)), threads, priority);
   const std::lock_guard<std::mutex> lock(writers_);
-  next->model = current_ ? current_->model + 1 : 1;
-  return Publish(std::move(*next));
+  next.model = current_ ? current_->model + 1 : 1;
+  return Publish(std::move(next));
 }
 
 std::shared_ptr<const ItemCodesVersion> ItemCodes::Refresh(uint64_t model,

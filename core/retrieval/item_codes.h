@@ -46,8 +46,9 @@ class ETA_CORE_API ItemCodes {
   // Hashes all items of a new model with up to `threads` threads and publishes the result, which
   // is returned. Neither argument need outlive the call. Requests and refreshes of the old model go
   // on meanwhile. Of several at once the one that ends last is current. Throws what CodeTable's
-  // constructor throws. A model may have another dim, width of codes and number of items. With one
-  // thread `priority` is that at which items are hashed; several have the normal one.
+  // constructor throws. A model may have another dim, width of codes and number of items. With
+  // kIdle and one thread, items are hashed when no other thread wants the CPU, or after one second
+  // all the same; several threads have the normal priority.
   std::shared_ptr<const ItemCodesVersion> Rebuild(
       const ItemTable& items, Hyperplanes hyperplanes, int threads = 1,
       ThreadPriority priority = ThreadPriority::kNormal);

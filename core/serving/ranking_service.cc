@@ -314,12 +314,10 @@ std::shared_ptr<const ItemCodesVersion> RankingService::Refresh(uint64_t model,
   return impl_->Swap([&] { return impl_->codes.Refresh(model, changed, rows, threads); });
 }
 
-uint64_t RankingService::ServeCtr(std::shared_ptr<const CtrExport> model, ItemTables tables,
-                                  ThreadPriority priority) {
+uint64_t RankingService::ServeCtr(std::shared_ptr<const CtrExport> model, ItemTables tables) {
   Require(model != nullptr, "ranking service: there is no CTR model");
   const int64_t begin = impl_->options.clock();
-  std::shared_ptr<ServedCtr> next;
-  RunAtPriority(priority, [&] { next = std::make_shared<ServedCtr>(std::move(model), tables); });
+  auto next = std::make_shared<ServedCtr>(std::move(model), tables);
   uint64_t number = 0;
   {
     const std::lock_guard lock(impl_->ctr_mutex);

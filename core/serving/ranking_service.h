@@ -99,7 +99,8 @@ class ETA_CORE_API RankingService {
   // ItemCodes::Rebuild, timed. Requests go on meanwhile. Returns when no request holds the replaced
   // version, but waits for that no longer than 50 ms; so it is freed here, and no request takes the
   // time. Refresh and ServeCtr do the same. By default one thread hashes when nobody else wants its
-  // CPU: docs/store.md says what that brings. Where all CPUs are always busy, choose kNormal.
+  // CPU, so that requests do not wait for it; where all CPUs are busy, a model may take a second
+  // longer.
   std::shared_ptr<const ItemCodesVersion> Rebuild(const ItemTable& items, Hyperplanes hyperplanes,
                                                   int threads = 1,
                                                   ThreadPriority priority = ThreadPriority::kIdle);
@@ -109,10 +110,8 @@ class ETA_CORE_API RankingService {
 
   // Makes a CTR model ready and swaps it in for Score; requests keep the one that they began with.
   // It has codes of its own, and is not swapped together with ItemCodes. Returns its number, 1, 2,
-  // ... `priority` is that of Rebuild, with one thread. Throws std::invalid_argument where `model`
-  // is null.
-  uint64_t ServeCtr(std::shared_ptr<const CtrExport> model, ItemTables tables = ItemTables::kAll,
-                    ThreadPriority priority = ThreadPriority::kIdle);
+  // ... Throws std::invalid_argument where `model` is null.
+  uint64_t ServeCtr(std::shared_ptr<const CtrExport> model, ItemTables tables = ItemTables::kAll);
 
   // Everything that is counted and timed, as Prometheus's text format, version 0.0.4.
   std::string PrometheusText() const;
