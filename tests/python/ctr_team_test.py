@@ -21,6 +21,28 @@ from eta_simd.ctr import data, train
 from eta_simd.ctr.team import Team
 
 
+# Does what torchrun does for the processes of one machine: COUNT COMMAND...
+START = """
+import os, subprocess, sys
+size, *command = sys.argv[1:]
+ranks = [subprocess.Popen([sys.executable, *command], env={**os.environ, "RANK": str(rank),
+                                                           "WORLD_SIZE": size})
+         for rank in range(int(size))]
+sys.exit(any([rank.wait() for rank in ranks]))
+"""
+
+
+def has_torchrun():
+    """Whether torchrun can start: Debian 13's PyTorch lacks libuv, which it asks for."""
+    try:
+        torch.distributed.TCPStore("localhost", 0, 1, True)
+    except RuntimeError as error:
+        if "libuv" not in str(error):
+            raise
+        return False
+    return True
+
+
 class Killed(Exception):
     pass
 
@@ -110,19 +132,22 @@ class Processes(TrainedTest):
         support.call("make_planted.py", "--out", cls.bundle, *PLANTED, "--users", 600)
 
     def start(self, processes, out, *extra):
-        command = ["/usr/bin/python3", support.SCRIPTS / "train_ctr.py"]
-        if processes > 1:
+        command = [support.SCRIPTS / "train_ctr.py", "--bundle", self.bundle, "--model", "eta",
+                   "--out", out, *TINY, "--epochs", "3", *extra]
+        environment = dict(os.environ)
+        # --standalone of PyTorch 1.13 takes one port, which another test may have.
+        with socket.create_server(("localhost", 0)) as server:
+            port = str(server.getsockname()[1])
+        if processes > 1 and has_torchrun():
             # Names no rank: with Python 3.11 PyTorch 1.13 fails over what is not given here.
-            nothing = ["--redirects", "9:1", "--tee", "9:1"]
-            # --standalone of PyTorch 1.13 takes one port, which another test may have.
-            with socket.create_server(("localhost", 0)) as server:
-                port = server.getsockname()[1]
-            meeting = ["--rdzv_backend", "c10d", "--rdzv_endpoint", f"localhost:{port}"]
-            command[1:1] = ["-m", "torch.distributed.run", *meeting, *nothing,
-                            "--nproc_per_node", str(processes)]
-        command += ["--bundle", self.bundle, "--model", "eta", "--out", out, *TINY, "--epochs",
-                    "3", *extra]
-        return subprocess.Popen(list(map(str, command)), start_new_session=True,
+            command[:0] = ["-m", "torch.distributed.run", "--rdzv_backend", "c10d",
+                           "--rdzv_endpoint", f"localhost:{port}", "--redirects", "9:1", "--tee",
+                           "9:1", "--nproc_per_node", processes]
+        elif processes > 1:
+            command[:0] = ["-c", START, processes]
+            environment.update(MASTER_ADDR="localhost", MASTER_PORT=port, USE_LIBUV="0")
+        command.insert(0, "/usr/bin/python3")
+        return subprocess.Popen(list(map(str, command)), start_new_session=True, env=environment,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def train(self, processes, out, *extra):

@@ -100,6 +100,13 @@ class RecallMatters(support.FolderTest):
                          [("eta:64", "2"), ("exact", "2")])
         self.assertAlmostEqual(float(rows[0]["auc_lost"]), 0.015)
         self.assertFalse((models[0] / "bundle" / "candidates_items.npy").exists())
+        (models[1] / "test" / "samples.npy").write_bytes(b"")
+        done = self.call("--settings", "none-0", "--seeds", 1, "--data", "--users 12 --topics 17",
+                         "--train", "--epochs 0 --dim 8", "--retrieval", "eta:64,exact", "--k", 4,
+                         "--models", "mine", *models)
+        self.assertEqual(done.returncode, 2)
+        self.assertRegex(done.stderr, "m2/test/samples.npy: not a NumPy array file")
+        self.assertNotIn("Traceback", done.stderr)
 
     def test_refusals(self):
         for arguments, word in ((("--seeds", 0), "--seeds is 0"),

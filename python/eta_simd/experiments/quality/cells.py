@@ -124,7 +124,7 @@ def read_draws(options, cell):
     try:
         with np.load(path) as arrays:
             return auc_draws(*(arrays[name] for name in ("users", "labels", "logits")))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise BadInput(f"{path}: no logits of this experiment ({reason(error)}; remove "
                        f"{cell.name}.json to train it anew)") from None
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from eta_simd import files
 from eta_simd.command import BadInput
+from eta_simd.data.bundle import read_array
 from eta_simd.experiments.equal_auc.choices import BASE, runs_of
 from eta_simd.experiments.intervals import DRAWS
 from eta_simd.experiments.programs import run_program, script
@@ -96,9 +97,9 @@ def measure_models(options, models):
 def add_candidates(model, bundle):
     """Gives a copy of the model's bundle the test samples' items as candidates, so that recall is
     that of the requests whose AUC is measured."""
-    samples = np.load(model / "test" / "samples.npy")
+    samples = read_array(model / "test", "samples.npy", np.int32, (-1, 5))
     samples = samples[np.argsort(samples[:, 0], kind="stable")]
-    users = len(np.load(bundle / "history_offsets.npy")) - 1
+    users = len(read_array(bundle, "history_offsets.npy", np.int64, (-1,))) - 1
     offsets = np.searchsorted(samples[:, 0], np.arange(users + 1)).astype(np.int64)
     np.save(bundle / "candidates_offsets.npy", offsets)
     np.save(bundle / "candidates_items.npy", np.ascontiguousarray(samples[:, 3]))
