@@ -9,107 +9,46 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/attention_heads_i8.cc"
+#include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "simd/internal/exp-inl.h"
+#include "simd/internal/heads_i8-inl.h"
 #include "simd/internal/i8_rows-inl.h"
-
-#ifndef ETA_SIMD_ATTENTION_HEADS_I8_TYPES_
-#define ETA_SIMD_ATTENTION_HEADS_I8_TYPES_
-namespace eta::simd {
-namespace {
-
-constexpr size_t kI8RowsScored = 4;     // rows whose sums fill a block of 4 lanes
-constexpr size_t kI8BlockColumns = 16;  // bytes of the smallest vector
-constexpr float kI8QuerySteps = 32512;  // 127 * 256: its upper and its lower digit fit int8_t
-
-constexpr size_t RoundedI8Rows(size_t n) { return RoundUp(n, kI8RowsScored); }
-
-// The scratch of one query with n rows, on to a multiple of kI8RowsScored: rows past the end are
-// the last one again, with weight 0.
-struct HeadsI8Scratch {
-  HeadsI8Scratch(void* aligned, const I8HeadLayout& layout, size_t n)
-      : count(n),
-        lanes(Lanes(layout)),
-        weights(static_cast<float*>(aligned)),
-        key_factors(weights + RoundedI8Rows(n) / kI8RowsScored * lanes),
-        value_factors(key_factors + RoundUp(n, 16)),
-        query_factors(value_factors + RoundUp(n, 16)),
-        factors(query_factors + lanes),
-        floats(factors + lanes),
-        digits(static_cast<void*>(floats + layout.columns())),
-        sums(static_cast<int32_t*>(digits) + layout.columns() / 2),
-        rows(static_cast<const uint8_t**>(static_cast<void*>(sums + layout.columns() / 4))) {}
-
-  static size_t Bytes(const I8HeadLayout& layout, size_t n) {
-    const size_t weights = SaturatingProduct(RoundedI8Rows(n), Lanes(layout));  // 4 bytes, 4 rows
-    const size_t row_bytes = RoundUp(n, 16) * (2 * sizeof(float) + sizeof(const uint8_t*));
-    const size_t others = 2 * Lanes(layout) * sizeof(float) + layout.columns() * 7;
-    return weights >= SIZE_MAX - row_bytes - others ? kNoScratch : weights + row_bytes + others;
-  }
-
-  // Lanes that four rows' weights of all heads take.
-  static size_t Lanes(const I8HeadLayout& layout) {
-    return RoundUp(layout.heads, 4) * kI8RowsScored;
-  }
-
-  size_t count;        // n
-  size_t lanes;        // Lanes()
-  float* weights;      // scores first; of four rows for each head, for each four rows
-  float* key_factors;  // of the rows, as the next
-  float* value_factors;
-  float* query_factors;  // in the lanes of a head, as the next
-  float* factors;        // 1 / sum of the weights
-  float* floats;         // a query, then its sums of values, with padded heads
-  void* digits;          // the query's 16-bit integers, in the form of the target
-  int32_t* sums;         // of blocks of four rows, where a head has more than one block
-  const uint8_t** rows;  // the chosen rows
-};
-
-float FactorOf(const uint8_t* row, const I8HeadLayout& layout, size_t which) {
-  float factor;
-  std::memcpy(&factor, row + 2 * layout.columns() + which * sizeof(float), sizeof(float));
-  return factor;
-}
-
-}  // namespace
-}  // namespace eta::simd
-#endif  // ETA_SIMD_ATTENTION_HEADS_I8_TYPES_
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
 namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Rounds a head's floats, whole vectors, to integers of up to kI8QuerySteps. Returns their factor.
-HWY_INLINE float RoundHead(const float* x, size_t c, size_t padded_part, size_t columns,
-                           void* digits) {
+// Rounds a head's floats, whole vectors, to integers of up to 127. Returns their factor.
+HWY_INLINE float RoundHead(const float* x, size_t padded_part, I8HeadElement* to) {
   const I8HeadTag d;
-  const RowScale scale(LargestOfRow<false>(x + c, padded_part), kI8QuerySteps);
-  for (size_t i = c; i < c + padded_part; i += hn::Lanes(d)) {
+  const RowScale scale(LargestOfRow<false>(x, padded_part), 127.0f);
+  for (size_t i = 0; i < padded_part; i += hn::Lanes(d)) {
     const auto v = scale.is_zero() ? hn::Zero(d) : hn::LoadU(d, x + i);
-    StoreDigits(RoundTo32Bits(d, v, hn::Set(d, scale.factor)), i, columns, digits);
+    StoreQuery(RoundTo32Bits(d, v, hn::Set(d, scale.factor)), to + i);
   }
   return scale.scale;
 }
 
+// Scores become powers of 2, so that log2(e) is in the factors.
 HWY_INLINE void PrepareHeadsQuery(const HeadsI8Scratch& scratch, const I8HeadLayout& layout,
                                   const float* query) {
-  const I8HeadTag d;
   const size_t part = layout.part, padded_part = layout.padded_part(), columns = layout.columns();
-  std::fill_n(scratch.floats, columns, 0.0f);
+  const size_t lanes = layout.heads * kI8RowsScored, width = layout.heads * padded_part;
+  auto* integers = static_cast<I8HeadElement*>(scratch.query);
+  std::fill_n(scratch.query_factors + lanes, scratch.lanes - lanes, 0.0f);
   for (size_t h = 0; h < layout.heads; ++h) {
-    std::memcpy(scratch.floats + h * padded_part, query + h * part, part * sizeof(float));
-  }
-  std::fill_n(scratch.query_factors, scratch.lanes, 0.0f);
-  for (size_t h = 0; h < layout.heads; ++h) {
-    const float factor =
-        RoundHead(scratch.floats, h * padded_part, padded_part, columns, scratch.digits);
+    const float* x = query + h * part;
+    if (part != padded_part) {
+      std::memcpy(scratch.floats, x, part * sizeof(float));
+      std::fill_n(scratch.floats + part, padded_part - part, 0.0f);
+      x = scratch.floats;
+    }
+    const float factor = RoundHead(x, padded_part, integers + h * padded_part) * kLog2OfE;
     std::fill_n(scratch.query_factors + h * kI8RowsScored, kI8RowsScored, factor);
   }
-  for (size_t c = layout.heads * padded_part; c < columns; c += hn::Lanes(d)) {
-    StoreDigits(hn::Zero(I8HeadSumTag()), c, columns, scratch.digits);
-  }
+  std::fill(integers + width, integers + columns, I8HeadElement{0});
 }
 
 // The sums of four rows with columns [c, c + 4 lanes) of the query: row r's for block b of these in
@@ -125,7 +64,7 @@ ETA_SIMD_VNNI_ATTR HWY_INLINE I8HeadSums FourRowSums(const uint8_t* const* rows,
 ETA_SIMD_VNNI_ATTR HWY_INLINE void ScoreBlocks(const HeadsI8Scratch& scratch, size_t columns) {
   const I8HeadTag d;
   for (size_t c = 0; c < columns; c += 4 * hn::Lanes(d)) {
-    const QueryChunk q = LoadQuery(scratch.digits, c, columns);
+    const QueryChunk q = LoadQuery(static_cast<const I8HeadElement*>(scratch.query) + c);
     const auto query_factors = hn::LoadU(d, scratch.query_factors + c / 4);
     float* scores = scratch.weights + c / 4;
     for (size_t j = 0; j < scratch.count; j += kI8RowsScored, scores += scratch.lanes) {
@@ -161,7 +100,7 @@ ETA_SIMD_VNNI_ATTR HWY_INLINE void ScoreI8Rows(const HeadsI8Scratch& scratch,
   float* scores = scratch.weights;
   for (size_t j = 0; j < scratch.count; j += kI8RowsScored, scores += scratch.lanes) {
     for (size_t c = 0; c < columns; c += 4 * hn::Lanes(d32)) {
-      const QueryChunk q = LoadQuery(scratch.digits, c, columns);
+      const QueryChunk q = LoadQuery(static_cast<const I8HeadElement*>(scratch.query) + c);
       hn::StoreU(FourRowSums(scratch.rows + j, c, q), d32, scratch.sums + c / 4);
     }
     AddBlocksOfHeads(scratch, layout, scratch.key_factors + j, scores);
@@ -175,11 +114,36 @@ HWY_INLINE I8HeadVector ReduceWithinBlocks(I8HeadVector v, Op op) {
   return op(v, hn::Shuffle2301(v));
 }
 
-// Turns the scores into the numerators of their head's softmax, times the rows' factors of values
-// and cut to 16 significant bits; those of rows past the end become 0.
+// Weights of four rows, not negative, from lane on.
+HWY_INLINE void StoreWeights(I8HeadSums weights, size_t lane, size_t lanes, uint8_t* digits) {
+#if ETA_SIMD_HAS_VNNI
+  auto* low = reinterpret_cast<__m128i*>(digits + lane);
+  auto* high = reinterpret_cast<__m128i*>(digits + lanes + lane);
+  _mm_storeu_si128(low, _mm512_cvtepi32_epi8(weights.raw));
+  _mm_storeu_si128(high, _mm512_cvtepi32_epi8(_mm512_srli_epi32(weights.raw, 8)));
+#else
+  (void)lanes;
+  StoreQuery(weights, reinterpret_cast<int16_t*>(digits) + lane);
+#endif
+}
+
+// Scales the rows' factors of values to at most kI8WeightSteps. Returns the inverse of the scale.
+HWY_INLINE float ScaleValueFactors(const HeadsI8Scratch& scratch) {
+  const I8HeadTag d;
+  const size_t count = RoundUp(scratch.count, 16);
+  std::fill_n(scratch.value_factors + scratch.count, count - scratch.count, 0.0f);
+  const RowScale scale(LargestOfRow<false>(scratch.value_factors, count), kI8WeightSteps);
+  for (float* at = scratch.value_factors; at < scratch.value_factors + count; at += hn::Lanes(d)) {
+    hn::StoreU(hn::Mul(hn::LoadU(d, at), hn::Set(d, scale.factor)), d, at);
+  }
+  return scale.scale;
+}
+
+// Turns the scores into the numerators of their head's softmax, and these, times the rows' factors
+// of values, into integers; those of rows past the end are 0.
 HWY_INLINE void WeighI8Rows(const HeadsI8Scratch& scratch) {
   const I8HeadTag d;
-  const hn::RebindToUnsigned<I8HeadTag> du;
+  const float value_factor = ScaleValueFactors(scratch);
   const size_t lanes = scratch.lanes;
   float* const end = scratch.weights + RoundedI8Rows(scratch.count) / kI8RowsScored * lanes;
   for (size_t r = scratch.count; r < RoundedI8Rows(scratch.count); ++r) {
@@ -187,7 +151,6 @@ HWY_INLINE void WeighI8Rows(const HeadsI8Scratch& scratch) {
       *at = -HUGE_VALF;
     }
   }
-  const auto cut = hn::Set(du, 0xFFFFFF00u);
   for (size_t lane = 0; lane < lanes; lane += hn::Lanes(d)) {
     auto largest = hn::LoadU(d, scratch.weights + lane);
     for (const float* at = scratch.weights + lane + lanes; at < end; at += lanes) {
@@ -196,72 +159,16 @@ HWY_INLINE void WeighI8Rows(const HeadsI8Scratch& scratch) {
     largest = ReduceWithinBlocks(largest, [](auto a, auto b) HWY_ATTR { return hn::Max(a, b); });
     auto sum = hn::Zero(d);
     const float* factors = scratch.value_factors;
-    for (float* at = scratch.weights + lane; at < end; at += lanes, factors += kI8RowsScored) {
-      const auto e = FastExp<true>(d, hn::Sub(hn::LoadU(d, at), largest));
+    uint8_t* digits = scratch.weight_digits;
+    for (const float* at = scratch.weights + lane; at < end; at += lanes) {
+      const auto e = Exp2OfNegative(d, hn::Sub(hn::LoadU(d, at), largest));
       sum = hn::Add(sum, e);
-      const auto weight = hn::BitCast(du, hn::Mul(e, hn::LoadDup128(d, factors)));
-      hn::StoreU(hn::BitCast(d, hn::And(weight, cut)), d, at);
+      StoreWeights(RoundTo32Bits(d, e, hn::LoadDup128(d, factors)), lane, lanes, digits);
+      factors += kI8RowsScored;
+      digits += 2 * lanes;
     }
     sum = ReduceWithinBlocks(sum, [](auto a, auto b) HWY_ATTR { return hn::Add(a, b); });
-    hn::StoreU(hn::Div(hn::Set(d, 1.0f), sum), d, scratch.factors + lane);
-  }
-}
-
-// The values of a row at `bytes`.
-HWY_INLINE I8HeadVector LoadValues(const uint8_t* bytes) {
-  const hn::Rebind<int8_t, I8HeadTag> d8;
-  const auto values = hn::LoadU(d8, reinterpret_cast<const int8_t*>(bytes));
-  return hn::ConvertTo(I8HeadTag(), hn::PromoteTo(I8HeadSumTag(), values));
-}
-
-// The weighted sums of columns [first, first + kVectors * lanes) of the rows' values. Products are
-// exact: 16 by 7 bits.
-template <size_t kVectors>
-HWY_INLINE void SumI8Values(const HeadsI8Scratch& scratch, const I8HeadLayout& layout, size_t first,
-                            float* out) {
-  const I8HeadTag d;
-  const size_t N = hn::Lanes(d), padded_part = layout.padded_part();
-  const auto lane_of = [=](size_t i) { return (first + i * N) / padded_part * kI8RowsScored; };
-  const size_t h0 = lane_of(0), h1 = lane_of(1), h2 = lane_of(2), h3 = lane_of(3);
-  // Two sums of each column, of even and of odd rows: one would wait for itself.
-  auto a0 = hn::Zero(d), a1 = a0, a2 = a0, a3 = a0;
-  auto b0 = a0, b1 = a0, b2 = a0, b3 = a0;
-  const float* weights = scratch.weights;
-  for (size_t j = 0; j < scratch.count; j += 2) {
-    const uint8_t* even = scratch.rows[j] + layout.columns() + first;
-    const uint8_t* odd = scratch.rows[j + 1] + layout.columns() + first;
-    a0 = hn::MulAdd(hn::Set(d, weights[h0]), LoadValues(even), a0);
-    b0 = hn::MulAdd(hn::Set(d, weights[h0 + 1]), LoadValues(odd), b0);
-    if constexpr (kVectors == 4) {
-      a1 = hn::MulAdd(hn::Set(d, weights[h1]), LoadValues(even + N), a1);
-      b1 = hn::MulAdd(hn::Set(d, weights[h1 + 1]), LoadValues(odd + N), b1);
-      a2 = hn::MulAdd(hn::Set(d, weights[h2]), LoadValues(even + 2 * N), a2);
-      b2 = hn::MulAdd(hn::Set(d, weights[h2 + 1]), LoadValues(odd + 2 * N), b2);
-      a3 = hn::MulAdd(hn::Set(d, weights[h3]), LoadValues(even + 3 * N), a3);
-      b3 = hn::MulAdd(hn::Set(d, weights[h3 + 1]), LoadValues(odd + 3 * N), b3);
-    }
-    weights += j % kI8RowsScored == 0 ? 2 : scratch.lanes - 2;
-  }
-  const float* factors = scratch.factors;
-  hn::StoreU(hn::Mul(hn::Add(a0, b0), hn::Set(d, factors[h0])), d, out);
-  if constexpr (kVectors == 4) {
-    hn::StoreU(hn::Mul(hn::Add(a1, b1), hn::Set(d, factors[h1])), d, out + N);
-    hn::StoreU(hn::Mul(hn::Add(a2, b2), hn::Set(d, factors[h2])), d, out + 2 * N);
-    hn::StoreU(hn::Mul(hn::Add(a3, b3), hn::Set(d, factors[h3])), d, out + 3 * N);
-  }
-}
-
-HWY_INLINE void SumAllI8Values(const HeadsI8Scratch& scratch, const I8HeadLayout& layout,
-                               float* out) {
-  const size_t N = hn::Lanes(I8HeadTag()), padded_part = layout.padded_part();
-  const size_t width = layout.heads * padded_part;
-  float* const to = layout.part == padded_part ? out : scratch.floats;
-  size_t c = 0;
-  for (; c + 4 * N <= width; c += 4 * N) SumI8Values<4>(scratch, layout, c, to + c);
-  for (; c < width; c += N) SumI8Values<1>(scratch, layout, c, to + c);
-  if (to == out) return;
-  for (size_t h = 0; h < layout.heads; ++h) {
-    std::memcpy(out + h * layout.part, to + h * padded_part, layout.part * sizeof(float));
+    hn::StoreU(hn::Div(hn::Set(d, value_factor), sum), d, scratch.factors + lane);
   }
 }
 
@@ -272,6 +179,7 @@ HWY_MAYBE_UNUSED ETA_SIMD_VNNI_ATTR void AttendHeadsI8OfTarget(const ChosenI8Row
                                                                const OutputRows<float>& out) {
   // Copies, because a store of a row's address may alias what is in the arguments.
   const RowsView<uint8_t> table = rows.table;
+  const float* factors = rows.factors;
   const I8HeadLayout layout = of_caller;
   for (size_t b = 0; b < queries.count; ++b) {
     const auto n = static_cast<size_t>(rows.counts[b]);
@@ -282,10 +190,13 @@ HWY_MAYBE_UNUSED ETA_SIMD_VNNI_ATTR void AttendHeadsI8OfTarget(const ChosenI8Row
     const HeadsI8Scratch scratch(aligned_scratch, layout, n);
     const int32_t* ids = rows.ids_of(b);
     for (size_t j = 0; j < RoundedI8Rows(n); ++j) {
-      const uint8_t* row = table.row(static_cast<size_t>(ids[HWY_MIN(j, n - 1)]));
-      scratch.rows[j] = row;
-      scratch.key_factors[j] = FactorOf(row, layout, 0);
-      scratch.value_factors[j] = FactorOf(row, layout, 1);
+      const auto row = static_cast<size_t>(ids[HWY_MIN(j, n - 1)]);
+      scratch.rows[j] = table.row(row);
+      // Rows in memory take 1.4 times the time without it (Zen 4, 2026-11): their factors lie
+      // elsewhere, so that nothing else asks for them before their scores are due.
+      hwy::Prefetch(scratch.rows[j]);
+      scratch.key_factors[j] = factors[2 * row];
+      scratch.value_factors[j] = factors[2 * row + 1];
     }
     PrepareHeadsQuery(scratch, layout, queries.query(b));
     ScoreI8Rows(scratch, layout);
@@ -309,13 +220,12 @@ HWY_INLINE float PackHeadsOfRow(const float* x, const I8HeadLayout& layout, uint
 
 HWY_MAYBE_UNUSED void PackHeadsI8OfTarget(const RowsView<float>& keys,
                                           const RowsView<float>& values, const I8HeadLayout& layout,
-                                          uint8_t* table, size_t stride) {
+                                          const I8HeadRows& to) {
   const size_t columns = layout.columns();
   for (size_t r = 0; r < keys.count; ++r) {
-    uint8_t* row = table + r * stride;
-    const float factors[2] = {PackHeadsOfRow(keys.row(r), layout, row),
-                              PackHeadsOfRow(values.row(r), layout, row + columns)};
-    std::memcpy(row + 2 * columns, factors, sizeof(factors));
+    uint8_t* row = to.bytes + r * to.stride;
+    to.factors[2 * r] = PackHeadsOfRow(keys.row(r), layout, row);
+    to.factors[2 * r + 1] = PackHeadsOfRow(values.row(r), layout, row + columns);
   }
 }
 
@@ -339,11 +249,11 @@ bool IsI8Layout(const I8HeadLayout& layout) {
 }  // namespace
 
 void PackHeadsI8(const RowsView<float>& keys, const RowsView<float>& values,
-                 const I8HeadLayout& layout, uint8_t* table, size_t stride) {
-  ETA_SIMD_REQUIRE(IsI8Layout(layout) && stride >= layout.row_bytes());
+                 const I8HeadLayout& layout, const I8HeadRows& to) {
+  ETA_SIMD_REQUIRE(IsI8Layout(layout) && to.stride >= layout.row_bytes());
   ETA_SIMD_REQUIRE(AreRows(keys) && AreRows(values) && keys.count == values.count);
   ETA_SIMD_REQUIRE(keys.width == layout.dim() && values.width == layout.dim());
-  HWY_DYNAMIC_DISPATCH(PackHeadsI8OfTarget)(keys, values, layout, table, stride);
+  HWY_DYNAMIC_DISPATCH(PackHeadsI8OfTarget)(keys, values, layout, to);
 }
 
 size_t AttendHeadsI8ScratchBytes(const I8HeadLayout& layout, size_t max_count) {

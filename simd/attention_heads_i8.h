@@ -11,7 +11,7 @@
 
 namespace eta::simd {
 
-// The most components of a head: sums of their products, 255 * 32,512 each, fit 31 bits.
+// The most components of a head. Sums of more products would fit 31 bits; no model asks for them.
 inline constexpr size_t kI8MaxPart = 256;
 
 // Where the components of the heads lie in the bytes of a row: a head's side by side, filled with
@@ -27,14 +27,24 @@ struct I8HeadLayout {
   constexpr size_t padded_part() const { return (part + 15) / 16 * 16; }
   // Bytes of a row's keys or values.
   constexpr size_t columns() const { return (heads * padded_part() + 63) / 64 * 64; }
-  // Bytes of a row: keys, values, and a factor of each (float).
-  constexpr size_t row_bytes() const { return 2 * columns() + 2 * sizeof(float); }
+  // Bytes of a row: keys, then values.
+  constexpr size_t row_bytes() const { return 2 * columns(); }
+};
+
+// Rows that PackHeadsI8 writes: row r at bytes + r * stride, the factors of its keys and of its
+// values at factors[2 * r] and [2 * r + 1]. These are apart, because rows then lie in whole cache
+// lines.
+struct I8HeadRows {
+  uint8_t* bytes;
+  float* factors;
+  size_t stride;
 };
 
 // Rows of a table of PackHeadsI8, chosen for each query: those of query q are table rows
 // ids_of(q)[j] for j < counts[q]. Ids past a query's count are not read.
 struct ChosenI8Rows {
   RowsView<uint8_t> table;
+  const float* factors;  // two a row
   const int32_t* ids;
   const int32_t* counts;
   size_t ids_stride;
@@ -44,15 +54,14 @@ struct ChosenI8Rows {
 };
 
 // Quantises keys and values, rows of layout.dim() floats with the components of a head side by
-// side, to rows of layout.row_bytes() bytes, row r at table + r * stride. Keys and values have a
-// factor each per row, m / 127 with m = max |x|, and are x * (127 / m), rounded as by QuantizeU8
-// (simd/linear_i8.h): the factor is 0 where m is below 2^-100, NaN where one of them is NaN or
-// infinite, and the values are then 0. The same bits on every target.
-// Preconditions: keys and values have the same count and the width layout.dim();
-// 1 <= layout.part <= kI8MaxPart; layout.heads >= 1; stride >= layout.row_bytes(); no overlap. Any
-// alignment.
+// side, to rows of layout.row_bytes() bytes. Keys and values have a factor each per row, m / 127
+// with m = max |x|, and are x * (127 / m), rounded as by QuantizeU8 (simd/linear_i8.h): the factor
+// is 0 where m is below 2^-100, NaN where one of them is NaN or infinite, and the values are then
+// 0. The same bits on every target. Preconditions: keys and values have the same count and the
+// width layout.dim(); 1 <= layout.part <= kI8MaxPart; layout.heads >= 1; to.stride >=
+// layout.row_bytes(); no overlap. Any alignment; 64 bytes, of the stride too, is fastest.
 ETA_SIMD_API void PackHeadsI8(const RowsView<float>& keys, const RowsView<float>& values,
-                              const I8HeadLayout& layout, uint8_t* table, size_t stride);
+                              const I8HeadLayout& layout, const I8HeadRows& to);
 
 // Bytes of scratch for AttendHeadsI8 where no count is above max_count. Any alignment.
 ETA_SIMD_API size_t AttendHeadsI8ScratchBytes(const I8HeadLayout& layout, size_t max_count);
@@ -62,11 +71,12 @@ ETA_SIMD_API size_t AttendHeadsI8ScratchBytes(const I8HeadLayout& layout, size_t
 //   out row b, columns [h * part, (h + 1) * part) = sum_j a_j value_hj, a = softmax_j(q_h .
 //   key_hj),
 // all 0 where rows.counts[b] is 0. Queries and rows of `out` have layout.dim() floats. A head of a
-// query is rounded to 16 bits, with a factor of its own, and its products with keys are summed
-// exactly; softmax is in float32; a weight, times the row's factor of values, is cut to 16
-// significant bits, so that its products with values are exact and only their sum rounds. The same
-// bits on every target. A head becomes NaN where its part of the query is not finite or a row that
-// it attends to has a factor NaN.
+// query is rounded to 8 bits, with a factor of its own, and its products with keys are summed
+// exactly; softmax is in float32, of powers of 2 with an error of 3e-6. A numerator, times the
+// row's factor of values, is rounded to 15 bits below the largest such factor of the query's rows,
+// and products with values are summed exactly, 512 rows at a time. The same bits on every target. A
+// head becomes NaN where its part of the query is not finite or a row that it attends to has a
+// factor NaN.
 // Preconditions: as of PackHeadsI8 for the layout; rows.table.width is layout.row_bytes(); counts
 // >= 0; every id names a row of the table; strides >= the widths; `out` overlaps nothing that is
 // read. Any alignment.

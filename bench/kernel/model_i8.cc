@@ -10,6 +10,8 @@
 #include "core/base/random.h"
 #include "core/reference/attention_i8.h"
 #include "core/reference/linear_i8.h"
+#include "simd/attention_all.h"
+#include "simd/attention_all_i8.h"
 #include "simd/attention_heads.h"
 #include "simd/attention_heads_i8.h"
 #include "simd/linear.h"
@@ -122,6 +124,7 @@ struct HeadsFixture {
         floats(RandomNormals(items * 2 * kDim, 1)),
         queries(RandomNormals(kRows * kDim, 2)),
         table(items * kLayout.row_bytes()),
+        factors(items * 2),
         counts(kRows, static_cast<int32_t>(k)),
         ids(kRows * k),
         scratch(std::max(simd::AttendHeadsI8ScratchBytes(kLayout, k),
@@ -130,14 +133,18 @@ struct HeadsFixture {
     for (float& value : queries) value *= 0.2f;
     Random random(3);
     for (int32_t& id : ids) id = static_cast<int32_t>(random.Below(static_cast<uint32_t>(items)));
+    Pack();
+  }
+
+  void Pack() {
     simd::PackHeadsI8({floats.data(), items, kDim, 2 * kDim},
-                      {floats.data() + kDim, items, kDim, 2 * kDim}, kLayout, table.data(),
-                      kLayout.row_bytes());
+                      {floats.data() + kDim, items, kDim, 2 * kDim}, kLayout,
+                      {table.data(), factors.data(), kLayout.row_bytes()});
   }
 
   void Attend() {
     simd::AttendHeadsI8({simd::DenseRows<uint8_t>(table.data(), items, kLayout.row_bytes()),
-                         ids.data(), counts.data(), k},
+                         factors.data(), ids.data(), counts.data(), k},
                         kLayout, {queries.data(), kRows, kDim}, scratch.data(), {out.data(), kDim});
   }
   // The columns of the float kernel are in another order, which does not change its time.
@@ -169,6 +176,7 @@ struct HeadsFixture {
   size_t items, k;
   AlignedVector<float> floats, queries;
   AlignedVector<uint8_t> table;
+  AlignedVector<float> factors;
   std::vector<int32_t> counts, ids;
   AlignedVector<uint8_t> scratch;
   AlignedVector<float> out;
@@ -186,12 +194,79 @@ void Heads(benchmark::State& state, size_t items, size_t k) {
   state.counters["x_float"] = seconds[1] / seconds[0];
 }
 
+// Attention of all queries to the same rows, with the float32 kernel's beside it.
+struct AllFixture {
+  explicit AllFixture(size_t rows)
+      : rows(rows),
+        keys(RandomNormals(rows * kDim, 1)),
+        values(RandomNormals(rows * kDim, 2)),
+        queries(RandomNormals(kRows * kDim, 3)),
+        packed(simd::ProjectedI8Bytes(rows, kHeads, kPart)),
+        packed_keys(kHeads * simd::PackedLinearSize(kPart, rows)),
+        packed_values(kHeads * simd::PackedLinearSize(rows, kPart)),
+        scratch(std::max(simd::AttendAllI8ScratchBytes(rows, kPart),
+                         simd::AttendAllScratchBytes(rows))),
+        out(kRows * kDim) {
+    for (float& value : queries) value *= 0.2f;
+    Pack();
+    simd::PackProjectedRows(Rows(keys), Rows(values), kHeads, packed_keys.data(),
+                            packed_values.data());
+  }
+
+  simd::RowsView<float> Rows(const AlignedVector<float>& of) const {
+    return simd::DenseRows<float>(of.data(), rows, kDim);
+  }
+  void Pack() { simd::PackProjectedI8(Rows(keys), Rows(values), kHeads, packed.data()); }
+  void Attend() {
+    simd::AttendAllI8({packed.data(), rows, kHeads, kPart}, {queries.data(), kRows, kDim},
+                      scratch.data(), {out.data(), kDim});
+  }
+  void AttendFloats() {
+    simd::AttendAll({packed_keys.data(), packed_values.data(), rows, kHeads, kPart},
+                    {queries.data(), kRows, kDim}, scratch.data(), {out.data(), kDim});
+  }
+
+  // The last query.
+  bool IsRight() {
+    Attend();
+    const auto expected = reference::AttendAllI8(std::span<const float>(queries).last(kDim), kHeads,
+                                                 keys, values, kDim);
+    return std::ranges::equal(expected, std::span<const float>(out).last(kDim));
+  }
+
+  size_t rows;
+  AlignedVector<float> keys, values, queries;
+  AlignedVector<uint8_t> packed;
+  AlignedVector<float> packed_keys, packed_values;
+  AlignedVector<uint8_t> scratch;
+  AlignedVector<float> out;
+};
+
+void All(benchmark::State& state, size_t rows) {
+  AllFixture f(rows);
+  if (!f.IsRight()) return state.SkipWithError("differs from the reference");
+  const auto seconds = BestSeconds({[&] { f.Attend(); }, [&] { f.AttendFloats(); }});
+  for (auto _ : Counted(state)) {
+    f.Attend();
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(kRows));
+  state.counters["x_float"] = seconds[1] / seconds[0];
+}
+
+void PackProjected(benchmark::State& state, size_t rows) {
+  AllFixture f(rows);
+  for (auto _ : Counted(state)) {
+    f.Pack();
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(rows));
+}
+
 void PackHeads(benchmark::State& state, size_t items) {
   HeadsFixture f(items, 1);
   for (auto _ : Counted(state)) {
-    simd::PackHeadsI8({f.floats.data(), items, kDim, 2 * kDim},
-                      {f.floats.data() + kDim, items, kDim, 2 * kDim}, f.kLayout, f.table.data(),
-                      f.kLayout.row_bytes());
+    f.Pack();
     benchmark::ClobberMemory();
   }
   state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(items));
@@ -218,6 +293,10 @@ void RegisterModelI8() {
         Cat("attend_heads_i8/queries:", kRows, "/heads:4/dim:64/items:", items, "/K:64"),
         [=](benchmark::State& state) { Heads(state, items, 64); });
   }
+  RegisterPerTarget(Cat("attend_all_i8/queries:", kRows, "/heads:4/dim:64/L:1024"),
+                    [](benchmark::State& state) { All(state, 1024); });
+  RegisterPerTarget("pack_projected_i8/heads:4/dim:64/L:1024",
+                    [](benchmark::State& state) { PackProjected(state, 1024); });
   RegisterPerTarget("pack_heads_i8/items:1024/dim:64",
                     [](benchmark::State& state) { PackHeads(state, 1024); });
 }

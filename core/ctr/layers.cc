@@ -7,6 +7,7 @@
 
 #include "core/base/check.h"
 #include "simd/attention_all.h"
+#include "simd/attention_all_i8.h"
 #include "simd/attention_heads.h"
 #include "simd/attention_rows.h"
 
@@ -97,9 +98,11 @@ AttentionScratch::AttentionScratch(size_t dim, size_t heads, size_t chosen, size
   keys.resize(projected * dim);
   values.resize(projected * dim);
   bytes = ByteRows(kCtrChunk, dim);
-  kernel.resize(std::max(
-      {simd::AttendRowsScratchBytes(chosen, dim, heads), simd::AttendHeadsScratchBytes(chosen),
-       simd::AttendAllScratchBytes(projected), simd::LinearI8ScratchBytes(dim, dim)}));
+  kernel.resize(
+      std::max({simd::AttendRowsScratchBytes(chosen, dim, heads),
+                simd::AttendHeadsScratchBytes(chosen), simd::AttendAllScratchBytes(projected),
+                simd::AttendAllI8ScratchBytes(projected, dim / heads),
+                simd::LinearI8ScratchBytes(dim, dim)}));
 }
 
 AttentionOutput::AttentionOutput(const Matrix<float>& weight, Precision precision) {
@@ -124,13 +127,14 @@ void AttentionOutput::Apply(size_t count, AttentionScratch& scratch, float* out,
 
 ProjectedAttention::ProjectedAttention(const AttentionWeights& weights, size_t heads,
                                        const Matrix<float>& items, ItemTables queries,
-                                       ItemTables rows, Precision precision)
+                                       ItemTables rows, Precision output, Precision history)
     : dim_(weights.query.rows),
       heads_(heads),
+      history_(history),
       query_(Layer(weights.query, ScoreScale(dim_, heads)), items, queries),
       key_(Layer(weights.key), items, rows),
       value_(Layer(weights.value), items, rows),
-      output_(weights.output, precision) {}
+      output_(weights.output, output) {}
 
 size_t ProjectedAttention::table_bytes() const {
   return query_.table_bytes() + key_.table_bytes() + value_.table_bytes();
@@ -139,6 +143,10 @@ size_t ProjectedAttention::table_bytes() const {
 ProjectedHistory ProjectedAttention::NewHistory(size_t max_rows) const {
   ProjectedHistory history;
   const size_t part = dim_ / heads_;
+  if (history_ == Precision::kInt8) {
+    history.packed.resize(simd::ProjectedI8Bytes(max_rows, heads_, part));
+    return history;
+  }
   history.keys.resize(heads_ * simd::PackedLinearSize(part, max_rows));
   history.values.resize(heads_ * simd::PackedLinearSize(max_rows, part));
   return history;
@@ -161,22 +169,32 @@ void ProjectedAttention::Project(const Rows& rows, AttentionScratch& scratch,
 void ProjectedAttention::Pack(size_t count, AttentionScratch& scratch,
                               ProjectedHistory& history) const {
   const size_t part = dim_ / heads_;
+  const auto keys = simd::DenseRows<float>(scratch.keys.data(), count, dim_);
+  const auto values = simd::DenseRows<float>(scratch.values.data(), count, dim_);
   history.count = count;
-  history.floats =
-      heads_ * (simd::PackedLinearSize(part, count) + simd::PackedLinearSize(count, part));
-  simd::PackProjectedRows(simd::DenseRows(scratch.keys.data(), count, dim_),
-                          simd::DenseRows(scratch.values.data(), count, dim_), heads_,
-                          history.keys.data(), history.values.data());
+  if (history_ == Precision::kInt8) {
+    history.bytes = simd::ProjectedI8Bytes(count, heads_, part);
+    return simd::PackProjectedI8(keys, values, heads_, history.packed.data());
+  }
+  history.bytes = sizeof(float) * heads_ *
+                  (simd::PackedLinearSize(part, count) + simd::PackedLinearSize(count, part));
+  simd::PackProjectedRows(keys, values, heads_, history.keys.data(), history.values.data());
 }
 
 void ProjectedAttention::Attend(std::span<const int32_t> candidates, const Rows& targets,
                                 const ProjectedHistory& history, AttentionScratch& scratch,
                                 float* out, size_t out_stride) const {
   query_.Apply(candidates, targets, scratch.queries.data(), dim_);
-  simd::AttendAll(
-      {history.keys.data(), history.values.data(), history.count, heads_, dim_ / heads_},
-      {scratch.queries.data(), targets.count, dim_}, KernelScratchOf(scratch),
-      {scratch.pooled.data(), dim_});
+  const simd::Queries<float> queries = {scratch.queries.data(), targets.count, dim_};
+  const simd::OutputRows<float> pooled = {scratch.pooled.data(), dim_};
+  const size_t count = history.count, part = dim_ / heads_;
+  if (history_ == Precision::kInt8) {
+    simd::AttendAllI8({history.packed.data(), count, heads_, part}, queries,
+                      KernelScratchOf(scratch), pooled);
+  } else {
+    simd::AttendAll({history.keys.data(), history.values.data(), count, heads_, part}, queries,
+                    KernelScratchOf(scratch), pooled);
+  }
   output_.Apply(targets.count, scratch, out, out_stride);
 }
 
@@ -218,6 +236,7 @@ I8TableAttention::I8TableAttention(const AttentionWeights& weights, size_t heads
     : layout_{heads, weights.query.cols / heads},
       query_(Layer(weights.query, ScoreScale(weights.query.cols, heads)), items, ItemTables::kAll),
       keys_values_(items.rows, layout_.row_bytes()),
+      factors_(items.rows * 2),
       output_(weights.output, Precision::kInt8) {
   Require(layout_.part <= simd::kI8MaxPart, "CTR model: heads of ", layout_.part,
           " components (expected up to ", simd::kI8MaxPart, " in eight bits)");
@@ -229,7 +248,7 @@ I8TableAttention::I8TableAttention(const AttentionWeights& weights, size_t heads
     value.Apply(rows, Activation::kNone, values.values.data(), values.cols);
     simd::PackHeadsI8(simd::DenseRows(keys.values.data(), rows.count, keys.cols),
                       simd::DenseRows(values.values.data(), rows.count, values.cols), layout_,
-                      keys_values_.row(first), keys_values_.cols);
+                      {keys_values_.row(first), &factors_[2 * first], keys_values_.cols});
   }
 }
 
@@ -239,7 +258,7 @@ void I8TableAttention::Grow(size_t chosen, AttentionScratch& scratch) const {
 }
 
 size_t I8TableAttention::table_bytes() const {
-  return query_.table_bytes() + keys_values_.values.size();
+  return query_.table_bytes() + keys_values_.values.size() + factors_.size() * sizeof(float);
 }
 
 void I8TableAttention::Attend(std::span<const int32_t> candidates, const Rows& targets,
@@ -247,9 +266,10 @@ void I8TableAttention::Attend(std::span<const int32_t> candidates, const Rows& t
                               size_t out_stride) const {
   const size_t dim = layout_.dim();
   query_.Apply(candidates, targets, scratch.queries.data(), dim);
-  simd::AttendHeadsI8({keys_values_.view(), chosen.ids, chosen.counts, chosen.stride}, layout_,
-                      {scratch.queries.data(), targets.count, dim}, KernelScratchOf(scratch),
-                      {scratch.pooled.data(), dim});
+  simd::AttendHeadsI8(
+      {keys_values_.view(), factors_.data(), chosen.ids, chosen.counts, chosen.stride}, layout_,
+      {scratch.queries.data(), targets.count, dim}, KernelScratchOf(scratch),
+      {scratch.pooled.data(), dim});
   output_.Apply(targets.count, scratch, out, out_stride);
 }
 

@@ -62,8 +62,8 @@ class ETA_CORE_API Layer {
 // again in each request (kNone).
 enum class ItemTables { kNone, kAll };
 
-// What the layers of a model, and its attention to retrieved rows, compute with: floats, or bytes
-// whose products are summed exactly, with float32 scales.
+// What the layers of a model, and its long-term attention, compute with: floats, or bytes whose
+// products are summed exactly, with float32 scales.
 enum class Precision { kFloat32, kInt8 };
 
 // As programs call it: "float32" or "int8".
@@ -97,7 +97,8 @@ class ETA_CORE_API ItemLayer {
 struct ETA_CORE_API ProjectedHistory {
   size_t count = 0;                   // rows
   AlignedVector<float> keys, values;  // packed; room for the largest count
-  size_t floats = 0;                  // of both, in use by `count` rows
+  AlignedVector<uint8_t> packed;      // in eight bits, in place of these
+  size_t bytes = 0;                   // in use by `count` rows
 };
 
 // Scratch of all forms of attention, for kCtrChunk candidates.
@@ -132,11 +133,12 @@ class ETA_CORE_API ProjectedAttention {
  public:
   ProjectedAttention() = default;
   // `queries`, `rows`: whether the candidates' queries, and the rows' keys and values, come from
-  // tables. `precision` is that of the output layer alone. Neither `weights` nor `items` need
-  // outlive this.
+  // tables. `output` is the precision of the output layer, `history` that of keys and values once
+  // they are projected: few rows gain nothing from eight bits, which take 64 at a time. Neither
+  // `weights` nor `items` need outlive this.
   ProjectedAttention(const AttentionWeights& weights, size_t heads, const Matrix<float>& items,
-                     ItemTables queries, ItemTables rows,
-                     Precision precision = Precision::kFloat32);
+                     ItemTables queries, ItemTables rows, Precision output = Precision::kFloat32,
+                     Precision history = Precision::kFloat32);
 
   // Room for max_rows rows.
   ProjectedHistory NewHistory(size_t max_rows) const;
@@ -158,6 +160,7 @@ class ETA_CORE_API ProjectedAttention {
 
   size_t dim_ = 0;
   size_t heads_ = 0;
+  Precision history_ = Precision::kFloat32;
   ItemLayer query_, key_, value_;
   AttentionOutput output_;
 };
@@ -211,7 +214,8 @@ class ETA_CORE_API I8TableAttention {
  private:
   simd::I8HeadLayout layout_ = {};
   ItemLayer query_;
-  Matrix<uint8_t> keys_values_;  // items x bytes of the layout
+  Matrix<uint8_t> keys_values_;   // items x bytes of the layout
+  AlignedVector<float> factors_;  // of keys and of values, for each item
   AttentionOutput output_;
 };
 

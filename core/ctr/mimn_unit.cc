@@ -73,7 +73,7 @@ class MimnUnit : public LongTermUnit {
   static constexpr size_t kBehaviours = 60;  // whose inputs are computed together: 10 tiles
 
   struct Slots : User {
-    size_t bytes() const override { return (state_floats + rows.floats) * sizeof(float); }
+    size_t bytes() const override { return state_floats * sizeof(float) + rows.bytes; }
     ProjectedHistory rows;
     size_t state_floats = 0;
   };

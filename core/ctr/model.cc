@@ -23,7 +23,7 @@ float Multiply(const float* a, const float* b, size_t dim, float* out) {
 }  // namespace
 
 size_t CtrUser::bytes() const {
-  return (bias_.size() + short_term_.floats) * sizeof(float) + (unit_ ? unit_->bytes() : 0);
+  return bias_.size() * sizeof(float) + short_term_.bytes + (unit_ ? unit_->bytes() : 0);
 }
 
 CtrModel::CtrModel(const CtrExport& model, ItemTables tables, CtrRetrieval retrieval,

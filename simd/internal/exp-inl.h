@@ -15,7 +15,6 @@
 #include <cstddef>
 
 #include "hwy/highway.h"
-#include "simd/internal/panel-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
@@ -25,36 +24,27 @@ namespace hn = hwy::HWY_NAMESPACE;
 // kExpLowest of simd/activations.h, where its reason stands; attention needs nothing else of it.
 constexpr float kLowestOfExp = -87.33f;
 
-// a * b + c, rounded once on every target where kSameBits.
-template <bool kSameBits, class D>
-HWY_INLINE hn::Vec<D> ExpMulAdd(D d, hn::Vec<D> a, hn::Vec<D> b, hn::Vec<D> c) {
-  if constexpr (kSameBits) return QuickFma(d, a, b, c);
-  (void)d;
-  return hn::MulAdd(a, b, c);
-}
-
-// exp(x) for x <= 0, as simd/activations.h promises; the same bits on every target only where
-// kSameBits. With n = round(x / ln 2) and r = x - n ln 2,
+// exp(x) for x <= 0, as simd/activations.h promises. With n = round(x / ln 2) and r = x - n ln 2,
 // |r| <= ln 2 / 2, exp(x) = 2^n exp(r). ln 2 is subtracted in two parts (Cody and Waite, "Software
 // manual for the elementary functions", 1980): the first has few enough bits that n times it is
 // exact.
-template <bool kSameBits = false, class D>
+template <class D>
 HWY_INLINE hn::Vec<D> FastExp(D d, hn::Vec<D> x) {
   const hn::RebindToSigned<D> di;
   // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low mantissa bits.
   const auto shifter = hn::Set(d, 0x1.8p23f);
-  const auto shifted = ExpMulAdd<kSameBits>(d, x, hn::Set(d, 1.44269504f), shifter);
-  const auto minus_n = hn::Sub(shifter, shifted);
-  auto r = ExpMulAdd<kSameBits>(d, minus_n, hn::Set(d, 0.693359375f), x);
-  r = ExpMulAdd<kSameBits>(d, minus_n, hn::Set(d, -2.12194440e-4f), r);
+  const auto shifted = hn::MulAdd(x, hn::Set(d, 1.44269504f), shifter);
+  const auto n = hn::Sub(shifted, shifter);
+  auto r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);
+  r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r);
   // Minimax polynomial for the relative error on [-ln 2 / 2, ln 2 / 2], constrained to exp(0) = 1:
   // its error is 9.2e-8 before rounding.
   auto p = hn::Set(d, 0x1.0fa7d8p-7f);
-  p = ExpMulAdd<kSameBits>(d, p, r, hn::Set(d, 0x1.573ad0p-5f));
-  p = ExpMulAdd<kSameBits>(d, p, r, hn::Set(d, 0x1.555a6ep-3f));
-  p = ExpMulAdd<kSameBits>(d, p, r, hn::Set(d, 0x1.fffdc4p-2f));
-  p = ExpMulAdd<kSameBits>(d, p, r, hn::Set(d, 0x1.fffff6p-1f));
-  p = ExpMulAdd<kSameBits>(d, p, r, hn::Set(d, 1.0f));
+  p = hn::MulAdd(p, r, hn::Set(d, 0x1.573ad0p-5f));
+  p = hn::MulAdd(p, r, hn::Set(d, 0x1.555a6ep-3f));
+  p = hn::MulAdd(p, r, hn::Set(d, 0x1.fffdc4p-2f));
+  p = hn::MulAdd(p, r, hn::Set(d, 0x1.fffff6p-1f));
+  p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
   const auto power =
       hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::BitCast(di, shifted), hn::Set(di, 127))));
   return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, kLowestOfExp)), hn::Mul(p, power));

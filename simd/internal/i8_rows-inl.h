@@ -28,6 +28,12 @@ namespace eta::simd {
 // Rows whose largest value is below are rows of zeros, because steps / largest must be finite.
 inline constexpr float kSmallestLargest = 0x1p-100f;
 
+// Softmax weights are integers of up to 15 bits; products with int8_t of 512 rows fit 31 bits:
+// 32,767 * 127 * 512.
+inline constexpr float kI8WeightSteps = 32767.0f;
+inline constexpr size_t kI8RowsSummed = 512;
+inline constexpr float kLog2OfE = 1.44269504f;
+
 // How a row is rounded: value = integer * scale, integer = value * factor.
 struct RowScale {
   RowScale(float largest, float steps) {
@@ -141,15 +147,14 @@ HWY_INLINE void StoreLowBytes(D32 d32, hn::Vec<D32> v, size_t count, uint8_t* to
 #endif
 }
 
-// Rounds a row to bytes: 0 to 255 with kIsRelu, else -127 to 127, plus `zero`. Returns its scale.
+// Rounds values by `scale` to bytes, plus `zero`.
 template <bool kIsRelu>
-HWY_INLINE float RoundToBytes(const float* x, size_t width, int zero, uint8_t* bytes) {
+HWY_INLINE void RoundBy(RowScale scale, const float* x, size_t width, int zero, uint8_t* bytes) {
   const PanelTag d;
   const hn::RebindToSigned<PanelTag> d32;
-  const RowScale scale(LargestOfRow<kIsRelu>(x, width), kIsRelu ? 255.0f : 127.0f);
   if (scale.is_zero()) {
     std::memset(bytes, zero, width);
-    return scale.scale;
+    return;
   }
   const auto factor = hn::Set(d, scale.factor);
   const auto shift = hn::Set(d, kRoundingShift + static_cast<float>(zero));
@@ -157,7 +162,35 @@ HWY_INLINE float RoundToBytes(const float* x, size_t width, int zero, uint8_t* b
     const auto v = Activated<kIsRelu>(d, LoadFirst(d, x + i, width - i));
     StoreLowBytes(d32, hn::BitCast(d32, QuickFma(d, v, factor, shift)), width - i, bytes + i);
   }
+}
+
+// Rounds a row to bytes: 0 to 255 with kIsRelu, else -127 to 127, plus `zero`. Returns its scale.
+template <bool kIsRelu>
+HWY_INLINE float RoundToBytes(const float* x, size_t width, int zero, uint8_t* bytes) {
+  const RowScale scale(LargestOfRow<kIsRelu>(x, width), kIsRelu ? 255.0f : 127.0f);
+  RoundBy<kIsRelu>(scale, x, width, zero, bytes);
   return scale.scale;
+}
+
+// 2^x for x <= 0 with a relative error of 3e-6, 0 below 2^-126; NaN stays NaN. With n = round(x)
+// and r = x - n, 2^x = 2^n 2^r, and adding n to the exponent of 2^r multiplies by 2^n. Weights of
+// 15 bits need no more than these 4 terms; FastExp (exp-inl.h) takes half as many instructions
+// again.
+template <class D>
+HWY_INLINE hn::Vec<D> Exp2OfNegative(D d, hn::Vec<D> x) {
+  const hn::RebindToSigned<D> d32;
+  const auto shift = hn::Set(d, kRoundingShift);
+  const auto shifted = hn::Add(x, shift);
+  const auto r = hn::Sub(x, hn::Sub(shifted, shift));
+  // Minimax polynomial for the relative error on [-1/2, 1/2], constrained to 2^0 = 1: 2.8e-6.
+  auto p = hn::Set(d, 0x1.3a02ccp-7f);
+  p = QuickFma(d, p, r, hn::Set(d, 0x1.c9fc46p-5f));
+  p = QuickFma(d, p, r, hn::Set(d, 0x1.ec0378p-3f));
+  p = QuickFma(d, p, r, hn::Set(d, 0x1.62e12cp-1f));
+  p = QuickFma(d, p, r, hn::Set(d, 1.0f));
+  const auto power = hn::ShiftLeft<23>(hn::BitCast(d32, shifted));
+  const auto y = hn::BitCast(d, hn::Add(hn::BitCast(d32, p), power));
+  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -126.0f)), y);
 }
 
 // A row of bytes in the form of the target, kI8WordsPerGroup words for each four values; 0 for
@@ -204,8 +237,8 @@ HWY_INLINE void PrepareI8Words(const uint8_t* row, size_t width, bool is_signed,
 
 #endif  // ETA_SIMD_HAS_VNNI
 
-// Exact inner products of a query in 16 bits with rows of int8, by blocks of 16 columns. The
-// query is kept as its digits, integers in the form of the target.
+// Exact inner products of a query of int8 with rows of int8, by blocks of 16 columns. The query is
+// kept in the form of the target.
 
 // Operations on blocks need a fixed lane count, so SVE uses 4 lanes.
 #if HWY_HAVE_SCALABLE
@@ -219,37 +252,24 @@ using I8HeadSums = hn::Vec<I8HeadSumTag>;
 
 #if ETA_SIMD_HAS_VNNI
 
-// The query in two digits of 8 bits: VNNI has no products of 8 by 16 bits.
-HWY_INLINE void StoreDigits(I8HeadSums q, size_t c, size_t columns, void* digits) {
-  auto* low = static_cast<uint8_t*>(digits) + c;
-  const __m512i high = _mm512_srai_epi32(_mm512_add_epi32(q.raw, _mm512_set1_epi32(128)), 8);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(low), _mm512_cvtepi32_epi8(q.raw));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(low + columns), _mm512_cvtepi32_epi8(high));
-}
+using I8HeadElement = int8_t;
 
 // 64 columns of a query. VPDPBUSD multiplies unsigned by signed bytes: rows are taken plus 128,
 // which `start` takes back.
 struct QueryChunk {
-  __m512i low, high, start;
+  __m512i values, start;
 };
 
-ETA_SIMD_VNNI_ATTR HWY_INLINE __m512i DigitSums(__m512i start, __m512i rows, __m512i low,
-                                                __m512i high) {
-  const __m512i upper = _mm512_dpbusd_epi32(_mm512_setzero_si512(), rows, high);
-  return _mm512_add_epi32(_mm512_dpbusd_epi32(start, rows, low), _mm512_slli_epi32(upper, 8));
-}
-
-ETA_SIMD_VNNI_ATTR HWY_INLINE QueryChunk LoadQuery(const void* digits, size_t c, size_t columns) {
-  const auto* at = static_cast<const uint8_t*>(digits) + c;
-  const __m512i low = _mm512_loadu_si512(at), high = _mm512_loadu_si512(at + columns);
-  const __m512i zero = _mm512_setzero_si512();
-  return {low, high, _mm512_sub_epi32(zero, DigitSums(zero, _mm512_set1_epi8(-128), low, high))};
+ETA_SIMD_VNNI_ATTR HWY_INLINE QueryChunk LoadQuery(const int8_t* query) {
+  const __m512i values = _mm512_loadu_si512(query), zero = _mm512_setzero_si512();
+  const __m512i sums = _mm512_dpbusd_epi32(zero, _mm512_set1_epi8(-128), values);
+  return {values, _mm512_sub_epi32(zero, sums)};
 }
 
 // Lanes of a block of the result add up to the products of the block's columns.
 ETA_SIMD_VNNI_ATTR HWY_INLINE I8HeadSums ColumnSums(const uint8_t* row, const QueryChunk& q) {
   const __m512i rows = _mm512_xor_si512(_mm512_loadu_si512(row), _mm512_set1_epi8(-128));
-  return I8HeadSums{DigitSums(q.start, rows, q.low, q.high)};
+  return I8HeadSums{_mm512_dpbusd_epi32(q.start, rows, q.values)};
 }
 
 #else
@@ -257,21 +277,14 @@ ETA_SIMD_VNNI_ATTR HWY_INLINE I8HeadSums ColumnSums(const uint8_t* row, const Qu
 using I8HeadPairTag = hn::Repartition<int16_t, I8HeadSumTag>;
 using I8HeadPairs = hn::Vec<I8HeadPairTag>;
 
-HWY_INLINE void StoreDigits(I8HeadSums q, size_t c, size_t columns, void* digits) {
-  (void)columns;
-  const hn::Rebind<int16_t, I8HeadSumTag> d16;
-  hn::StoreU(hn::DemoteTo(d16, q), d16, static_cast<int16_t*>(digits) + c);
-}
+using I8HeadElement = int16_t;
 
 // As many bytes of a query as a vector of rows has.
 struct QueryChunk {
   const int16_t* at;
 };
 
-HWY_INLINE QueryChunk LoadQuery(const void* digits, size_t c, size_t columns) {
-  (void)columns;
-  return {static_cast<const int16_t*>(digits) + c};
-}
+HWY_INLINE QueryChunk LoadQuery(const int16_t* query) { return {query}; }
 
 // The products of half of a vector of bytes, added in pairs.
 HWY_INLINE I8HeadSums HalfColumnSums(const uint8_t* row, const int16_t* query) {
@@ -299,6 +312,11 @@ HWY_INLINE I8HeadSums ColumnSums(const uint8_t* row, const QueryChunk& q) {
 }
 
 #endif  // ETA_SIMD_HAS_VNNI
+
+HWY_INLINE void StoreQuery(I8HeadSums q, I8HeadElement* to) {
+  const hn::Rebind<I8HeadElement, I8HeadSumTag> d;
+  hn::StoreU(hn::DemoteTo(d, q), d, to);
+}
 
 // Lane r of block b of the result is the sum of block b of v_r.
 HWY_INLINE I8HeadSums SumsOfBlocks(I8HeadSums v0, I8HeadSums v1, I8HeadSums v2, I8HeadSums v3) {

@@ -28,12 +28,13 @@ struct Problem {
         twin(reference::QuantizeHeads(keys, values, dim)),
         stride(c.layout.row_bytes() + c.offset),
         table((kItems - 1) * stride + c.layout.row_bytes(), c.offset),
+        factors(2 * kItems, c.offset),
         dense(MakeFloats(c.counts.size() * dim, [&] { return c.scale * BellFloat(rng); })),
         chosen(rng, c.counts, kItems) {
     Buffer<float> k(WithStride<float>(keys, dim, dim + gap, kNan), c.offset);
     Buffer<float> v(WithStride<float>(values, dim, dim + gap, kNan), c.offset);
     simd::PackHeadsI8({k.data(), kItems, dim, dim + gap}, {v.data(), kItems, dim, dim + gap},
-                      c.layout, table.data(), stride);
+                      c.layout, {table.data(), factors.data(), stride});
     for (size_t r = 0; r + 1 < kItems; ++r) {
       EXPECT_TRUE(table.Untouched(r * stride + c.layout.row_bytes(), (r + 1) * stride));
     }
@@ -47,6 +48,7 @@ struct Problem {
                                           c.offset, c.layout.part);
     Buffer<float> out(q.size(), c.offset);
     simd::AttendHeadsI8({{table.data(), kItems, c.layout.row_bytes(), stride},
+                         factors.data(),
                          chosen.ids.data(),
                          chosen.counts.data(),
                          chosen.most},
@@ -76,6 +78,7 @@ struct Problem {
   reference::I8Heads twin;
   size_t stride;
   Buffer<uint8_t> table;
+  Buffer<float> factors;
   std::vector<float> dense;
   ChosenIds chosen;
 };
@@ -108,8 +111,9 @@ TEST_P(AttentionHeadsI8Test, AllCountsAndParts) {
 
 TEST_P(AttentionHeadsI8Test, TheUsualSizeAndSharpScores) {
   ExpectTwinOf({{4, 16}, {64, 64, 10, 0, 64}, 0.3f, 0});
-  ExpectTwinOf({{4, 16}, {64, 256, 1}, 8.0f, 1});    // nearly all weight on one row
-  ExpectTwinOf({{4, 16}, {64, 256, 1}, 200.0f, 1});  // all on one
+  ExpectTwinOf({{3, 24}, {511, 512, 513, 1100}, 0.3f, 2});  // more rows than are summed exactly
+  ExpectTwinOf({{4, 16}, {64, 256, 1}, 8.0f, 1});           // nearly all weight on one row
+  ExpectTwinOf({{4, 16}, {64, 256, 1}, 200.0f, 1});         // all on one
 }
 
 // The largest integers in the widest head: sums neither wrap nor saturate.
@@ -159,7 +163,7 @@ TEST_P(AttentionHeadsI8Test, IsNearTheAttentionOfTheFloats) {
 TEST(I8HeadLayout, TakesAQuarterOfTheBytes) {
   const simd::I8HeadLayout usual = {4, 16};
   EXPECT_EQ(usual.columns(), 64u);
-  EXPECT_EQ(usual.row_bytes(), 136u);
+  EXPECT_EQ(usual.row_bytes(), 128u);
   EXPECT_EQ((simd::I8HeadLayout{3, 17}.columns()), 128u);
 }
 

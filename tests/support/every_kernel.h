@@ -10,6 +10,7 @@
 #include "simd/activations.h"
 #include "simd/asym.h"
 #include "simd/attention_all.h"
+#include "simd/attention_all_i8.h"
 #include "simd/attention_heads.h"
 #include "simd/attention_heads_i8.h"
 #include "simd/attention_rows.h"
@@ -49,6 +50,8 @@ class EveryKernel {
         signs_(3 * kDim, offset),
         layer_i8_(simd::PackedLinearI8Bytes(256, 200), offset),
         heads_i8_(kFew * kI8Heads.row_bytes(), offset),
+        head_factors_(2 * kFew, offset),
+        all_i8_(simd::ProjectedI8Bytes(kFew, 4, 16), offset),
         out8_(kRows * kWide, offset),
         out_i8_(kDim * 8, offset),
         out16_(kRows, offset),
@@ -57,8 +60,9 @@ class EveryKernel {
         scratch_(size_t{1} << 20, offset) {
     simd::PackHadamardSigns(bytes_.data(), 3 * kDim, signs_.data());
     simd::PackLinearI8(Floats(256, 200), layer_i8_.data());
-    simd::PackHeadsI8(Floats(kFew, 64), Floats(kFew, 64), kI8Heads, heads_i8_.data(),
-                      kI8Heads.row_bytes());
+    simd::PackHeadsI8(Floats(kFew, 64), Floats(kFew, 64), kI8Heads,
+                      {heads_i8_.data(), head_factors_.data(), kI8Heads.row_bytes()});
+    simd::PackProjectedI8(Floats(kFew, 64), Floats(kFew, 64), 4, all_i8_.data());
   }
 
   // visit(name, call) for every kernel; a call writes to the outputs and nothing else, and is valid
@@ -263,8 +267,11 @@ class EveryKernel {
     visit("PackLinearI8Transposed",
           [&] { simd::PackLinearI8Transposed(Floats(64, 256), out8_.data()); });
     visit("PackHeadsI8", [&] {
-      simd::PackHeadsI8(Floats(kFew, 64), Floats(kFew, 64), kI8Heads, out8_.data(), 200);
+      simd::PackHeadsI8(Floats(kFew, 64), Floats(kFew, 64), kI8Heads,
+                        {out8_.data(), out_.data(), 200});
     });
+    visit("PackProjectedI8",
+          [&] { simd::PackProjectedI8(Floats(kFew, 64), Floats(kFew, 64), 4, out8_.data()); });
     visit("PackProjectedRows", [&] {
       simd::PackProjectedRows(Floats(kFew, 64), Floats(kFew, 64), 4, out_.data(),
                               out_.data() + kFew * kDim / 2);
@@ -286,6 +293,10 @@ class EveryKernel {
       simd::AttendAll({floats_.data(), floats_.data(), kFew, 4, 16}, {floats_.data(), kQueries, 64},
                       Scratch(simd::AttendAllScratchBytes(kFew)), {out_.data(), 64});
     });
+    visit("AttendAllI8", [&] {
+      simd::AttendAllI8({all_i8_.data(), kFew, 4, 16}, {floats_.data(), kQueries, 64},
+                        Scratch(simd::AttendAllI8ScratchBytes(kFew, 16)), {out_.data(), 64});
+    });
     visit("Linear", [&] {
       simd::Linear(Floats(kQueries, 256), {floats_.data(), 200, floats_.data()}, out_.data(), 200);
     });
@@ -300,7 +311,7 @@ class EveryKernel {
     });
     visit("AttendHeadsI8", [&] {
       simd::AttendHeadsI8({simd::DenseRows<uint8_t>(heads_i8_.data(), kFew, kI8Heads.row_bytes()),
-                           ids_.data(), counts_.data(), kFew},
+                           head_factors_.data(), ids_.data(), counts_.data(), kFew},
                           kI8Heads, {floats_.data(), 1, 64},
                           Scratch(simd::AttendHeadsI8ScratchBytes(kI8Heads, kFew)),
                           {out_.data(), 64});
@@ -325,6 +336,8 @@ class EveryKernel {
   Buffer<uint16_t> planes_;
   Buffer<uint32_t> signs_;
   Buffer<uint8_t> layer_i8_, heads_i8_;
+  Buffer<float> head_factors_;
+  Buffer<uint8_t> all_i8_;
   Buffer<uint8_t> out8_;
   Buffer<int8_t> out_i8_;
   Buffer<uint16_t> out16_;
