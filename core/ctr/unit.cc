@@ -54,7 +54,7 @@ class FullAttentionUnit : public LongTermUnit {
   FullAttentionUnit(const CtrExport& model, ItemTables tables, Precision precision)
       : model_(model),
         attention_(model.long_term, model.settings.heads, model.bundle.items.embeddings, tables,
-                   tables, precision) {}
+                   tables, precision, precision) {}
 
   size_t table_bytes() const override { return attention_.table_bytes(); }
 
@@ -87,7 +87,7 @@ class FullAttentionUnit : public LongTermUnit {
 
  private:
   struct AllRows : User {
-    size_t bytes() const override { return rows.floats * sizeof(float); }
+    size_t bytes() const override { return rows.bytes; }
     ProjectedHistory rows;
   };
   struct Buffers : Scratch {
