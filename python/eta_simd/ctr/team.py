@@ -83,7 +83,10 @@ class Team:
 
 class Checkpoint:
     """A file that training goes on from after it was killed. The lead replaces it as a whole after
-    each epoch."""
+    each epoch.
+
+    `settings` are what a training must share with the one that wrote the file: every option, as
+    text, but --out, --checkpoint and --threads, and the number of processes."""
 
     def __init__(self, path, options, team):
         self.path, self.team = path, team

@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measures eta_simd.spark beside one call of the batch driver on the same data: rows (candidates)
-per second and core, two executors against one, and bytes that are shuffled. Run it on a quiet
-machine with a core for each executor; it takes minutes (docs/scale.md)."""
+"""Measures eta_simd.spark beside one call of the batch driver on the same data: time of a candidate
+by the clock and of the processors, two executors against one, and bytes that are shuffled. What a
+job costs whatever its size is not counted: all figures are of a job less one of an eighth of its
+users. Run it on a quiet machine with a core for each executor; it takes minutes (docs/scale.md)."""
 import contextlib
+import functools
 import json
+import math
 import os
 import pathlib
 import sys
 import tempfile
 import time
+import typing
 import urllib.request
 
 from eta_simd.command import Count, Parser, add_counts, check_counts, check_range
 
-COUNTS = (Count("users", 4000, 8, 10**7, "users"),
+COUNTS = (Count("users", 16000, 64, 10**7, "users"),
           Count("length", 1024, 1, 10**6, "behaviours of a user"),
           Count("candidates", 100, 1, 10**6, "candidates of a user"),
           Count("items", 200000, 1, 2**31 - 1, "items"),
@@ -22,6 +26,8 @@ COUNTS = (Count("users", 4000, 8, 10**7, "users"),
           Count("rows", 500, 1, 10**6, "rows of a batch"),
           Count("repeats", 3, 1, 100, "times that each is measured; the best counts"))
 FILES = 8
+SMALL, LARGE = "small.parquet", "requests.parquet"
+LONG_CANDIDATES = 40000
 
 
 def parse_options(arguments):
@@ -48,43 +54,57 @@ def write_log(folder, options):
     def lists(users, length):
         ids = random.integers(0, options.items, users * length, np.int32)
         return pa.ListArray.from_arrays(np.arange(users + 1, dtype=np.int32) * length, ids)
-    for name in ("requests.parquet", "long.parquet"):
+    for name, count in ((SMALL, options.users // 8), (LARGE, options.users)):
         (folder / name).mkdir()
-    for part, users in enumerate(np.array_split(np.arange(options.users), FILES)):
-        table = pa.table({"user": users, "history": lists(len(users), options.length),
-                          "candidates": lists(len(users), options.candidates)})
-        pq.write_table(table, folder / f"requests.parquet/part-{part}.parquet",
-                       row_group_size=options.rows)
+        for part, users in enumerate(np.array_split(np.arange(count), FILES)):
+            table = pa.table({"user": users, "history": lists(len(users), options.length),
+                              "candidates": lists(len(users), options.candidates)})
+            pq.write_table(table, folder / f"{name}/part-{part}.parquet",
+                           row_group_size=options.rows)
     if options.long:
         pq.write_table(pa.table({"user": [0], "history": lists(1, options.long),
-                                 "candidates": lists(1, 40 * options.candidates)}),
-                       folder / "long.parquet/part-0.parquet")
+                                 "candidates": lists(1, LONG_CANDIDATES)}),
+                       folder / "long.parquet")
 
 
-def best(repeats, *works):
-    """The shortest of some runs of each, in seconds, taking turns."""
-    found: list[list[float]] = [[] for _ in works]
+class Cost(typing.NamedTuple):
+    """Seconds, by the clock and of the processors of all processes that work."""
+
+    clock: float
+    processors: float
+
+
+def costs(repeats, processors, *works):
+    """The least Cost of some runs of each, which take turns; `processors` reads their meter."""
+    found: list[list[Cost]] = [[] for _ in works]
     for _ in range(repeats):
-        for work, seconds in zip(works, found):
-            started = time.perf_counter()
+        for work, runs in zip(works, found):
+            clock, used = time.perf_counter(), processors()
             work()
-            seconds.append(time.perf_counter() - started)
-    return [min(seconds) for seconds in found]
+            runs.append(Cost(time.perf_counter() - clock, processors() - used))
+    return [Cost(min(run.clock for run in runs), min(run.processors for run in runs))
+            for runs in found]
 
 
 def measure_driver(folder, options):
-    """Seconds of all batches in one thread: the driver's calls, and those of eta_simd.arrow."""
+    """Costs of all batches in one thread: the driver's calls, and those of eta_simd.arrow."""
     import numpy as np
     import pyarrow.parquet as pq
     from eta_simd import Retriever, arrow, columns
 
     retriever = Retriever(options.method, np.load(folder / "items.npy", mmap_mode="r"))
-    batches = pq.read_table(folder / "requests.parquet").combine_chunks().to_batches(options.rows)
+    batches = pq.read_table(folder / LARGE).combine_chunks().to_batches(options.rows)
     lists = [(*columns.ids(batch, "history", options.items),
               *columns.ids(batch, "candidates", options.items)) for batch in batches]
-    return best(options.repeats,
-                lambda: [retriever.retrieve_batch(*part, options.k) for part in lists],
-                lambda: [arrow.retrieve(batch, retriever, options.k) for batch in batches])
+
+    def call_driver():
+        for part in lists:
+            retriever.retrieve_batch(*part, options.k)
+
+    def call_arrow():
+        for batch in batches:
+            arrow.retrieve(batch, retriever, options.k)
+    return costs(options.repeats, time.process_time, call_driver, call_arrow)
 
 
 def load():
@@ -127,29 +147,65 @@ def shuffled(spark):
         return sum(stage["shuffleWriteBytes"] for stage in json.load(answer))
 
 
-def measure_jobs(folder, options, executors):
-    """Seconds until the first job is done, and of a job after that."""
+def used_by(application):
+    """Seconds that the processors have worked for the executors of an application and for their
+    Python workers, those that have ended among them."""
+    parents, seconds, found = {}, {}, set()
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        process = int(folder.name)
+        parents[process] = int(fields[1])
+        seconds[process] = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+        if application.encode() in words and any(b"CoarseGrainedExecutor" in w for w in words):
+            found.add(process)
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return sum(seconds[process] for process in found)
+
+
+def measure_jobs(folder, options, executors, report):
+    """Gives `report` the seconds until the first job is done, and the costs of the jobs of all rows
+    less those of an eighth: of lists, and of packed lists. Then it measures shuffles."""
     from eta_simd import spark as jobs
 
     started = time.perf_counter()
     with session(f"local-cluster[{executors},1,2048]", options) as spark:
-        frame = spark.read.parquet(str(folder / "requests.parquet"))
-        job = jobs.retrieve(frame, folder / "items.npy", options.method, options.k, work=None)
-        run(job)
+        def job(name, is_packed):
+            return functools.partial(run, jobs.retrieve(
+                spark.read.parquet(str(folder / name)), folder / "items.npy", options.method,
+                options.k, work=None, is_packed=is_packed))
+        job(SMALL, False)()
         startup = time.perf_counter() - started
-        seconds, = best(options.repeats, lambda: run(job))
+        found = []
+        for is_packed in (False, True):
+            names = [SMALL, LARGE]
+            if is_packed:
+                for name in names:
+                    jobs.pack(spark.read.parquet(str(folder / name))).write.mode(
+                        "overwrite").parquet(str(folder / f"packed-{name}"))
+                names = [f"packed-{name}" for name in names]
+            job(names[1], is_packed)()  # compiles what the JVM runs often
+            small, large = costs(
+                options.repeats,
+                functools.partial(used_by, spark.sparkContext.applicationId),
+                *(job(name, is_packed) for name in names))
+            found.append(Cost(large.clock - small.clock, large.processors - small.processors))
+        report(executors, startup, found)
         if executors == 2:
             measure_shuffles(spark, folder, options)
             if options.long:
                 measure_long(spark, folder, options)
-    return startup, seconds
 
 
 def measure_shuffles(spark, folder, options):
     """Prints what a job moves, alone and with a join before it."""
     from eta_simd import spark as jobs
 
-    frame = spark.read.parquet(str(folder / "requests.parquet"))
+    frame = spark.read.parquet(str(folder / LARGE))
     samples = options.users * options.candidates
     joined = frame.select("user", "history").hint("shuffle_hash").join(
         frame.select("user", "candidates"), "user")
@@ -168,9 +224,12 @@ def measure_long(spark, folder, options):
     for work in (None, jobs.WORK):
         job = jobs.retrieve(frame, folder / "items.npy", "exact", options.k, work=work)
         run(job)  # makes the retrievers
-        seconds, = best(options.repeats, lambda: run(job))
-        print(f"one user of {options.long} behaviours and {40 * options.candidates} candidates, "
-              f"exact, 2 executors, {'cut' if work else 'whole'}: {seconds:.2f} s", flush=True)
+        cost, = costs(options.repeats,
+                      functools.partial(used_by, spark.sparkContext.applicationId),
+                      functools.partial(run, job))
+        print(f"one user of {options.long} behaviours and {LONG_CANDIDATES} candidates, exact, "
+              f"2 executors, {'cut' if work else 'whole'}: {cost.clock:.2f} s, of the processors "
+              f"{cost.processors:.2f} s", flush=True)
 
 
 def main(arguments):
@@ -183,14 +242,32 @@ def main(arguments):
               f"candidates, {options.items} items x {options.dim}, {options.method}, "
               f"k = {options.k}; best of {options.repeats}; at the start {load()}", flush=True)
         driver, batches = measure_driver(folder, options)
-        print(f"driver, one thread: {samples / driver:,.0f} rows/s\n"
-              f"eta_simd.arrow, one thread: {samples / batches:,.0f} rows/s, "
-              f"{driver / batches:.2f} of the driver", flush=True)
-        alone = None
+        marginal = samples - options.users // 8 * options.candidates
+        show("driver, one thread", driver, samples, driver, samples)
+        show("eta_simd.arrow, one thread", batches, samples, driver, samples)
+        alone: list[Cost] = []
+
+        def report(executors, startup, found):
+            alone.extend(found[len(alone):])
+            print(f"Spark, {executors} x 1 core: first job done after {startup:.1f} s")
+            for name, cost, one in zip(("  lists", "  packed"), found, alone):
+                show(name, cost, marginal, driver, samples)
+                print(f"{name}: {ratio(one.clock, cost.clock):.2f} times as fast as one executor "
+                      f"by the clock, {ratio(one.processors, cost.processors):.2f} by the "
+                      "processors", flush=True)
         for executors in (1, 2):
-            startup, seconds = measure_jobs(folder, options, executors)
-            alone = alone or seconds
-            print(f"Spark, {executors} x 1 core: {samples / seconds / executors:,.0f} rows/s and "
-                  f"core, {driver / seconds / executors:.2f} of the driver, {alone / seconds:.2f} "
-                  f"of one executor; startup {startup - seconds:.1f} s", flush=True)
+            measure_jobs(folder, options, executors, report)
     print(f"at the end {load()}")
+
+
+def ratio(a, b):
+    """a / b; NaN where a job was too short to tell."""
+    return a / b if a > 0 and b > 0 else math.nan
+
+
+def show(name, cost, rows, driver, driver_rows):
+    """Prints what a candidate costs, and the speed of a processor beside that in the driver."""
+    clock, processors = (seconds / rows * 1e6 for seconds in cost)
+    share = ratio(driver.processors / driver_rows, cost.processors / rows)
+    print(f"{name}: {clock:.2f} us a candidate by the clock, {processors:.2f} us of the "
+          f"processors, {share:.2f} of the driver's speed a core", flush=True)
