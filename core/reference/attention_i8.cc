@@ -94,7 +94,8 @@ std::vector<float> Scores(std::span<const float> query, std::span<const int8_t> 
 void Exp2OfDifferences(std::vector<float>& scores) {
   float largest = -std::numeric_limits<float>::infinity();
   for (const float score : scores) {
-    if (!(score <= largest)) largest = score;  // NaN too
+    if (!(score <= largest)) largest = score;
+    if (std::isnan(largest)) break;  // so that all become NaN
   }
   for (float& score : scores) score = Exp2(score - largest);
 }
