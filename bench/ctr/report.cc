@@ -23,6 +23,7 @@ struct Row {
   std::optional<double> k;
   std::optional<bool> has_tables;
   const char* precision = "-";
+  std::string form = "-";  // of PyTorch
   std::optional<double> auc, gauc, log_loss, difference;
   double p50_us, p99_us;
   std::optional<double> prepare_us, score_us, user_bytes, item_bytes;
@@ -73,6 +74,7 @@ std::vector<Row> Rows(const CtrReport& report) {
   for (const TorchRow& torch : report.torch) {
     Row row{};
     row.model = "torch:" + torch.model;
+    row.form = torch.form;
     row.p50_us = torch.p50_us;
     row.p99_us = torch.p99_us;
     row.candidates_per_s = torch.candidates_per_s;
@@ -126,6 +128,7 @@ constexpr Column kColumns[] = {
      {"vs full", "attention"},
      [](const Row& r) { return Fixed(r.versus_full, 2, "-"); }},
     {"precision", {"", "precision"}, [](const Row& r) -> std::string { return r.precision; }},
+    {"form", {"PyTorch's", "form"}, [](const Row& r) { return r.form; }},
 };
 
 std::string Padded(const std::string& text, int width) {

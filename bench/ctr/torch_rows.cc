@@ -38,10 +38,14 @@ std::vector<TorchRow> ReadTorchRows(const CtrOptions& options) {
                       " candidates, length ", options.length, ")"));
       }
       const auto model = json.at("model").get<std::string>();
+      const auto form = json.value("form", std::string("-"));  // older files have none
       auto row = std::ranges::find(rows, model, &TorchRow::model);
       if (row == rows.end()) {
-        rows.push_back({.model = model, .torch = json.at("torch").get<std::string>()});
+        rows.push_back(
+            {.model = model, .torch = json.at("torch").get<std::string>(), .form = form});
         row = rows.end() - 1;
+      } else if (Cat("+", row->form, "+").find(Cat("+", form, "+")) == std::string::npos) {
+        row->form += "+" + form;
       }
       const auto n = static_cast<double>(++row->runs);
       const auto add = [&](double& mean, const char* key) {

@@ -14,6 +14,7 @@ namespace eta::bench {
 struct TorchRow {
   std::string model;
   std::string torch;  // version
+  std::string form;  // the fastest, such as "torchscript_int8"; several with '+' where lines differ
   double p50_us = 0;
   double p99_us = 0;
   double candidates_per_s = 0;

@@ -52,6 +52,8 @@ class Latency(TrainedTest):
             self.assertLessEqual(found, forms.TOLERANCES[forms.FORMS[form][1]], form)
         self.assertGreater(row["min_us"], 0)
         self.assertGreaterEqual(row["p50_us"], row["min_us"])
+        self.assertGreater(row["processor_min_us"], 0)
+        self.assertGreaterEqual(row["processor_p50_us"], row["processor_min_us"])
 
     def test_the_fastest_form_is_timed(self):
         clock = [0]

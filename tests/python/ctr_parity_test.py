@@ -90,6 +90,30 @@ class Parity(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
         self.assertIn("--precision", done.stderr)
 
+    def test_pytorchs_row_names_the_forms_that_won(self):
+        torch, path = self.folder / "torch.jsonl", self.folder / "torch.json"
+        line = {"model": "eta", "torch": "1.13", "threads": 1, "candidates": 256, "length": 40,
+                "p99_us": 9.0, "candidates_per_s": 5.0}
+        lines: list = [{"p50_us": 3e6, "form": "torchscript"},
+                       {"p50_us": 5e6, "form": "eager_int8"},
+                       {"p50_us": 4e6, "form": "torchscript"}]
+        arguments = ("--length", 40, "--requests", 2, "--rounds", 1, "--torch", torch, "--json",
+                     path, self.folder / "eta")
+        cases: list = [(lines, "torchscript+eager_int8"), (lines[:1], "torchscript"),
+                       ([{"p50_us": 4e6}], None)]
+        for more, named in cases:
+            torch.write_text("".join(json.dumps({**line, **one}) + "\n" for one in more))
+            done = bench(*arguments)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            ours, theirs = json.loads(path.read_text())["rows"]
+            self.assertEqual((ours["form"], theirs["form"]), (None, named))
+            self.assertEqual(theirs["request_p50_us"], sum(o["p50_us"] for o in more) / len(more))
+            self.assertGreater(ours["speed_vs_torch"], 1)
+        torch.write_text(json.dumps({**line, **lines[0], "form": 3}))
+        done = bench(*arguments)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("torch.jsonl: line 1", done.stderr)
+
     def test_eta_trained_with_any_retrieval_agrees_with_pytorch(self):
         folders = []
         for retrieval in RETRIEVALS:
