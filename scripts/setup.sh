@@ -46,8 +46,8 @@ CLANG=(clang libclang-rt-dev libomp-dev llvm)
 VALGRIND=(valgrind libc6-dbg)
 DOCS=(doxygen python3)
 PYTHON_MODULE=(pybind11-dev python3-dev python3-numpy python3-venv)
-PEERS=(numpy "faiss-cpu>=1.15" usearch numkong scann hnswlib torch # of PyPI, as in pyproject.toml
-  onnx onnxruntime onnxscript)                                     # for torch_latency.py
+# Of PyPI, as in pyproject.toml; those of ONNX are for torch_latency.py.
+PEERS=(numpy "faiss-cpu>=1.15" usearch numkong scann hnswlib torch onnx onnxruntime onnxscript)
 ARROW=(numpy pyarrow)                                      # likewise
 SPARK=('pyspark>=4,<5' 'pandas<3')                         # likewise; PySpark 4 asks for older pandas
 JAVA=(openjdk-17-jre-headless)
