@@ -76,7 +76,7 @@ namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
 // Stores the scores of a block's rows (dot_i8-inl.h).
-struct StoreScores {
+struct StoreWeights {
   float* scores;  // of the block, of the first query
   size_t stride;
 
@@ -108,7 +108,7 @@ HWY_INLINE void ScoreAllI8(const I8Head& head, const Queries<float>& queries, si
     I8TileOf(
         queries.count,
         {head.keys + r * groups * 4, head.key_factors + r, groups, scratch.words, starts, factors},
-        StoreScores{scratch.weights + r, scratch.stride});
+        StoreWeights{scratch.weights + r, scratch.stride});
   }
 }
 

@@ -4,12 +4,20 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include <algorithm>
 #include <atomic>
 #include <exception>
 #include <future>
 #include <thread>
 
 namespace eta {
+
+namespace {
+
+// Beyond it the clock might overflow.
+constexpr std::chrono::nanoseconds kLongest = std::chrono::hours(24);
+
+}  // namespace
 
 void RunWhenIdle(size_t pieces, std::chrono::nanoseconds patience,
                  const std::function<void(size_t)>& piece) {
@@ -32,7 +40,7 @@ void RunWhenIdle(size_t pieces, std::chrono::nanoseconds patience,
     promise.set_value(run());
   });
   std::exception_ptr error;
-  if (idle.wait_for(patience) == std::future_status::timeout) error = run();
+  if (idle.wait_for(std::min(patience, kLongest)) == std::future_status::timeout) error = run();
   thread.join();
   if (const std::exception_ptr other = idle.get(); other && !error) error = other;
   if (error) std::rethrow_exception(error);

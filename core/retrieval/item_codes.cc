@@ -2,7 +2,9 @@
 #include "core/retrieval/item_codes.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "core/base/aligned.h"
 #include "core/base/check.h"
@@ -14,18 +16,32 @@ namespace {
 // How much later a new model may come where all CPUs are busy.
 constexpr std::chrono::seconds kPatience{1};
 
-// The codes of all rows, hashed by RunWhenIdle. The table is a copy of them: little beside the
-// rows, of which the hash reads 32 times as many bytes at 64 dimensions and 64 bits.
-CodeTable HashWhenIdle(const Matrix<float>& rows, const Hyperplanes& hyperplanes) {
-  constexpr size_t kRowsPerPiece = 1024;  // as those of CodeTable
+// The codes of all rows of some matrices, hashed by RunWhenIdle. A table is a copy of them: little
+// beside the rows, of which the hash reads 32 times as many bytes at 64 dimensions and 64 bits.
+std::vector<CodeTable> HashWhenIdle(const std::vector<const Matrix<float>*>& matrices,
+                                    const Hyperplanes& hyperplanes) {
+  // At most two million multiply-adds, because the caller may have to wait for a piece.
+  const size_t rows_of_piece =
+      std::clamp<size_t>((size_t{1} << 21) / (hyperplanes.dim() * hyperplanes.bits()), 1, 1024);
   const size_t code_bytes = hyperplanes.code_bytes();
-  AlignedVector<uint8_t> codes(rows.rows * code_bytes);
-  RunWhenIdle((rows.rows + kRowsPerPiece - 1) / kRowsPerPiece, kPatience, [&](size_t i) {
-    const size_t first = i * kRowsPerPiece, count = std::min(kRowsPerPiece, rows.rows - first);
-    hyperplanes.Encode({rows.row(first), count * rows.cols},
-                       {codes.data() + first * code_bytes, count * code_bytes});
+  std::vector<AlignedVector<uint8_t>> codes;
+  std::vector<std::pair<size_t, size_t>> pieces;  // a matrix and the first of its rows
+  for (size_t m = 0; m < matrices.size(); ++m) {
+    codes.emplace_back(matrices[m]->rows * code_bytes);
+    for (size_t r = 0; r < matrices[m]->rows; r += rows_of_piece) pieces.emplace_back(m, r);
+  }
+  RunWhenIdle(pieces.size(), kPatience, [&](size_t i) {
+    const auto [m, first] = pieces[i];
+    const Matrix<float>& matrix = *matrices[m];
+    const size_t count = std::min(rows_of_piece, matrix.rows - first);
+    hyperplanes.Encode({matrix.row(first), count * matrix.cols},
+                       {codes[m].data() + first * code_bytes, count * code_bytes});
   });
-  return {codes, rows.rows, hyperplanes.bits()};
+  std::vector<CodeTable> tables;
+  for (size_t m = 0; m < matrices.size(); ++m) {
+    tables.emplace_back(codes[m], matrices[m]->rows, hyperplanes.bits());
+  }
+  return tables;
 }
 
 ItemCodesVersion Hash(const ItemTable& items, std::shared_ptr<const Hyperplanes> hyperplanes,
@@ -41,12 +57,12 @@ ItemCodesVersion Hash(const ItemTable& items, std::shared_ptr<const Hyperplanes>
   ValidateItemTable(items);
   Require(items.dim() == hyperplanes->dim(), "item codes: items have dim = ", items.dim(),
           ", the hyperplanes ", hyperplanes->dim());
+  std::vector<const Matrix<float>*> matrices = {&items.embeddings};
+  if (items.candidate_embeddings) matrices.push_back(&*items.candidate_embeddings);
+  std::vector<CodeTable> tables = HashWhenIdle(matrices, *hyperplanes);
   std::optional<CodeTable> candidates;
-  if (items.candidate_embeddings) {
-    candidates = HashWhenIdle(*items.candidate_embeddings, *hyperplanes);
-  }
-  return {0, 0, hyperplanes, HashWhenIdle(items.embeddings, *hyperplanes), std::move(candidates),
-          {}};
+  if (tables.size() > 1) candidates = std::move(tables[1]);
+  return {0, 0, hyperplanes, std::move(tables[0]), std::move(candidates), {}};
 }
 
 }  // namespace

@@ -57,7 +57,7 @@ def unpacked(batch: pa.RecordBatch) -> pa.RecordBatch:
     """The batch with lists, of the same memory, for those of the columns PACKED that are binary."""
     for name, kind in PACKED.items():
         place = batch.schema.get_field_index(name)  # -1 also where there are two
-        if place >= 0 and _is_binary(batch.schema.field(place).type):
+        if place >= 0 and is_binary(batch.schema.field(place).type):
             offsets, values = packed(batch, name, kind)
             lists_of = pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values))
             batch = batch.set_column(place, name, lists_of)
@@ -68,7 +68,7 @@ def packed(batch: pa.RecordBatch, name: str, kind: Any) -> tuple[Int64, np.ndarr
     """Offsets, from 0, and values of a binary column of little-endian numbers of this type; in
     place where they are aligned."""
     found = column(batch, name)
-    if not _is_binary(found.type):
+    if not is_binary(found.type):
         raise TypeError(f"column '{name}': {found.type} (expected binary)")
     _check_nulls(found, name, 0)
     wide = np.dtype(np.int64 if pa.types.is_large_binary(found.type) else np.int32)
@@ -90,7 +90,7 @@ def packed(batch: pa.RecordBatch, name: str, kind: Any) -> tuple[Int64, np.ndarr
     return (ends.astype(np.int64) - ends[0]) // size, values
 
 
-def _is_binary(kind: pa.DataType) -> bool:
+def is_binary(kind: pa.DataType) -> bool:
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 

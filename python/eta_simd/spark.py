@@ -28,7 +28,7 @@ from eta_simd.summary import Summary
 PathLike = Union[str, os.PathLike[str]]
 
 # Behaviours times candidates of a row. Every piece of a long row takes the history through Spark
-# anew, and a task of its own: some 0.1 s. 2^30 take eta:64 0.13 s and exact 2.5 s, and evaluation
+# anew, and a task of its own: some 0.1 s. 2^30 take eta:64 0.13 s and exact 2.4 s, and evaluation
 # costs some hundred times as much (AMD EPYC, 2026-11-27).
 WORK = 1 << 30
 WORK_EVALUATED = 1 << 22

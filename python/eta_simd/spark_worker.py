@@ -62,9 +62,9 @@ def cut(work: int, batches: Batches) -> Batches:
     nothing is copied, and no more than it is held."""
     for batch in batches:
         place = batch.schema.get_field_index("candidates")
-        is_packed = pa.types.is_binary(batch.schema.field(place).type)
+        is_packed = columns.is_binary(batch.schema.field(place).type)
         # Histories stay as they are; only the candidates are cut.
-        lists = columns.unpacked(batch)
+        lists = _named(batch, "user", columns.unpacked)
         histories, candidates = lists.column("history"), lists.column("candidates")
         for row in range(batch.num_rows):
             wanted = candidates[row].values

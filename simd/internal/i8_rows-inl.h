@@ -174,8 +174,7 @@ HWY_INLINE float RoundToBytes(const float* x, size_t width, int zero, uint8_t* b
 
 // 2^x for x <= 0 with a relative error of 3e-6, 0 below 2^-126; NaN stays NaN. With n = round(x)
 // and r = x - n, 2^x = 2^n 2^r, and adding n to the exponent of 2^r multiplies by 2^n. Weights of
-// 15 bits need no more than these 4 terms; FastExp (exp-inl.h) takes half as many instructions
-// again.
+// 15 bits need no more than these 4 terms; FastExp (exp-inl.h) takes a quarter more instructions.
 template <class D>
 HWY_INLINE hn::Vec<D> Exp2OfNegative(D d, hn::Vec<D> x) {
   const hn::RebindToSigned<D> d32;

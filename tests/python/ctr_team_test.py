@@ -23,12 +23,17 @@ from eta_simd.ctr.team import Team
 
 # Does what torchrun does for the processes of one machine: COUNT COMMAND...
 START = """
-import os, subprocess, sys
+import os, subprocess, sys, time
 size, *command = sys.argv[1:]
 ranks = [subprocess.Popen([sys.executable, *command], env={**os.environ, "RANK": str(rank),
                                                            "WORLD_SIZE": size})
          for rank in range(int(size))]
-sys.exit(any([rank.wait() for rank in ranks]))
+while any(rank.poll() is None for rank in ranks):
+    if any(rank.poll() for rank in ranks):
+        for rank in ranks:
+            rank.kill()
+    time.sleep(0.05)
+sys.exit(any(rank.returncode for rank in ranks))
 """
 
 

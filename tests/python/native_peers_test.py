@@ -55,11 +55,10 @@ class Peers(unittest.TestCase):
     def test_the_extra_has_what_setup_installs(self):
         setup = (ROOT / "scripts/setup.sh").read_text(encoding="utf-8")
         extra = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-        names = re.findall(r'"([^"]+)"', re.findall(r"^peers = \[(.*?)\]", extra,
-                                                     re.M | re.S)[0])
-        self.assertEqual(["numpy", *names],
-                         re.findall(r"^PEERS=\((.*?)\)", setup, re.M | re.S)[0].replace(
-                             '"', "").split())
+        peers = re.findall(r"^peers = \[(.*?)\]", extra, re.M | re.S)[0]
+        listed = re.findall(r"^PEERS=\((.*?)\)", setup, re.M | re.S)[0]
+        self.assertEqual(["numpy", *re.findall(r'"([^"]+)"', peers)],
+                         listed.replace('"', "").split())
 
     def test_wrong_answers_are_not_timed(self):
         tables = rivals.Tables.make(support.table(), 64)

@@ -138,7 +138,7 @@ TEST_P(AttentionAllI8Test, IsNearTheAttentionOfTheFloats) {
   }
 }
 
-TEST(ProjectedI8, TakesAtMostHalfOfTheBytes) {
+TEST(ProjectedI8, TakesAtMostAThirdOfTheBytes) {
   const size_t floats = 4 * (16 * 1024 + 16 * 1024) * sizeof(float);
   EXPECT_LE(simd::ProjectedI8Bytes(1024, 4, 16), floats / 3);
 }

@@ -58,7 +58,8 @@ Done RunAndKill(const fs::path& store, const fs::path& snapshots, const fs::path
   EXPECT_EQ(::kill(process, SIGKILL), 0);
   int status = 0;
   EXPECT_EQ(::waitpid(process, &status, 0), process);
-  EXPECT_TRUE(WIFSIGNALED(status)) << "store_writer ended by itself";
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+      << "store_writer ended by itself: status " << status;
   const std::string lines = ReadText(output);
   const size_t end = lines.rfind('\n');  // a line may be cut short
   Done done;
