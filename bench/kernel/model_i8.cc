@@ -182,18 +182,6 @@ struct HeadsFixture {
   AlignedVector<float> out;
 };
 
-void Heads(benchmark::State& state, size_t items, size_t k) {
-  HeadsFixture f(items, k);
-  if (!f.IsRight()) return state.SkipWithError("differs from the reference");
-  const auto seconds = BestSeconds({[&] { f.Attend(); }, [&] { f.AttendFloats(); }});
-  for (auto _ : Counted(state)) {
-    f.Attend();
-    benchmark::ClobberMemory();
-  }
-  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(kRows));
-  state.counters["x_float"] = seconds[1] / seconds[0];
-}
-
 // Attention of all queries to the same rows, with the float32 kernel's beside it.
 struct AllFixture {
   explicit AllFixture(size_t rows)
@@ -242,8 +230,8 @@ struct AllFixture {
   AlignedVector<float> out;
 };
 
-void All(benchmark::State& state, size_t rows) {
-  AllFixture f(rows);
+template <class Fixture>
+void Attention(benchmark::State& state, Fixture f) {
   if (!f.IsRight()) return state.SkipWithError("differs from the reference");
   const auto seconds = BestSeconds({[&] { f.Attend(); }, [&] { f.AttendFloats(); }});
   for (auto _ : Counted(state)) {
@@ -254,22 +242,14 @@ void All(benchmark::State& state, size_t rows) {
   state.counters["x_float"] = seconds[1] / seconds[0];
 }
 
-void PackProjected(benchmark::State& state, size_t rows) {
-  AllFixture f(rows);
+// `rows` are those of the fixture.
+template <class Fixture>
+void Pack(benchmark::State& state, Fixture f, size_t rows) {
   for (auto _ : Counted(state)) {
     f.Pack();
     benchmark::ClobberMemory();
   }
   state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(rows));
-}
-
-void PackHeads(benchmark::State& state, size_t items) {
-  HeadsFixture f(items, 1);
-  for (auto _ : Counted(state)) {
-    f.Pack();
-    benchmark::ClobberMemory();
-  }
-  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(items));
 }
 
 }  // namespace
@@ -291,14 +271,14 @@ void RegisterModelI8() {
   for (const size_t items : {size_t{1024}, size_t{1} << 18}) {  // in L2, in memory
     RegisterPerTarget(
         Cat("attend_heads_i8/queries:", kRows, "/heads:4/dim:64/items:", items, "/K:64"),
-        [=](benchmark::State& state) { Heads(state, items, 64); });
+        [=](benchmark::State& state) { Attention(state, HeadsFixture(items, 64)); });
   }
   RegisterPerTarget(Cat("attend_all_i8/queries:", kRows, "/heads:4/dim:64/L:1024"),
-                    [](benchmark::State& state) { All(state, 1024); });
+                    [](benchmark::State& state) { Attention(state, AllFixture(1024)); });
   RegisterPerTarget("pack_projected_i8/heads:4/dim:64/L:1024",
-                    [](benchmark::State& state) { PackProjected(state, 1024); });
+                    [](benchmark::State& state) { Pack(state, AllFixture(1024), 1024); });
   RegisterPerTarget("pack_heads_i8/items:1024/dim:64",
-                    [](benchmark::State& state) { PackHeads(state, 1024); });
+                    [](benchmark::State& state) { Pack(state, HeadsFixture(1024, 1), 1024); });
 }
 
 }  // namespace eta::bench
