@@ -26,12 +26,13 @@ const Shape kShapes[] = {{64, 1024, 64, 256},
 struct Fixture {
   explicit Fixture(const Shape& s)
       : s(s),
+        turn(s.queries),
         codes(RandomBytes(s.length * s.code_bytes(), 1)),
         rows(RandomBytes(s.length * row_bytes(), 2)),
         blocks(simd::CodeBlocksBytes(s.length, s.code_bytes())),
         factor_blocks(simd::CodeBlocksBytes(s.length, row_bytes())),
-        query_codes(RandomBytes(s.queries * s.code_bytes(), 3)),
-        weights(s.queries * width()),
+        query_codes(RandomBytes(turn.all() * s.code_bytes(), 3)),
+        weights(turn.all() * width()),
         scratch(std::max({simd::NormTopKScratchBytes(s.length, s.bits, s.k),
                           simd::AsymFactorTopKScratchBytes(s.length, s.bits, s.k),
                           simd::HammingTopKScratchBytes(s.length, s.code_bytes(), s.k),
@@ -43,8 +44,8 @@ struct Fixture {
     }
     simd::PackCodeBlocks(simd::DenseRows(codes.data(), s.length, s.code_bytes()), blocks.data());
     simd::PackCodeBlocks(simd::DenseRows(rows.data(), s.length, row_bytes()), factor_blocks.data());
-    const auto projections = RandomNormals(s.queries * s.bits, 4);
-    for (size_t q = 0; q < s.queries; ++q) {
+    const auto projections = RandomNormals(turn.all() * s.bits, 4);
+    for (size_t q = 0; q < turn.all(); ++q) {
       simd::QuantizeProjections(projections.data() + q * s.bits, s.bits,
                                 weights.data() + q * width());
     }
@@ -55,11 +56,14 @@ struct Fixture {
   simd::CodeBlocksView plain() const { return {blocks.data(), s.length, s.code_bytes()}; }
   simd::FactorBlocksView with_factors() const { return {factor_blocks.data(), s.length, s.bits}; }
   simd::Queries<uint8_t> code_queries() const {
-    return {query_codes.data(), s.queries, s.code_bytes()};
+    return {query_codes.data() + turn.first() * s.code_bytes(), s.queries, s.code_bytes()};
   }
-  simd::Queries<int8_t> weight_queries() const { return {weights.data(), s.queries, width()}; }
+  simd::Queries<int8_t> weight_queries() const {
+    return {weights.data() + turn.first() * width(), s.queries, width()};
+  }
 
   Shape s;
+  QueryTurn turn;
   AlignedVector<uint8_t> codes, rows, blocks, factor_blocks, query_codes;
   AlignedVector<int8_t> weights;
   AlignedVector<uint8_t> scratch, values;
@@ -142,10 +146,11 @@ void TopK(benchmark::State& state, const Shape& s, simd::ResultOrder order) {
   Fixture f(s);
   if (!IsRight<Method>(f)) return state.SkipWithError("differs from the reference");
   const simd::TopKOptions options{.k = s.k, .order = order};
-  const auto seconds =
-      BestSeconds({[&] { Method::TopK(f, options); }, [&] { Method::PlainTopK(f, options); }});
+  const auto topk = f.turn.Before([&] { Method::TopK(f, options); });
+  const auto plain_topk = f.turn.Before([&] { Method::PlainTopK(f, options); });
+  const auto seconds = BestSeconds({topk, plain_topk});
   for (auto _ : Counted(state)) {
-    Method::TopK(f, options);
+    topk();
     benchmark::ClobberMemory();
   }
   Report(state, s);

@@ -23,10 +23,36 @@ struct Shape {
   size_t bits;
   size_t length;
   size_t k;
-  size_t queries;  // rotated through, so that no query is warm in the branch predictor
+  size_t queries;  // of a call
 
   size_t code_bytes() const { return (bits + 7) / 8; }
   std::string text() const;  // "bits:64/L:1024"
+};
+
+// Calls of a top-K ask these many sets of queries in turn. Asked the same 256 queries again and
+// again, the branch predictor learns what each of them does, which it cannot in requests of many
+// users.
+constexpr size_t kQuerySets = 16;
+
+// The set whose turn it is, of `queries` queries.
+class QueryTurn {
+ public:
+  explicit QueryTurn(size_t queries) : queries_(queries) {}
+  size_t first() const { return set_ * queries_; }      // its first query
+  size_t all() const { return kQuerySets * queries_; }  // queries of all sets
+  void Next() { set_ = (set_ + 1) % kQuerySets; }
+  // `call`, which may ask `first` on, for the next set at every call.
+  template <class Call>
+  auto Before(Call call) {
+    return [this, call] {
+      Next();
+      call();
+    };
+  }
+
+ private:
+  size_t queries_;
+  size_t set_ = 0;
 };
 
 AlignedVector<uint8_t> RandomBytes(size_t n, uint64_t seed);

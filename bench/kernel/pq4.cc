@@ -31,13 +31,14 @@ ItemTable Normals(size_t rows, size_t dim, uint64_t seed) {
 struct Fixture {
   explicit Fixture(const Shape& s)
       : s(s),
+        turn(s.queries),
         dim(s.bits),
         codebooks(
             Pq4Codebooks::Train(Normals(2000, dim, 1), s.bits, {.rotation = Pq4Rotation::kNone})),
         codes(s.length * s.code_bytes()),
         blocks(simd::CodeBlocksBytes(s.length, s.code_bytes())),
-        tables(s.queries * codebooks.table_bytes()),
-        weights(s.queries * simd::WeightBytes(s.code_bytes())),
+        tables(turn.all() * codebooks.table_bytes()),
+        weights(turn.all() * weight_bytes()),
         scratch(std::max(simd::Pq4TopKScratchBytes(s.length, s.code_bytes(), s.k),
                          simd::AsymTopKScratchBytes(s.length, s.code_bytes(), s.k))),
         penalties(simd::PaddedRows(s.length)),
@@ -45,29 +46,31 @@ struct Fixture {
         values(s.queries * s.k) {
     codebooks.Encode(RandomNormals(s.length * dim, 2), codes);
     simd::PackCodeBlocks(simd::DenseRows(codes.data(), s.length, s.code_bytes()), blocks.data());
-    codebooks.MakeTables(RandomNormals(s.queries * dim, 3), tables);
-    const auto projections = RandomNormals(s.queries * s.bits, 4);
-    for (size_t q = 0; q < s.queries; ++q) {
+    codebooks.MakeTables(RandomNormals(turn.all() * dim, 3), tables);
+    const auto projections = RandomNormals(turn.all() * s.bits, 4);
+    for (size_t q = 0; q < turn.all(); ++q) {
       simd::QuantizeProjections(projections.data() + q * s.bits, s.bits,
-                                weights.data() + q * simd::WeightBytes(s.code_bytes()));
+                                weights.data() + q * weight_bytes());
     }
   }
 
   simd::CodeBlocksView rows() const { return {blocks.data(), s.length, s.code_bytes()}; }
+  size_t weight_bytes() const { return simd::WeightBytes(s.code_bytes()); }
   std::span<const uint8_t> table(size_t q) const {
-    return std::span(tables).subspan(q * codebooks.table_bytes(), codebooks.table_bytes());
+    return std::span(tables).subspan((turn.first() + q) * codebooks.table_bytes(),
+                                     codebooks.table_bytes());
   }
 
   void TopK(simd::ResultOrder order) {
     simd::Pq4TopK(
-        rows(), {tables.data(), s.queries, codebooks.table_bytes()}, {.k = s.k, .order = order},
+        rows(), {table(0).data(), s.queries, codebooks.table_bytes()}, {.k = s.k, .order = order},
         scratch.data(),
         {positions.data(), order == simd::ResultOrder::kSorted ? values.data() : nullptr});
   }
 
   void AsymTopK(simd::ResultOrder order) {
     simd::AsymTopK(
-        rows(), {weights.data(), s.queries, simd::WeightBytes(s.code_bytes())},
+        rows(), {weights.data() + turn.first() * weight_bytes(), s.queries, weight_bytes()},
         {.k = s.k, .order = order}, scratch.data(),
         {positions.data(), order == simd::ResultOrder::kSorted ? values.data() : nullptr});
   }
@@ -96,6 +99,7 @@ struct Fixture {
   }
 
   Shape s;
+  QueryTurn turn;
   size_t dim;
   Pq4Codebooks codebooks;
   AlignedVector<uint8_t> codes, blocks, tables;
@@ -118,9 +122,11 @@ void ReportCodes(benchmark::State& state, const Shape& s) {
 void TopK(benchmark::State& state, const Shape& s, simd::ResultOrder order) {
   Fixture f(s);
   if (!f.TopKIsRight()) return state.SkipWithError("differs from the reference");
-  const auto seconds = BestSeconds({[&] { f.TopK(order); }, [&] { f.AsymTopK(order); }});
+  const auto topk = f.turn.Before([&] { f.TopK(order); });
+  const auto asym_topk = f.turn.Before([&] { f.AsymTopK(order); });
+  const auto seconds = BestSeconds({topk, asym_topk});
   for (auto _ : Counted(state)) {
-    f.TopK(order);
+    topk();
     benchmark::ClobberMemory();
   }
   ReportCodes(state, s);
