@@ -34,8 +34,8 @@ LOAD = {"workers": 1, "slo_ms": 5, "rows": [
     {"method": "eta:64", "probes": [{"rate": 900.0, "unserved": 0, "p50_us": 9.0, "p99_us": 99.0,
                                      "kept": True}]}]}
 THREADS = 'case,method,threads,median,least,largest\n"(a) users, B = 256",exact,2,1.9,1.8,2.0\n'
-ALL = {"recall_latency", "recall_histogram", "recall_bits", "oversampling", "recall_length",
-       "recall_candidates", "latency_length", "latency_candidates", "winners_made_warm",
+ALL = {"recall_latency", "recall_histogram", "recall_bits", "recall_widths", "latency_widths",
+       "oversampling", "recall_length", "recall_candidates", "latency_length", "latency_candidates", "winners_made_warm",
        "hardware_limits", "threads", "latency_load", "rate_limit"}
 
 
@@ -200,6 +200,22 @@ class Report(report_support.ReportTest):
                             Path(digest))
         drawn = lines.recall_bits(made).figure.axes[0].lines
         self.assertEqual([line.get_label() for line in drawn], ["K = 16", "K = 64"])
+
+    def test_draws_a_line_for_each_kind_of_code(self):
+        made = inputs.Results()
+        rows = [row(f"{kind}:{bits}", recall, 9.0, bits=bits) for bits, recall in
+                ((64, 0.3), (128, 0.4)) for kind in ("eta", "eta_norm", "faiss_pq4")]
+        rows += [row("pq4:64", 0.5, 9.0, bits=64),  # of one width
+                 row("eta:64+rerank:4", 0.9, 9.0, bits=64), row("faiss_hnsw:32", 0.8, 9.0),
+                 row("faiss_hnsw:64", 0.9, 9.0), row("exact", 1.0, 9.0)]
+        inputs.add_json(made, run(rows), Path("x"))
+        for make, points in ((lines.recall_along, [0.3, 0.4]), (lines.latency_along, [9.0, 9.0])):
+            axes = make(lines.WIDTHS, made).figure.axes[0]
+            drawn = {line.get_label(): line for line in axes.lines
+                     if not line.get_label().startswith("_")}
+            self.assertEqual(list(drawn), ["eta", "eta_norm", "faiss_pq4"])
+            self.assertEqual(list(drawn["eta_norm"].get_xdata()), [64, 128])
+            self.assertEqual(list(drawn["eta_norm"].get_ydata()), points)
 
     def test_draws_both_kinds_of_rescoring(self):
         made = inputs.Results()

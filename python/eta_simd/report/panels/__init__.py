@@ -10,7 +10,9 @@ from eta_simd.report.panels import front, lines, load, machine, winners
 from eta_simd.report.panels.style import STYLE, NoData
 
 ALL: tuple[Callable, ...] = (
-    front.recall_latency, front.recall_histogram, lines.recall_bits, lines.oversampling,
+    front.recall_latency, front.recall_histogram, lines.recall_bits,
+    partial(lines.recall_along, lines.WIDTHS), partial(lines.latency_along, lines.WIDTHS),
+    lines.oversampling,
     partial(lines.recall_along, lines.LENGTH), partial(lines.recall_along, lines.CANDIDATES),
     partial(lines.latency_along, lines.LENGTH), partial(lines.latency_along, lines.CANDIDATES),
     load.latency_by_rate, load.rate_within_limit, winners.winners, machine.limits, machine.threads)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recall and latency as lines: against history length, candidates, bits and oversampling."""
+"""Recall and latency as lines: against history length, candidates, widths and oversampling."""
 import re
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ from eta_simd.report.selection import MOST_LINES, chosen_methods, first_at_each,
 
 
 RESCORED = re.compile(r"(.+)\+(rerank|rerank_i8|refine):(\d+)")
+CODES = re.compile(r"(\w+):(\d+)")
 
 
 class Along(NamedTuple):
@@ -17,18 +18,30 @@ class Along(NamedTuple):
     symbol: str
     name: str
     label: str
-    fixed: str  # the column of its counterpart, which must not vary
+    fixed: tuple[str, ...]  # columns of its counterparts, which must not vary
 
 
-LENGTH = Along("l_mean", "L", "history length", "mean history length L (behaviours)", "b")
-CANDIDATES = Along("b", "B", "candidates", "candidates per request B", "l_mean")
+LENGTH = Along("l_mean", "L", "history length", "mean history length L (behaviours)", ("b",))
+CANDIDATES = Along("b", "B", "candidates", "candidates per request B", ("l_mean",))
+# A line is a kind of code: its methods differ by their width alone.
+WIDTHS = Along("bits", "code widths", "code widths", "width of a code (bits)",
+               ("digest", "l_mean", "b"))
+
+
+def kind_of_code(row):
+    """The row as of a method without its width; None where that is no code."""
+    found = CODES.fullmatch(row["method"])
+    is_code = found and row["bits"] and int(found[2]) == row["bits"]
+    return {**row, "method": found[1]} if is_code else None
 
 
 def rows_along(along, rows, what):
     """The rows of the setting with most values along the axis, without methods that have one only.
 
     Raises NoData for the panel "`what` against ..." where there are none."""
-    rows = widest(rows, along.key, ("data", "dim", along.fixed, "k", "threads", "cache"))
+    if along is WIDTHS:
+        rows = [code for code in map(kind_of_code, rows) if code]
+    rows = widest(rows, along.key, ("data", "dim", *along.fixed, "k", "threads", "cache"))
     rows = [row for row in rows
             if len({r[along.key] for r in rows if r["method"] == row["method"]}) > 1]
     if not rows:
@@ -39,7 +52,8 @@ def rows_along(along, rows, what):
 
 def setting_along(along, row):
     """The caption's words for what does not vary."""
-    fixed = f"B = {row['b']:,.0f}" if along.fixed == "b" else f"L = {row['l_mean']:,.0f}"
+    words = {"l_mean": f"L = {row['l_mean']:,.0f}", "b": f"B = {row['b']:,.0f}"}
+    fixed = ", ".join(words[key] for key in along.fixed if key in words)
     return f"{row['data']}, {fixed}, K = {row['k']:.0f}, {row['cache']} cache."
 
 
