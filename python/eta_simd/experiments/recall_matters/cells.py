@@ -26,30 +26,34 @@ TRAIN = ("--dim", "32", "--bits", "64", "--max-history", str(LENGTH), "--k", "32
 
 
 class Setting(NamedTuple):
-    """A point of the sweep: the knob that is turned, its value, arguments of make_planted.py."""
+    """A point of the sweep: the knob that is turned, its value, arguments of make_planted.py, and
+    more arguments of train_ctr.py."""
     knob: str
     value: str
     arguments: tuple = ()
+    train: tuple = ()
 
     @property
     def name(self):
         return f"{self.knob}-{self.value}"
 
 
-def turned(knob, values, *more):
-    """Settings of one knob; `more` are arguments that all of them have."""
-    return [Setting(knob, str(value), (f"--{knob}", str(value), *more)) for value in values]
+def turned(knob, values, train=()):
+    """Settings of one knob."""
+    return [Setting(knob, str(value), (f"--{knob}", str(value)), train) for value in values]
 
 
-# Models do not learn from fewer repeats or more near behaviours in so few steps.
-SETTINGS = (Setting("none", "0"), *turned("repeats", (8, 24)), *turned("near", (2, 3)),
-            *turned("weak", (2, 4, 8)), *turned("popularity", (1, 2)))
+# Fewer repeats and near behaviours are hardly learnt in the epochs of the others.
+LONGER = ("--epochs", "12")
+SETTINGS = (Setting("none", "0"), *turned("repeats", (8,), LONGER), *turned("repeats", (24,)),
+            *turned("near", (2, 3), LONGER), *turned("weak", (2, 4, 8)),
+            *turned("popularity", (1, 2)))
 
 
 def arguments_of(options, setting, seed):
     """All that decides the result of a cell."""
     return {"data": [*DATA, *options.data.split(), *setting.arguments, "--seed", str(seed)],
-            "train": [*TRAIN, *options.train.split(), "--seed", str(seed)],
+            "train": [*TRAIN, *setting.train, *options.train.split(), "--seed", str(seed)],
             "retrieval": options.retrieval, "k": options.ks}
 
 
