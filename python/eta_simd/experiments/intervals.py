@@ -26,20 +26,19 @@ def auc_draws(users, labels, logits, draws=DRAWS):
     """
     _, users = np.unique(users, return_inverse=True)
     order = np.argsort(logits, kind="stable")
-    scores, users = np.asarray(logits)[order], users[order]
-    is_positive = np.asarray(labels)[order].astype(float)
-    starts = np.flatnonzero(np.r_[True, scores[1:] != scores[:-1]])
-    has_ties = len(starts) < len(scores)
-    found = np.empty(draws)
+    scores, is_positive = np.asarray(logits)[order], np.asarray(labels)[order] > 0
+    positives, negatives = users[order][is_positive], users[order][~is_positive]
+    # For each positive sample how many negative ones are below it, and below or equal.
+    places = scores[~is_positive], scores[is_positive]
+    below, not_above = np.searchsorted(*places), np.searchsorted(*places, side="right")
+    found, up_to = np.empty(draws), np.zeros(len(negatives) + 1)
     for i, counts in enumerate(user_draws(users.max() + 1, draws)):
-        weights = counts[users]
-        positive = weights * is_positive
-        negative = weights - positive
-        if has_ties:
-            positive, negative = (np.add.reduceat(part, starts) for part in (positive, negative))
-        below = np.cumsum(negative)
-        pairs = positive.sum() * below[-1]
-        found[i] = positive @ (below - 0.5 * negative) / pairs if pairs else np.nan
+        counts = counts.astype(float)
+        np.cumsum(counts[negatives], out=up_to[1:])
+        weights = counts[positives]
+        pairs = weights.sum() * up_to[-1]
+        wins = weights @ (up_to[below] + up_to[not_above]) / 2
+        found[i] = wins / pairs if pairs else np.nan
     return found
 
 
