@@ -103,6 +103,12 @@ class EndToEnd(support.FolderTest):
         self.assertEqual(support.call("quality.py", *arguments).returncode, 0)
         after = [cell.stat().st_mtime_ns for cell in cells]
         self.assertEqual([a == b for a, b in zip(after, before)], [True, False, True, True])
+        models = folder / "results" / "models"
+        self.assertEqual(len(list(models.iterdir())), 2)
+        done = support.call("quality.py", *arguments, "--keep-seeds", 2)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(sorted(path.name for path in models.iterdir()),
+                         [cell.stem for cell in cells])
         for content in (None, b"", b"PK"):
             path = cells[0].with_suffix(".npz")
             path.unlink() if content is None else path.write_bytes(content)

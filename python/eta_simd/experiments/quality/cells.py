@@ -63,8 +63,8 @@ def wanted_cells(options):
     return cells
 
 
-def kept_cells(options, data):
-    """The cells whose exported models are kept: those of the first seed."""
+def timed_cells(options, data):
+    """The cells whose exported models are timed: those of the first seed."""
     return [cell for cell in wanted_cells(options) if cell.data == data and cell.seed == 1]
 
 
@@ -78,13 +78,16 @@ def arguments_of(options, cell):
 
 
 def train_cell(options, cell):
-    """Runs a cell unless its report is there. Raises BadInput if that has other arguments."""
+    """Runs a cell unless its report, and the model if it is kept, are there. Raises BadInput if the
+    report has other arguments."""
     report = options.results / "cells" / f"{cell.name}.json"
+    kept = options.results / "models" / cell.name if cell.seed <= options.keep_seeds else None
     arguments = arguments_of(options, cell)
     if report.exists():
         if read_json(report, "arguments")["arguments"] != arguments:
             raise BadInput(f"{report}: made with other arguments (remove it to train it anew)")
-        return
+        if not kept or kept.exists():
+            return
     with tempfile.TemporaryDirectory(prefix=".cell-", dir=options.results) as folder:
         out = pathlib.Path(folder) / "model"
         options_of_python = ["-E"] if sys.flags.ignore_environment else []
@@ -99,8 +102,7 @@ def train_cell(options, cell):
             raise BadInput(f"{cell.name}: {last}")
         finished = read_json(out / "report.json")
         keep_logits(options, cell, out / "test")
-        if cell in kept_cells(options, cell.data):
-            kept = options.results / "models" / cell.name
+        if kept:
             shutil.rmtree(kept, ignore_errors=True)
             out.rename(kept)
         write_text(report, json.dumps({**finished, "arguments": arguments}, indent=2) + "\n")

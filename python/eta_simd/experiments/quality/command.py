@@ -3,8 +3,8 @@
 compares them.
 
 Each cell (data set, model, settings, seed) is one run of scripts/train_ctr.py; its report is kept
-in cells/, and cells that are there are not run again. The first seed's exported models are kept in
-models/. Then it writes
+in cells/, and cells that are there are not run again. The first seed's exported models, or those of
+the first --keep-seeds, are kept in models/. Then it writes
 
   quality.csv, quality.json, quality.md   AUC, GAUC and log loss, mean and standard deviation over
                                           seeds, and the difference to full_attention
@@ -41,6 +41,8 @@ def parse_options(arguments):
     parser.add_argument("--seeds", type=int, default=5, help="default: %(default)s")
     parser.add_argument("--sweep-seeds", type=int, default=1,
                         help="of the sweep; 0: no sweep (default: %(default)s)")
+    parser.add_argument("--keep-seeds", type=int, default=1,
+                        help="the first seeds' models are kept (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1,
                         help="cells at a time, one thread each (default: one a core)")
     parser.add_argument("--ctr-bench", metavar="PROGRAM", help="also times the models with it")
@@ -52,6 +54,7 @@ def parse_options(arguments):
         raise BadInput(f"--models: unknown '{unknown[0]}' (expected {', '.join(MODELS)})")
     check_range("--seeds", options.seeds, 1, 1000)
     check_range("--sweep-seeds", options.sweep_seeds, 0, 1000)
+    check_range("--keep-seeds", options.keep_seeds, 1, 1000)
     check_range("--jobs", options.jobs, 1, 1024)
     options.sets = [name for name in SETTINGS if getattr(options, name)]
     if not options.sets:

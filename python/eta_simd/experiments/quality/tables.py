@@ -4,8 +4,8 @@ import math
 import subprocess
 
 from eta_simd.command import BadInput
-from eta_simd.experiments.quality.cells import (LENGTH, MEASURES, Cell, kept_cells, read_cell,
-                                                read_draws, sweep_settings)
+from eta_simd.experiments.quality.cells import (LENGTH, MEASURES, Cell, read_cell,
+                                                read_draws, sweep_settings, timed_cells)
 from eta_simd.experiments.quality.comparison import compare
 from eta_simd.reading import read_json
 
@@ -38,10 +38,10 @@ def markdown(tables, facts):
 
 
 def measure(options, data):
-    """Latencies by Cell, of the models that were kept; ctr_bench measures them in turn."""
+    """Latencies by Cell, of the models of the first seed; ctr_bench measures them in turn."""
     if not options.ctr_bench:
         return {}
-    cells = kept_cells(options, data)
+    cells = timed_cells(options, data)
     path = options.results / f"latency-{data}.json"
     command = [options.ctr_bench, *(options.results / "models" / cell.name for cell in cells),
                "--length", LENGTH[data], "--requests", "100", "--rounds", "10", "--json", path]
