@@ -298,6 +298,10 @@ MovielensLog ReadMovielens(const fs::path& folder) {
   if (!fs::exists(folder, error)) throw DataError(Cat(folder.string(), ": does not exist"));
   const bool csv = fs::exists(folder / "ratings.csv", error);
   if (!csv && !fs::exists(folder / "ratings.dat", error)) {
+    if (fs::exists(folder / "u.data", error)) {
+      throw DataError(Cat(folder.string(), ": has u.data, the form of MovieLens 100K, which ",
+                          "scripts/import_movielens.py imports and this does not"));
+    }
     throw DataError(Cat(folder.string(), ": not a MovieLens folder (expected ratings.csv or ",
                         "ratings.dat in it, found neither)"));
   }

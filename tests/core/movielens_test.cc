@@ -106,6 +106,18 @@ TEST(MovielensTest, ReadsFoldersOfBothKinds) {
   EXPECT_THROW(ReadMovielens(folder.path()), DataError);
 }
 
+TEST(MovielensTest, NamesTheScriptThatReadsTheFormOf100K) {
+  TempFolder folder;
+  WriteText(folder / "u.data", "196\t242\t3\t881250949\n");
+  try {
+    ReadMovielens(folder.path());
+    FAIL() << "u.data was taken";
+  } catch (const DataError& error) {
+    EXPECT_NE(std::string(error.what()).find("scripts/import_movielens.py"), std::string::npos)
+        << error.what();
+  }
+}
+
 TEST(MovielensTest, KeepsFileOrderForEqualTimes) {
   std::string ratings = kRatingsHeader + "1,500,3,9\n";
   for (int movie = 100; movie > 0; --movie) ratings += Cat("1,", movie, ",3,8\n");
