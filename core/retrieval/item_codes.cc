@@ -103,6 +103,7 @@ std::shared_ptr<const ItemCodesVersion> ItemCodes::Refresh(uint64_t model,
             "item codes: changed[", i, "] = ", changed[i], " is not one of ", base.table.size(),
             " items");
   }
+  // Not at idle priority: whoever else wants to publish waits for writers_ meanwhile.
   const CodeTable codes(rows, *base.hyperplanes, threads);
   const auto candidates = CodeTable::OfCandidates(rows, *base.hyperplanes, threads);
   ItemCodesVersion next = base;
