@@ -35,8 +35,9 @@ LOAD = {"workers": 1, "slo_ms": 5, "rows": [
                                      "kept": True}]}]}
 THREADS = 'case,method,threads,median,least,largest\n"(a) users, B = 256",exact,2,1.9,1.8,2.0\n'
 ALL = {"recall_latency", "recall_histogram", "recall_bits", "recall_widths", "latency_widths",
-       "oversampling", "recall_length", "recall_candidates", "latency_length", "latency_candidates", "winners_made_warm",
-       "hardware_limits", "threads", "latency_load", "rate_limit"}
+       "oversampling", "recall_length", "recall_candidates", "latency_length",
+       "latency_candidates", "winners_made_warm", "hardware_limits", "threads", "latency_load",
+       "rate_limit"}
 
 
 class Report(report_support.ReportTest):
