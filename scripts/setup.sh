@@ -22,8 +22,8 @@
 #   python  pybind11, Python's headers, NumPy and venv, for the native module and its wheel
 #   peers   what build and python install, and in build/peers a virtual environment with the
 #           libraries that `python -m eta_simd.peers` compares with: from PyPI, gigabytes by PyTorch
-#   arrow   what python installs, and in build/arrow a virtual environment with NumPy and PyArrow from
-#           PyPI, for eta_simd.arrow and its tests
+#   arrow   what python installs, and in build/arrow a virtual environment with NumPy, SciPy and
+#           PyArrow from PyPI, for eta_simd.arrow, Parquet and their tests
 #   spark   what arrow installs, Java, and PySpark into build/arrow, for eta_simd.spark
 #
 # Without arguments: build and data. When nothing is missing it touches neither network nor system.
@@ -48,7 +48,7 @@ DOCS=(doxygen python3)
 PYTHON_MODULE=(pybind11-dev python3-dev python3-numpy python3-venv)
 # Of PyPI, as in pyproject.toml; those of ONNX are for torch_latency.py.
 PEERS=(numpy "faiss-cpu>=1.15" usearch numkong scann hnswlib torch onnx onnxruntime onnxscript)
-ARROW=(numpy pyarrow)                                      # likewise
+ARROW=(numpy scipy pyarrow)                                # likewise
 SPARK=('pyspark>=4,<5' 'pandas<3')                         # likewise; PySpark 4 asks for older pandas
 JAVA=(openjdk-17-jre-headless)
 

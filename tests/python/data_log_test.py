@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of how logs are read and item embeddings made of them. Exit code 77: NumPy or SciPy is
 missing."""
+import pathlib
+import tempfile
 import unittest
+from unittest import mock
 
 from data_support import DataTest
 
 import numpy as np
 
 from eta_simd.command import BadInput
-from eta_simd.data import embeddings, log as eta_log
+from eta_simd.data import embeddings, log as eta_log, user_items
 
 
 class Reading(DataTest):
@@ -71,19 +74,39 @@ class Embeddings(unittest.TestCase):
             expected *= np.mean(table**2) * table.size / np.trace(expected)
             np.testing.assert_allclose(table @ table.T, expected, atol=5e-3)
 
+    def quick(self, log, *more, pairs=1 << 20):
+        """Embeddings of a search that is cut short, by blocks of so many pairs."""
+        with mock.patch.object(embeddings, "LARGE", 0), \
+                mock.patch.object(user_items, "PAIRS", pairs):
+            return embeddings.item_embeddings(log, 5, 1, *more)
+
     def test_both_solvers_agree(self):
         for users, items in ((90, 70), (70, 90)):
             log = self.log(users, items, 6)
-            exact = embeddings.item_embeddings(log, 5, 1)
-            large = embeddings.LARGE
-            try:
-                embeddings.LARGE = 0
-                quick = embeddings.item_embeddings(log, 5, 1)
-            finally:
-                embeddings.LARGE = large
+            exact, quick = embeddings.item_embeddings(log, 5, 1), self.quick(log)
             self.assertLess(np.abs(exact[:, 0] - quick[:, 0]).max(), 5e-2)
             kept = [np.square(t.astype(float) @ t.T.astype(float)).sum() for t in (exact, quick)]
             self.assertAlmostEqual(kept[1] / kept[0], 1, delta=0.03)
+
+    def test_blocks_and_repeated_behaviours_change_nothing(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for users, items in ((90, 70), (70, 90)):
+                log = self.log(users, items, 6)
+                expected = self.quick(log)
+                owner = np.repeat(np.arange(users), np.diff(log.offsets))
+                order = np.argsort(np.tile(owner, 3), kind="stable")  # each three times
+                twice = eta_log.Log(3 * log.offsets, np.tile(log.items, 3)[order], None, items)
+                for pairs in (1, 100, 2000):
+                    path = pathlib.Path(folder) / "pairs"
+                    found = self.quick(twice, path, pairs=pairs)
+                    np.testing.assert_allclose(found, expected, atol=2**-11)
+                    self.assertFalse(path.exists())
+
+    def test_pieces_are_of_whole_users(self):
+        offsets = np.array([0, 0, 3, 5, 5, 14, 15, 15])
+        for most, expected in ((1, [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 7)]),
+                               (5, [(0, 4), (4, 5), (5, 7)]), (100, [(0, 7)])):
+            self.assertEqual(list(eta_log.pieces(offsets, most)), expected)
 
 
 if __name__ == "__main__":

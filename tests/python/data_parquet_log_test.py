@@ -1,22 +1,26 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of the importers of logs in Parquet, on rows made up here. Exit code 77: PyArrow is
-missing."""
+"""Tests of the importers of logs in Parquet, on rows made up here. Exit code 77: PyArrow or
+SciPy is missing."""
 import arrow_support
 arrow_support.need()
 import json
 import re
 import subprocess
 import sys
+import tracemalloc
 import unittest
+from unittest import mock
 
 import support
+
+support.need("scipy.sparse", purpose="arrow")
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eta_simd.data import parquet_log
+from eta_simd.data import embeddings, kuairand, parquet_log, user_items
 
 LISTENS = {  # in no order; track 7 has no embedding
     "uid": pa.array([3, 1, 3, 1, 1, 9], pa.uint32()),
@@ -204,6 +208,24 @@ class ParquetLog(support.FolderTest):
                          [1649545610, 1649545620, 1649649000, 1649649000])
         self.assertEqual(about["licence"], "CC BY-SA 4.0 by its README")
 
+    def test_kuairand_without_embeddings_is_what_its_csv_is(self):
+        path = self.folder / "log.csv"
+        rows = zip(*(KUAIRAND[name].to_pylist() for name in ("user_id", "video_id", "time_ms",
+                                                             "is_click")))
+        path.write_text(kuairand.HEADER + "\n" + "".join(
+            f"{user},{video},0,0,{time},{click}" + ",0" * 13 + "\n"
+            for user, video, time, click in rows))
+        first, _ = self.make("import_kuairand.py", "--input", path, "--dim", 2)
+        self.output = self.folder / "second"
+        second, about = self.make("import_kuairand.py", "--input", self.write(KUAIRAND), "--dim", 2)
+        self.assertEqual(about["counts"], {"items": 2, "dim": 2, "users": 2, "behaviours": 3})
+        self.assertEqual(sorted(path.name for path in self.output.iterdir()), [
+            "bundle.json", "history_items.npy", "history_offsets.npy", "history_times.npy",
+            "item_embeddings.npy"])
+        self.assertEqual(sorted(first), sorted(second))
+        for name, array in first.items():
+            np.testing.assert_array_equal(array, second[name])
+
     def test_kuairand_refuses_what_does_not_fit(self):
         path = self.write({"video_id": pa.array([1]), "embedding": pa.array([[1.0]])},
                           "videos.parquet")
@@ -235,6 +257,26 @@ class ParquetLog(support.FolderTest):
         self.assertLess(most - least, 30 << 20)
         offsets = np.load(self.output / "history_offsets.npy")
         self.assertEqual((len(offsets) - 1, offsets[-1]), (users, rows))
+
+    def test_memory_of_an_svd_does_not_grow_with_the_log(self):
+        random, pieces = np.random.default_rng(1), 1 << 12
+        peaks = []
+        for rows in (100_000, 800_000):
+            path = self.write({"user_id": random.integers(0, 1000, rows),
+                               "video_id": random.integers(0, 20000, rows),
+                               "time_ms": np.arange(rows) + 1649545620867,
+                               "is_click": np.ones(rows, np.uint8)}, rows=rows)
+            options = "--input", path, "--dim", 4, "--output", self.folder / f"{rows}"
+            with mock.patch.object(parquet_log, "PIECE", pieces), \
+                    mock.patch.object(user_items, "PAIRS", pieces), \
+                    mock.patch.object(embeddings, "LARGE", pieces), \
+                    mock.patch("sys.stdout"):
+                tracemalloc.start()  # counts NumPy's arrays, and no mapped files
+                kuairand.main([str(option) for option in options])
+                peaks.append(tracemalloc.get_traced_memory()[1])
+                tracemalloc.stop()
+        # The pairs of user and item would have 2.9 MiB, and their matrix as much again, or more.
+        self.assertLess(peaks[1] - peaks[0], 1 << 19)
 
     def private_memory(self, path):
         """The largest RssAnon of an import by small pieces, in bytes. Mapped files, which the

@@ -31,33 +31,15 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import scipy.linalg
-import scipy.sparse
 import scipy.sparse.linalg
 
 from eta_simd.command import BadInput, progress
+from eta_simd.data.user_items import UserItemMatrix
 
 KIND = "SVD of the regularised user-item matrix"  # for "made_by" of bundle.json
 BLOCK = 1 << 16  # rows at a time, so that no second table is needed
 LARGE = 1 << 22  # pairs of user and item above which the SVD is cut short
 KRYLOV = 3  # dimensions of the cut-short search, per component
-
-
-def user_item_matrix(offsets, items, num_items):
-    """The regularised, normalised user-item matrix (users x items)."""
-    matrix = scipy.sparse.csr_matrix((np.ones(len(items)), items.copy(), offsets.astype(np.int64)),
-                                     shape=(len(offsets) - 1, num_items))
-    matrix.sum_duplicates()
-    of_users = np.diff(matrix.indptr).astype(float)
-    of_items = np.bincount(matrix.indices, minlength=num_items).astype(float)
-    user_weights = 1 / np.sqrt(of_users + of_users.mean())
-    item_weights = 1 / np.sqrt(of_items + of_items.mean())
-    for begin in range(0, len(offsets) - 1, BLOCK):
-        end = min(begin + BLOCK, len(offsets) - 1)
-        part = slice(matrix.indptr[begin], matrix.indptr[end])
-        counts = np.diff(matrix.indptr[begin:end + 1])
-        matrix.data[part] = np.repeat(user_weights[begin:end], counts)
-        matrix.data[part] *= item_weights[matrix.indices[part]]
-    return matrix
 
 
 def lanczos(apply, start, steps):
@@ -88,16 +70,13 @@ def lanczos(apply, start, steps):
 def quick_components(matrix, count, start):
     """Approximate `components`, in a time that does not depend on the spectrum."""
     by_user = matrix.shape[0] <= matrix.shape[1]
-    narrow = matrix.T.tocsr() if not by_user else matrix
-    values, vectors = lanczos(lambda v: narrow @ (narrow.T @ v), start,
-                              min(KRYLOV * count, len(start)))
+    values, vectors = lanczos(
+        (lambda v: matrix.times(matrix.transposed_times(v))) if by_user else matrix.squared_times,
+        start, min(KRYLOV * count, len(start)))
     vectors = vectors[:count]
     if not by_user:
         return vectors * np.sqrt(np.maximum(values[:count], 0))[:, None]
-    found = np.empty((len(vectors), matrix.shape[1]))
-    for row, vector in zip(found, vectors):
-        row[:] = matrix.T @ vector
-    return found
+    return np.array([matrix.transposed_times(vector) for vector in vectors])
 
 
 def components(matrix, count, seed):
@@ -109,11 +88,11 @@ def components(matrix, count, seed):
             return quick_components(matrix, count, start)
         try:
             _, values, vectors = scipy.sparse.linalg.svds(
-                matrix, k=count, v0=start, solver="arpack", return_singular_vectors="vh")
+                matrix.whole(), k=count, v0=start, solver="arpack", return_singular_vectors="vh")
         except scipy.sparse.linalg.ArpackError as error:
             raise BadInput(f"the SVD failed: {error}") from error
     else:  # ARPACK cannot find (nearly) all components
-        _, values, vectors = np.linalg.svd(matrix.toarray(), full_matrices=False)
+        _, values, vectors = np.linalg.svd(matrix.whole().toarray(), full_matrices=False)
     order = np.argsort(-values, kind="stable")[:count]
     return vectors[order] * values[order][:, None]
 
@@ -125,10 +104,11 @@ def sign_of(vector):
     return np.sign(vector[(sizes >= sizes.max() * (1 - 1e-6)).argmax()])
 
 
-def item_embeddings(log, dim, seed):
-    """float32 [items, dim] of a log (log.py)."""
+def item_embeddings(log, dim, seed, path=None):
+    """float32 [items, dim] of a log (log.py). At `path`, where it is given, is a file as long as
+    this works, which holds what else would be in memory: 4 bytes for each behaviour."""
     progress("finding components")
-    found = components(user_item_matrix(log.offsets, log.items, log.num_items), dim, seed)
+    found = components(UserItemMatrix(log, path), dim, seed)
     sizes = np.array([np.linalg.norm(row) for row in found])
     real = sizes > sizes[0] * 1e-9  # smaller ones are rounding noise
     scales = np.array([sign_of(row) if is_real else 0 for row, is_real in zip(found, real)])

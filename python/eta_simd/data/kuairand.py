@@ -4,8 +4,8 @@ Parquet) into a data bundle.
 
 Several files make one log: name both periods. Only clicked videos are behaviours, unless --all
 takes every video that was shown. The bundle has no categories, because a video has several tags.
-Item embeddings come from an SVD of the user-item matrix (eta_simd/data/embeddings.py), which holds
-the log in memory. Parquet with --embeddings is read a piece at a time (docs/scale.md)."""
+Item embeddings come from an SVD of the user-item matrix (eta_simd/data/embeddings.py). Parquet is
+read a piece at a time, so that memory does not grow with the log (docs/scale.md)."""
 import pathlib
 
 from eta_simd.command import BadInput, Parser, summarize
@@ -105,7 +105,7 @@ def import_parquet(options, made_by):
 
             dim = options.dim
             np.save(folder / "item_embeddings.npy",
-                    embeddings.item_embeddings(log, dim, options.seed))
+                    embeddings.item_embeddings(log, dim, options.seed, folder / "pairs"))
             made_by += f" dim={dim} seed={options.seed}: {embeddings.KIND}"
         counts = {"items": log.num_items, "dim": dim, "users": report.users,
                   "behaviours": report.behaviours}

@@ -7,6 +7,7 @@ are rejected; a byte-order mark of UTF-8 is skipped, and gzip unpacked. Errors a
 "file:line: what (expected ..., found ...)".
 """
 import dataclasses
+import os
 import re
 
 import numpy as np
@@ -255,3 +256,28 @@ def make_log(users, items, times):
     offsets = np.zeros(int(users.max()) + 2, np.int64)
     np.cumsum(np.bincount(users), out=offsets[1:])
     return Log(offsets, items[order], times[order], int(items.max()) + 1)
+
+
+def pieces(offsets, most):
+    """Begin and end of users one after another who have at most `most` behaviours together, or of
+    one who has more."""
+    begin, users = 0, len(offsets) - 1
+    while begin < users:
+        end = int(np.searchsorted(offsets, offsets[begin] + most, side="right")) - 1
+        end = max(end, begin + 1)
+        yield begin, end
+        begin = end
+
+
+def new_array(path, dtype, size):
+    """An array of `size` values: a new mapped file at `path`, of NumPy where its name ends in .npy,
+    or where it is None in memory."""
+    if path is None:
+        return np.empty(size, dtype)
+    if path.suffix == ".npy":
+        array = np.lib.format.open_memmap(path, "w+", dtype, (size,))
+    else:
+        array = np.memmap(path, dtype, "w+", shape=(max(size, 1),))
+    with open(path, "r+b") as file:  # else a full disk kills whoever writes to the memory
+        os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+    return array

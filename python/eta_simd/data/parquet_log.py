@@ -15,7 +15,7 @@ from eta_simd import columns
 from eta_simd.command import BadInput, progress
 from eta_simd.data.parquet import (EMBEDDINGS, MAX_REASON, MAX_ITEMS, PIECE, Arrays, files_of,
                                    located, rows_at_a_time)
-from eta_simd.data.log import Log
+from eta_simd.data.log import Log, new_array, pieces
 from eta_simd.text import shown
 
 
@@ -196,8 +196,7 @@ def write_flat(read, folder, items=None):
         raise BadInput("no behaviours of items that have embeddings" if left_out else
                        "no behaviours")
     np.save(folder / "history_offsets.npy", offsets.astype("<i8"))
-    arrays = [np.lib.format.open_memmap(folder / f"history_{name}.npy", "w+", dtype,
-                                        (int(offsets[-1]),))
+    arrays = [new_array(folder / f"history_{name}.npy", dtype, int(offsets[-1]))
               for name, dtype in (("items", "<i4"), ("times", "<i8"))]
     deal_out(read(), users.ids, items, offsets[:-1].copy(), arrays)
     sort_histories(offsets, *arrays)
@@ -227,10 +226,7 @@ def deal_out(parts, users, items, ends, arrays):
 
 def sort_histories(offsets, items, times):
     """Sorts each history by time; about PIECE behaviours are held."""
-    begin, users = 0, len(offsets) - 1
-    while begin < users:
-        end = int(np.searchsorted(offsets, offsets[begin] + PIECE, side="right")) - 1
-        end = max(end, begin + 1)
+    for begin, end in pieces(offsets, PIECE):
         part = slice(offsets[begin], offsets[end])
         owner = np.repeat(np.arange(end - begin), np.diff(offsets[begin:end + 1]))
         time = np.array(times[part])
@@ -238,7 +234,6 @@ def sort_histories(offsets, items, times):
             order = np.lexsort((time, owner))
             times[part] = time[order]
             items[part] = np.array(items[part])[order]
-        begin = end
 
 
 def write_sequential(read, folder, items, path):
