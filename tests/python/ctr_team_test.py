@@ -97,14 +97,61 @@ class Checkpoints(TrainedTest):
             self.fit("--checkpoint", path)
 
 
+def start_two(code, meeting, *arguments):
+    """Two processes that run `code` as a Team, which meets by a new file; sys.argv[1:] are the
+    arguments."""
+    team = ("import os\n"
+            "from torch import distributed\n"
+            f"distributed.init_process_group('gloo', init_method='file://{meeting}',\n"
+            "                               rank=int(os.environ['RANK']), world_size=2)\n")
+    path = os.pathsep.join([str(support.ROOT / "python"), str(support.ROOT / "tests/python")])
+    return [subprocess.Popen(
+        ["/usr/bin/python3", "-c", team + code, *map(str, arguments)], text=True,
+        env={**os.environ, "WORLD_SIZE": "2", "RANK": str(rank), "PYTHONPATH": path},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE) for rank in range(2)]
+
+
+class Replicas(TrainedTest):
+    CODE = """
+import hashlib, pathlib, signal, sys
+import ctr_support
+from eta_simd.ctr import data, train
+bundle, checkpoint, is_killed = sys.argv[1:]
+def on_step(step, _):
+    if is_killed == "True" and pathlib.Path(checkpoint).exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+options = ctr_support.options_of(bundle, "eta", "--epochs", 3, "--checkpoint", checkpoint)
+model, _ = train.fit(data.load_bundle(options.bundle, 1), options, on_step)
+digest = hashlib.sha256()
+for name, value in sorted(model.state_dict().items()):
+    digest.update(name.encode() + value.numpy().tobytes())
+print(digest.hexdigest())
+"""
+
+    def digests(self, checkpoint, is_killed=False):
+        """Of the state of the model in each process, with its exit code."""
+        meeting = self.folder / f"meeting-{checkpoint.name}-{is_killed}-{checkpoint.exists()}"
+        started = start_two(self.CODE, meeting, self.bundle, checkpoint, is_killed)
+        results = [process.communicate() for process in started]
+        return [(process.returncode, *result) for process, result in zip(started, results)]
+
+    def test_have_one_state_whether_killed_or_not(self):
+        whole = self.digests(self.folder / "undisturbed")
+        self.assertEqual([code for code, *_ in whole], [0, 0], whole)
+        self.assertRegex(whole[0][1], "^[0-9a-f]{64}\n$")
+        checkpoint = self.folder / "killed"
+        killed = self.digests(checkpoint, is_killed=True)
+        self.assertIn(-signal.SIGKILL, [code for code, *_ in killed], killed)
+        self.assertEqual([text for _, text, _ in killed], ["", ""])
+        resumed = self.digests(checkpoint)
+        self.assertEqual({text for _, text, _ in whole + resumed}, {whole[0][1]}, resumed)
+
+
 class Gradients(support.FolderTest):
     CODE = (
-        "import sys, torch\n"
-        "from torch import distributed\n"
+        "import torch\n"
         "from eta_simd.ctr.team import Team\n"
-        "rank = int(sys.argv[2])\n"
-        "distributed.init_process_group('gloo', init_method='file://' + sys.argv[1],\n"
-        "                               rank=rank, world_size=2)\n"
+        "rank = distributed.get_rank()\n"
         "model, team = torch.nn.Linear(2, 1), Team()\n"
         "for weights in ((1, 3), (0, 2)):\n"
         "    model.zero_grad(set_to_none=True)\n"
@@ -116,11 +163,7 @@ class Gradients(support.FolderTest):
         "    print([p.grad.tolist() for p in model.parameters()])\n")
 
     def test_two_processes_get_the_mean_over_their_samples(self):
-        started = [subprocess.Popen(
-            ["/usr/bin/python3", "-c", self.CODE, self.folder / "meeting", str(rank)],
-            env={**os.environ, "WORLD_SIZE": "2", "RANK": str(rank)}, text=True,
-            cwd=support.ROOT / "python", stdout=subprocess.PIPE) for rank in range(2)]
-        for process in started:
+        for process in start_two(self.CODE, self.folder / "meeting"):
             # Of 1 and 3 samples, then of none and 2; without a gradient it is 0.
             self.assertEqual(process.communicate()[0], "[[[4.0, 1.0]], [3.0]]\n"
                              "[[[5.0, 2.0]], [4.0]]\n")
