@@ -329,10 +329,20 @@ class Pieces(unittest.TestCase):
             np.testing.assert_array_equal(found[0], items[order])
             np.testing.assert_array_equal(found[1], times[order])
 
-    def test_unknown_items(self):
-        self.assertEqual(parquet_log.Items(np.zeros(0, int)).numbers(np.array([1])).tolist(), [-1])
-        items = parquet_log.Items(np.array([9, 3, 5]))
-        self.assertEqual(items.numbers(np.array([3, 4, 9, 10, 5])).tolist(), [1, -1, 0, -1, 2])
+    def test_order_is_stable_however_far_times_lie_apart(self):
+        random = np.random.default_rng(1)
+        owner = np.sort(random.integers(0, 9, 300))
+        for times in (random.integers(0, 5, 300), random.integers(0, 2**61, 300) // 2**59 * 2**59):
+            np.testing.assert_array_equal(parquet_log.stable_order(owner, times),
+                                          np.lexsort((times, owner)))
+
+    def test_ids_are_numbered_however_far_they_lie_apart(self):
+        self.assertEqual(parquet_log.Numbers(np.zeros(0, int)).of(np.array([1])).tolist(), [-1])
+        for most in (9, 2**63 - 1):
+            numbers = parquet_log.Numbers(np.array([most, 3, 5]))
+            self.assertEqual(numbers.table is None, most > 9)
+            asked = np.array([0, 3, 4, most, 10, 5, 2, 6, 2**63 - 2])
+            self.assertEqual(numbers.of(asked).tolist(), [-1, 1, -1, 0, -1, 2, -1, -1, -1])
 
 
 if __name__ == "__main__":
