@@ -40,17 +40,35 @@ struct I8HeadRows {
   size_t stride;
 };
 
-// Rows of a table of PackHeadsI8, chosen for each query: those of query q are table rows
-// ids_of(q)[j] for j < counts[q]. Ids past a query's count are not read.
+// Rows of a table of PackHeadsI8, chosen for each query from a list, as behaviours are from a
+// history: those of query q are table rows list.data[positions_of(q)[j]] for j < counts[q].
+// Positions past a query's count are not read.
 struct ChosenI8Rows {
   RowsView<uint8_t> table;
   const float* factors;  // two a row
-  const int32_t* ids;
+  IdsView list;
+  const int32_t* positions;
   const int32_t* counts;
-  size_t ids_stride;
+  size_t positions_stride;
 
-  // The counts[q] ids of query q.
-  const int32_t* ids_of(size_t q) const { return ids + q * ids_stride; }
+  // The counts[q] positions of query q.
+  const int32_t* positions_of(size_t q) const { return positions + q * positions_stride; }
+};
+
+// Queries that PackHeadQueriesI8 writes: row r at bytes + r * stride, the factors of its heads from
+// factors[r * layout.heads] on.
+struct I8HeadQueryRows {
+  int8_t* bytes;
+  float* factors;
+  size_t stride;
+};
+
+// Rows of a table of PackHeadQueriesI8, of which query q is row ids[q].
+struct I8HeadQueries {
+  RowsView<int8_t> table;
+  const float* factors;  // layout.heads a row
+  const int32_t* ids;
+  size_t count;
 };
 
 // Quantises keys and values, rows of layout.dim() floats with the components of a head side by
@@ -63,6 +81,14 @@ struct ChosenI8Rows {
 ETA_SIMD_API void PackHeadsI8(const RowsView<float>& keys, const RowsView<float>& values,
                               const I8HeadLayout& layout, const I8HeadRows& to);
 
+// Quantises queries, rows of layout.dim() floats, to rows of layout.columns() bytes, rounded as
+// keys are but with a factor for each head, which is kept times log2(e), because scores become
+// powers of
+// 2. Preconditions: queries.width is layout.dim(); the layout's as of PackHeadsI8; to.stride >=
+// layout.columns(); no overlap. Any alignment; 64 bytes, of the stride too, is fastest.
+ETA_SIMD_API void PackHeadQueriesI8(const RowsView<float>& queries, const I8HeadLayout& layout,
+                                    const I8HeadQueryRows& to);
+
 // Bytes of scratch for AttendHeadsI8 where no count is above max_count. Any alignment.
 ETA_SIMD_API size_t AttendHeadsI8ScratchBytes(const I8HeadLayout& layout, size_t max_count);
 
@@ -70,18 +96,17 @@ ETA_SIMD_API size_t AttendHeadsI8ScratchBytes(const I8HeadLayout& layout, size_t
 // the table has them:
 //   out row b, columns [h * part, (h + 1) * part) = sum_j a_j value_hj, a = softmax_j(q_h .
 //   key_hj),
-// all 0 where rows.counts[b] is 0. Queries and rows of `out` have layout.dim() floats. A head of a
-// query is rounded to 8 bits, with a factor of its own, and its products with keys are summed
-// exactly; softmax is in float32, of powers of 2 with an error of 3e-6. A numerator, times the
-// row's factor of values, is rounded to 15 bits below the largest such factor of the query's rows,
-// and products with values are summed exactly, 512 rows at a time. The same bits on every target. A
-// head becomes NaN where its part of the query is not finite or a row that it attends to has a
-// factor NaN.
-// Preconditions: as of PackHeadsI8 for the layout; rows.table.width is layout.row_bytes(); counts
-// >= 0; every id names a row of the table; strides >= the widths; `out` overlaps nothing that is
-// read. Any alignment.
+// all 0 where rows.counts[b] is 0. Rows of `out` have layout.dim() floats. Products of a head of a
+// query with keys are summed exactly; softmax is in float32, of powers of 2 with an error of 3e-6.
+// A numerator, times the row's factor of values, is rounded to 15 bits below the largest such
+// factor of the query's rows, and products with values are summed exactly, 512 rows at a time. The
+// same bits on every target. A head becomes NaN where it, or a row that it attends to, has a factor
+// NaN. Preconditions: as of PackHeadsI8 for the layout; rows.table.width is layout.row_bytes(),
+// that of queries.table layout.columns(); counts >= 0; every id names a row of its table, every
+// position one of the list; strides >= the widths; `out` overlaps nothing that is read. Any
+// alignment.
 ETA_SIMD_API void AttendHeadsI8(const ChosenI8Rows& rows, const I8HeadLayout& layout,
-                                const Queries<float>& queries, ScratchView scratch,
+                                const I8HeadQueries& queries, ScratchView scratch,
                                 const OutputRows<float>& out);
 
 }  // namespace eta::simd

@@ -21,7 +21,6 @@ namespace {
 constexpr size_t kLinearI8GroupBytes = kLinearColumns * 4;
 constexpr size_t kLinearI8MostRows = 6;   // of a tile, on any target
 constexpr size_t kLinearI8MostWords = 2;  // of a group of inputs, on any target
-
 static_assert(kSmallestLargest == kU8SmallestRow);
 
 // A tile of rows and what becomes of its sums. Passed by value, because a store through y may alias
@@ -34,7 +33,7 @@ struct LinearI8Tile {
   const int32_t* words;  // the rows, in the form of the target
   const float* scales;
   const float* bias;
-  size_t bias_stride;
+  I8BiasRows bias_rows;
   float floor;  // smaller outputs become 0
   float* y;
   size_t y_stride;
@@ -66,7 +65,9 @@ HWY_INLINE void StoreLinearI8(LinearI8Tile tile, size_t r, size_t column, Linear
   const size_t count = tile.out - column;
   const auto scales = LoadLanes(d, tile.panel(column) + column % kLinearColumns * sizeof(float));
   auto bias = hn::Zero(d);
-  if (tile.bias != nullptr) bias = LoadFirst(d, tile.bias + r * tile.bias_stride + column, count);
+  if (tile.bias != nullptr) bias = LoadFirst(d, tile.bias + column, count);
+  const I8BiasRows rows = tile.bias_rows;
+  if (rows.values != nullptr) bias = AddBytes(d, bias, rows.row(r) + column, rows.scale(r), count);
   const auto scaled = hn::Mul(hn::ConvertTo(d, sums), scales);
   auto y = QuickFma(d, scaled, hn::Set(d, tile.scales[r]), bias);
   y = hn::IfThenZeroElse(hn::Lt(y, hn::Set(d, tile.floor)), y);
@@ -248,6 +249,7 @@ template <class Take>
 HWY_INLINE void ForEachLinearI8Tile(U8RowsView x, LinearI8Layer layer, int32_t* words, Take take) {
   const size_t groups = LinearI8Groups(x.width);
   const bool is_signed = x.zero_point != 0;
+  I8BiasRows bias_rows = layer.bias_rows;
   for (size_t r = 0; r < x.count; r += kLinearI8Rows) {
     const size_t rows = HWY_MIN(kLinearI8Rows, x.count - r);
     const size_t row_words = groups * kI8WordsPerGroup;
@@ -256,9 +258,8 @@ HWY_INLINE void ForEachLinearI8Tile(U8RowsView x, LinearI8Layer layer, int32_t* 
     }
     take(r, rows,
          LinearI8Tile{layer.packed, LinearI8PanelBytes(x.width), groups, layer.out, words,
-                      x.scales + r,
-                      layer.bias == nullptr ? nullptr : layer.bias + r * layer.bias_stride,
-                      layer.bias_stride, -HUGE_VALF, nullptr, 0, is_signed});
+                      x.scales + r, layer.bias, bias_rows, -HUGE_VALF, nullptr, 0, is_signed});
+    if (bias_rows.values != nullptr) bias_rows.ids += rows;
   }
 }
 
@@ -349,7 +350,8 @@ constexpr size_t LinearI8WordBytes(size_t in) {
 bool AreLinearI8(const U8RowsView& x, const LinearI8Layer& layer, ScratchView scratch) {
   return AreRows(RowsView<uint8_t>{x.values, x.count, x.width, x.stride}) &&
          x.width <= kLinearI8MaxIn && (x.zero_point == 0 || x.zero_point == 128) &&
-         layer.out >= 1 && (layer.bias_stride == 0 || layer.bias_stride >= layer.out) &&
+         layer.out >= 1 &&
+         (layer.bias_rows.values == nullptr || layer.bias_rows.stride >= layer.out) &&
          scratch.bytes >= LinearI8ScratchBytes(x.width, layer.out);
 }
 

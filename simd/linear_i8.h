@@ -39,16 +39,6 @@ struct U8RowsView {
   const uint8_t* row(size_t r) const { return values + r * stride; }
 };
 
-// Quantised rows that a kernel writes: row r at values + r * stride, its scale to scales[r].
-struct U8OutputRows {
-  uint8_t* values;
-  float* scales;
-  size_t stride;
-
-  // The first byte of row r.
-  uint8_t* row(size_t r) const { return values + r * stride; }
-};
-
 // Applies `activation` to rows of floats and quantises them, each with its own scale. With
 // m = max_i |activation(x_i)| and s = 255 for kRelu, else 127:
 //   scale = m / s, byte i = U8ZeroPoint(activation) + activation(x_i) * (s / m) rounded to the
@@ -87,27 +77,42 @@ ETA_SIMD_API void PackLinearI8(const RowsView<float>& weight, uint8_t* packed);
 // The same matrix given transposed, as `out` rows of `in` weights.
 ETA_SIMD_API void PackLinearI8Transposed(const RowsView<float>& weight, uint8_t* packed);
 
-// A layer with `out` outputs. `packed` comes from PackLinearI8; the rest is as in LinearLayer.
+// Rows of int8 with a scale each, of which every row of a layer's input is given one: that of input
+// row r is row ids[r], value j at values + ids[r] * stride + j.
+struct I8BiasRows {
+  const int8_t* values = nullptr;  // null: there are none
+  const float* scales = nullptr;
+  const int32_t* ids = nullptr;  // all name a row
+  size_t stride = 0;
+
+  // The first value of input row r's row.
+  const int8_t* row(size_t r) const { return values + static_cast<size_t>(ids[r]) * stride; }
+  // The scale of that row.
+  float scale(size_t r) const { return scales[static_cast<size_t>(ids[r])]; }
+};
+
+// A layer with `out` outputs. `packed` comes from PackLinearI8.
 struct LinearI8Layer {
   const uint8_t* packed;
   size_t out;
-  const float* bias = nullptr;
-  size_t bias_stride = 0;
+  const float* bias = nullptr;  // of all rows; null for none
   Activation activation = Activation::kNone;
+  I8BiasRows bias_rows = {};  // added to it
 };
 
 // Bytes of scratch for LinearI8 and LinearI8ToU8, whatever the number of rows. Any alignment.
 ETA_SIMD_API size_t LinearI8ScratchBytes(size_t in, size_t out);
 
-// y[r * y_stride + j] = activation(fma(float(sum_rj) * scale_j, x.scales[r], bias_r[j])) with
+// y[r * y_stride + j] = activation(fma(float(sum_rj) * scale_j, x.scales[r], bias_rj)) with
 // sum_rj = sum_i (x_r[i] - x.zero_point) * W[i][j], which is exact; float() and the product round
-// to float32, fma rounds once, and no bias is 0. kRelu makes negative values 0 and keeps NaN, so
-// that a row or a column without a finite scale gives NaN. The same bits on every target. Writes
-// `out` floats of each row of y and nothing between rows. Preconditions: 1 <= x.width <=
-// kLinearI8MaxIn; x.zero_point is 0 or 128; layer.out >= 1; layer.packed was packed with in =
-// x.width; y_stride >= layer.out; layer.bias_stride is 0 or
-// >= layer.out; nothing overlaps. `scratch` has LinearI8ScratchBytes(x.width, layer.out) bytes; its
-// contents do not matter. Any alignment.
+// to float32, fma rounds once. bias_rj is bias[j], or fma(float(value), scale, bias[j]) with value
+// j of row r of the bias_rows; no bias is 0. kRelu makes negative values 0 and keeps NaN, so that a
+// row or a column without a finite scale gives NaN. The same bits on every target. Writes `out`
+// floats of each row of y and nothing between rows.
+// Preconditions: 1 <= x.width <= kLinearI8MaxIn; x.zero_point is 0 or 128; layer.out >= 1;
+// layer.packed was packed with in = x.width; y_stride >= layer.out; layer.bias_rows.stride >=
+// layer.out where there are such rows; nothing overlaps. `scratch` has
+// LinearI8ScratchBytes(x.width, layer.out) bytes; its contents do not matter. Any alignment.
 ETA_SIMD_API void LinearI8(const U8RowsView& x, const LinearI8Layer& layer, ScratchView scratch,
                            float* y, size_t y_stride);
 

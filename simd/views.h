@@ -74,6 +74,16 @@ struct OutputRows {
   T* row(size_t i) const { return data + i * stride; }
 };
 
+// Quantised rows that a kernel writes: row r at values + r * stride, its scale to scales[r].
+struct U8OutputRows {
+  uint8_t* values;
+  float* scales;
+  size_t stride;
+
+  // The first byte of row r.
+  uint8_t* row(size_t r) const { return values + r * stride; }
+};
+
 // Rows of a table, chosen for each query: those of query q are table rows ids_of(q)[j] for
 // j < counts[q]. Ids past a query's count are not read.
 struct ChosenRows {

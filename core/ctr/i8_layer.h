@@ -50,7 +50,7 @@ class ETA_CORE_API I8Layer {
   size_t scratch_bytes() const { return simd::LinearI8ScratchBytes(in_, out_); }
   // The layer for a kernel, valid while this lives.
   simd::LinearI8Layer view(simd::Activation activation) const {
-    return {packed_.data(), out_, bias_.empty() ? nullptr : bias_.data(), 0, activation};
+    return {packed_.data(), out_, bias_.empty() ? nullptr : bias_.data(), activation};
   }
 
  private:

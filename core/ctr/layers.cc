@@ -234,20 +234,25 @@ void TableAttention::Attend(std::span<const int32_t> candidates, const Rows& tar
 I8TableAttention::I8TableAttention(const AttentionWeights& weights, size_t heads,
                                    const Matrix<float>& items)
     : layout_{heads, weights.query.cols / heads},
-      query_(Layer(weights.query, ScoreScale(weights.query.cols, heads)), items, ItemTables::kAll),
+      queries_(items.rows, layout_.columns()),
+      query_factors_(items.rows * heads),
       keys_values_(items.rows, layout_.row_bytes()),
       factors_(items.rows * 2),
       output_(weights.output, Precision::kInt8) {
   Require(layout_.part <= simd::kI8MaxPart, "CTR model: heads of ", layout_.part,
           " components (expected up to ", simd::kI8MaxPart, " in eight bits)");
-  const Layer key(weights.key), value(weights.value);
-  Matrix<float> keys(kCtrChunk, layout_.dim()), values(kCtrChunk, layout_.dim());
+  const size_t dim = layout_.dim();
+  const Layer query(weights.query, ScoreScale(dim, heads)), key(weights.key), value(weights.value);
+  Matrix<float> queries(kCtrChunk, dim), keys(kCtrChunk, dim), values(kCtrChunk, dim);
   for (size_t first = 0; first < items.rows; first += kCtrChunk) {
     const Rows rows = {items.row(first), std::min(kCtrChunk, items.rows - first), items.cols};
-    key.Apply(rows, Activation::kNone, keys.values.data(), keys.cols);
-    value.Apply(rows, Activation::kNone, values.values.data(), values.cols);
-    simd::PackHeadsI8(simd::DenseRows(keys.values.data(), rows.count, keys.cols),
-                      simd::DenseRows(values.values.data(), rows.count, values.cols), layout_,
+    query.Apply(rows, Activation::kNone, queries.values.data(), dim);
+    key.Apply(rows, Activation::kNone, keys.values.data(), dim);
+    value.Apply(rows, Activation::kNone, values.values.data(), dim);
+    simd::PackHeadQueriesI8(simd::DenseRows(queries.values.data(), rows.count, dim), layout_,
+                            {queries_.row(first), &query_factors_[heads * first], queries_.cols});
+    simd::PackHeadsI8(simd::DenseRows(keys.values.data(), rows.count, dim),
+                      simd::DenseRows(values.values.data(), rows.count, dim), layout_,
                       {keys_values_.row(first), &factors_[2 * first], keys_values_.cols});
   }
 }
@@ -258,19 +263,20 @@ void I8TableAttention::Grow(size_t chosen, AttentionScratch& scratch) const {
 }
 
 size_t I8TableAttention::table_bytes() const {
-  return query_.table_bytes() + keys_values_.values.size() + factors_.size() * sizeof(float);
+  return queries_.values.size() + keys_values_.values.size() +
+         (query_factors_.size() + factors_.size()) * sizeof(float);
 }
 
-void I8TableAttention::Attend(std::span<const int32_t> candidates, const Rows& targets,
+void I8TableAttention::Attend(std::span<const int32_t> candidates, std::span<const int32_t> history,
                               const ChosenItems& chosen, AttentionScratch& scratch, float* out,
                               size_t out_stride) const {
-  const size_t dim = layout_.dim();
-  query_.Apply(candidates, targets, scratch.queries.data(), dim);
+  const size_t count = candidates.size();
+  const simd::IdsView list = {history.data(), history.size()};
   simd::AttendHeadsI8(
-      {keys_values_.view(), factors_.data(), chosen.ids, chosen.counts, chosen.stride}, layout_,
-      {scratch.queries.data(), targets.count, dim}, KernelScratchOf(scratch),
-      {scratch.pooled.data(), dim});
-  output_.Apply(targets.count, scratch, out, out_stride);
+      {keys_values_.view(), factors_.data(), list, chosen.ids, chosen.counts, chosen.stride},
+      layout_, {queries_.view(), query_factors_.data(), candidates.data(), count},
+      KernelScratchOf(scratch), {scratch.pooled.data(), layout_.dim()});
+  output_.Apply(count, scratch, out, out_stride);
 }
 
 ChosenAttention::ChosenAttention(const AttentionWeights& weights, size_t heads,

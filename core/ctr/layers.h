@@ -195,8 +195,7 @@ class ETA_CORE_API TableAttention {
   Layer output_;
 };
 
-// The same from a table in eight bits, about a quarter of the bytes. Queries, softmax and the
-// output layer stay float32.
+// The same from tables in eight bits, about a quarter of the bytes. Softmax stays float32.
 class ETA_CORE_API I8TableAttention {
  public:
   I8TableAttention() = default;
@@ -204,18 +203,21 @@ class ETA_CORE_API I8TableAttention {
   // std::invalid_argument when a head has more than simd::kI8MaxPart components.
   I8TableAttention(const AttentionWeights& weights, size_t heads, const Matrix<float>& items);
 
-  // As TableAttention::Attend, with a scratch that Grow has seen.
-  void Attend(std::span<const int32_t> candidates, const Rows& targets, const ChosenItems& chosen,
-              AttentionScratch& scratch, float* out, size_t out_stride) const;
+  // As TableAttention::Attend, with a scratch that Grow has seen; the ids of `chosen` are positions
+  // of `history`.
+  void Attend(std::span<const int32_t> candidates, std::span<const int32_t> history,
+              const ChosenItems& chosen, AttentionScratch& scratch, float* out,
+              size_t out_stride) const;
   // Makes room for `chosen` rows for each candidate.
   void Grow(size_t chosen, AttentionScratch& scratch) const;
   size_t table_bytes() const;  // of all tables
 
  private:
   simd::I8HeadLayout layout_ = {};
-  ItemLayer query_;
-  Matrix<uint8_t> keys_values_;   // items x bytes of the layout
-  AlignedVector<float> factors_;  // of keys and of values, for each item
+  Matrix<int8_t> queries_;              // items x columns of the layout
+  AlignedVector<float> query_factors_;  // of heads, for each item
+  Matrix<uint8_t> keys_values_;         // items x bytes of the layout
+  AlignedVector<float> factors_;        // of keys and of values, for each item
   AttentionOutput output_;
 };
 

@@ -16,7 +16,7 @@ using simd::Activation;
 
 class I8Mlp final : public Mlp {
  public:
-  I8Mlp(const CtrExport& model, ItemTables tables) : Mlp(model) {
+  I8Mlp(const CtrExport& model, ItemTables tables) : Mlp(model, tables) {
     const size_t dim = model.settings.dim;
     if (tables == ItemTables::kAll) MakeItems(model);
     layers_[0] = I8Layer(model.mlp_weight[0], tables == ItemTables::kAll ? 2 * dim : dim, {});
@@ -27,7 +27,7 @@ class I8Mlp final : public Mlp {
 
   std::unique_ptr<Scratch> NewScratch() const override {
     auto scratch = std::make_unique<Buffers>();
-    if (items_.rows > 0) scratch->bias.resize(kCtrChunk * hidden());
+    scratch->wide.resize(kCtrChunk);
     size_t bytes = 0;
     for (size_t i = 0; i < 3; ++i) {
       scratch->input[i] = ByteRows(kCtrChunk, layers_[i].in());
@@ -38,68 +38,60 @@ class I8Mlp final : public Mlp {
   }
 
   size_t table_bytes() const override {
-    return items_.values.size() + item_scales_.size() * sizeof(float);
+    return item_values_.values.size() + item_scales_.size() * sizeof(float);
   }
 
-  void Apply(std::span<const int32_t> candidates, const Rows& features, const float* user,
+  void Apply(std::span<const int32_t> candidates, float* features, const float* user,
              Scratch& scratch, float* logits) const override {
     auto& buffers = dynamic_cast<Buffers&>(scratch);
     const size_t count = candidates.size();
     const simd::ScratchView kernel = {buffers.kernel.data(), buffers.kernel.size()};
     auto& input = buffers.input;
-    simd::QuantizeU8({features.values, count, layers_[0].in(), features.stride}, Activation::kNone,
-                     input[0].out());
     simd::LinearI8Layer first = layers_[0].view(Activation::kRelu);
     first.bias = user;
-    if (items_.rows > 0) {
-      AddItems(candidates, user, buffers.bias.data());
-      first.bias = buffers.bias.data();
-      first.bias_stride = hidden();
+    if (own_row_ == 0) {
+      simd::CrossFeaturesToU8(items_.view(), candidates.data(), crossed(features, count),
+                              wide_.data(), buffers.wide.data(), input[0].out());
+      first.bias_rows = {item_values_.values.data(), item_scales_.data(), candidates.data(),
+                         hidden()};
+    } else {
+      simd::CrossFeatures(items_.view(), candidates.data(), crossed(features, count), wide_.data(),
+                          buffers.wide.data());
+      simd::QuantizeU8(simd::DenseRows<float>(features, count, this->features()), Activation::kNone,
+                       input[0].out());
     }
     simd::LinearI8ToU8(input[0].view(count, Activation::kNone), first, kernel, input[1].out());
     simd::LinearI8ToU8(input[1].view(count, Activation::kRelu), layers_[1].view(Activation::kRelu),
                        kernel, input[2].out());
     simd::LinearI8(input[2].view(count, Activation::kRelu), layers_[2].view(Activation::kNone),
                    kernel, logits, 1);
+    for (size_t b = 0; b < count; ++b) logits[b] += buffers.wide[b];
   }
 
  private:
   struct Buffers : Scratch {
     ByteRows input[3];          // of each layer
-    AlignedVector<float> bias;  // of the first layer, for each candidate
+    AlignedVector<float> wide;  // terms of each candidate
     AlignedVector<uint8_t> kernel;
   };
 
   // The first layer's part of all items.
   void MakeItems(const CtrExport& model) {
-    const Matrix<float>& table = model.bundle.items.embeddings;
+    const Matrix<float>& table = items_;
     const size_t dim = model.settings.dim;
     const Layer part(model.mlp_weight[0], dim, dim, {});
     Matrix<float> rows(kCtrChunk, hidden());
-    items_ = Matrix<int8_t>(table.rows, hidden());
+    item_values_ = Matrix<int8_t>(table.rows, hidden());
     item_scales_.resize(table.rows);
     for (size_t first = 0; first < table.rows; first += kCtrChunk) {
       const size_t count = std::min(kCtrChunk, table.rows - first);
       part.Apply({table.row(first), count, dim}, Activation::kNone, rows.values.data(), hidden());
-      simd::QuantizeI8(simd::DenseRows(rows.values.data(), count, hidden()), items_.row(first),
-                       hidden(), &item_scales_[first]);
+      simd::QuantizeI8(simd::DenseRows(rows.values.data(), count, hidden()),
+                       item_values_.row(first), hidden(), &item_scales_[first]);
     }
   }
 
-  void AddItems(std::span<const int32_t> candidates, const float* user, float* bias) const {
-    const size_t width = hidden();
-    for (const int32_t candidate : candidates) {
-      const auto item = static_cast<size_t>(candidate);
-      const int8_t* values = items_.row(item);
-      const float scale = item_scales_[item];
-      for (size_t i = 0; i < width; ++i) {
-        bias[i] = user[i] + scale * static_cast<float>(values[i]);
-      }
-      bias += width;
-    }
-  }
-
-  Matrix<int8_t> items_;  // items x hidden; empty without tables
+  Matrix<int8_t> item_values_;  // items x hidden; empty without tables
   AlignedVector<float> item_scales_;
   I8Layer layers_[3];
 };

@@ -7,20 +7,6 @@
 #include "core/base/check.h"
 
 namespace eta {
-namespace {
-
-// out[d] = a[d] * b[d]; returns the sum of these.
-float Multiply(const float* a, const float* b, size_t dim, float* out) {
-  float sums[8] = {0};  // independent, so that the compiler may use vectors
-  size_t d = 0;
-  for (; d + 8 <= dim; d += 8) {
-    for (size_t i = 0; i < 8; ++i) sums[i] += out[d + i] = a[d + i] * b[d + i];
-  }
-  for (; d < dim; ++d) sums[0] += out[d] = a[d] * b[d];
-  return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
-}
-
-}  // namespace
 
 size_t CtrUser::bytes() const {
   return bias_.size() * sizeof(float) + short_term_.bytes + (unit_ ? unit_->bytes() : 0);
@@ -33,8 +19,7 @@ CtrModel::CtrModel(const CtrExport& model, ItemTables tables, CtrRetrieval retri
       short_term_(model.short_term, model.settings.heads, model.bundle.items.embeddings, tables,
                   ItemTables::kNone, precision),
       unit_(MakeLongTermUnit(model, tables, std::move(retrieval), precision)),
-      mlp_(MakeMlp(model, tables, precision)),
-      features_(((unit_ ? 4 : 2) + (tables == ItemTables::kAll ? 0 : 1)) * model.settings.dim) {}
+      mlp_(MakeMlp(model, tables, precision)) {}
 
 size_t CtrModel::table_bytes() const {
   return short_term_.table_bytes() + (unit_ ? unit_->table_bytes() : 0) + mlp_->table_bytes();
@@ -55,8 +40,7 @@ CtrScratch CtrModel::NewScratch() const {
   scratch.owner_ = owner_;
   scratch.attention_ = AttentionScratch(s.dim, s.heads, 0, s.short_length);
   scratch.rows_.resize(s.short_length * s.dim);
-  scratch.features_.resize(kCtrChunk * features_);
-  scratch.wide_.resize(kCtrChunk);
+  scratch.features_.resize(kCtrChunk * mlp_->features());
   scratch.mlp_ = mlp_->NewScratch();
   if (unit_) scratch.unit_ = unit_->NewScratch();
   return scratch;
@@ -66,7 +50,7 @@ void CtrModel::Check(const CtrUser& user, const CtrScratch& scratch) const {
   // An object that was moved from still has its owner, but its buffers are gone.
   Require(user.owner_ == owner_ && user.bias_.size() == mlp_->hidden(),
           "CTR model: the user is not of this model's NewUser");
-  Require(scratch.owner_ == owner_ && scratch.features_.size() == kCtrChunk * features_,
+  Require(scratch.owner_ == owner_ && scratch.features_.size() == kCtrChunk * mlp_->features(),
           "CTR model: the scratch is not of this model's NewScratch");
 }
 
@@ -105,30 +89,20 @@ void CtrModel::Score(const CtrUser& user, std::span<const int32_t> candidates, C
   }
 }
 
-// Features lie in the order in which the first layer reads them: c, only without item tables, then
-// s | c * s | g | c * g. With tables all that depends on c alone is looked up.
+// With item tables all that depends on a candidate's row alone is looked up.
 void CtrModel::ScoreChunk(const CtrUser& user, std::span<const int32_t> candidates,
                           CtrScratch& scratch, float* logits) const {
-  const size_t dim = settings().dim, count = candidates.size();
-  const bool has_rows = owner_.tables == ItemTables::kNone;
-  const Rows rows = {scratch.features_.data(), count, features_};
-  if (has_rows) GatherItemRows(model_, candidates, scratch.features_.data(), features_);
-  float* interests = scratch.features_.data() + (has_rows ? dim : 0);
-  short_term_.Attend(candidates, rows, user.short_term_, scratch.attention_, interests, features_);
+  const size_t width = mlp_->features();
+  float* features = scratch.features_.data();
+  const Rows rows = {features, candidates.size(), width};
+  if (owner_.tables == ItemTables::kNone) GatherItemRows(model_, candidates, features, width);
+  short_term_.Attend(candidates, rows, user.short_term_, scratch.attention_,
+                     features + mlp_->interest(0), width);
   if (unit_) {
-    unit_->Interest(*user.unit_, candidates, rows, *scratch.unit_, interests + 2 * dim, features_);
+    unit_->Interest(*user.unit_, candidates, rows, *scratch.unit_, features + mlp_->interest(1),
+                    width);
   }
-  for (size_t b = 0; b < count; ++b) {
-    const float* c = model_.bundle.items.embeddings.row(static_cast<size_t>(candidates[b]));
-    float* s = interests + b * features_;
-    scratch.wide_[b] = model_.wide[0] * Multiply(c, s, dim, s + dim);
-    if (unit_) {
-      float* g = s + 2 * dim;
-      scratch.wide_[b] += model_.wide[1] * Multiply(c, g, dim, g + dim);
-    }
-  }
-  mlp_->Apply(candidates, rows, user.bias_.data(), *scratch.mlp_, logits);
-  for (size_t b = 0; b < count; ++b) logits[b] += scratch.wide_[b];
+  mlp_->Apply(candidates, features, user.bias_.data(), *scratch.mlp_, logits);
 }
 
 }  // namespace eta

@@ -53,7 +53,6 @@ class ETA_CORE_API CtrScratch {
   std::unique_ptr<Scratch> mlp_;
   AlignedVector<float> rows_;      // of the short-term behaviours
   AlignedVector<float> features_;  // of a chunk of candidates
-  AlignedVector<float> wide_;
 };
 
 // A const CtrModel may be used by any number of threads, each with a CtrScratch of its own.
@@ -102,7 +101,6 @@ class ETA_CORE_API CtrModel {
   ProjectedAttention short_term_;
   std::unique_ptr<LongTermUnit> unit_;  // null for kNone
   std::unique_ptr<Mlp> mlp_;
-  size_t features_;  // floats of a candidate: what mlp_ takes
 };
 
 }  // namespace eta

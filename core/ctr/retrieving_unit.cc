@@ -67,11 +67,18 @@ class RetrievingUnit final : public LongTermUnit {
   void Interest(const User& user, std::span<const int32_t> candidates, const Rows& targets,
                 Scratch& scratch, float* out, size_t out_stride) const override {
     auto& buffers = dynamic_cast<Buffers&>(scratch);
-    Choose(dynamic_cast<const Behaviours&>(user), candidates, buffers);
+    const auto& behaviours = dynamic_cast<const Behaviours&>(user);
+    const std::span<const int32_t> history(behaviours.items.data(), behaviours.history->length());
+    retriever_->Retrieve(*behaviours.history, candidates, k_, *buffers.retrieval,
+                         {{buffers.chosen.data(), candidates.size() * k_},
+                          {buffers.counts.data(), candidates.size()}});
     const ChosenItems chosen = {buffers.chosen.data(), buffers.counts.data(), k_};
     if (from_bytes_) {
-      from_bytes_->Attend(candidates, targets, chosen, buffers.attention, out, out_stride);
-    } else if (from_table_) {
+      from_bytes_->Attend(candidates, history, chosen, buffers.attention, out, out_stride);
+      return;
+    }
+    NameItems(history, candidates.size(), buffers);
+    if (from_table_) {
       from_table_->Attend(candidates, targets, chosen, buffers.attention, out, out_stride);
     } else {
       from_rows_->Attend(targets, chosen, buffers.attention, out, out_stride);
@@ -89,19 +96,15 @@ class RetrievingUnit final : public LongTermUnit {
   struct Buffers : Scratch {
     std::unique_ptr<Scratch> retrieval;
     AttentionScratch attention;
-    AlignedVector<int32_t> chosen;  // k for each candidate: positions, then the items there
+    AlignedVector<int32_t> chosen;  // k for each candidate: positions, or the items there
     AlignedVector<int32_t> counts;  // how many of them are valid
   };
 
-  // Fills in buffers.chosen and counts.
-  void Choose(const Behaviours& behaviours, std::span<const int32_t> candidates,
-              Buffers& buffers) const {
-    retriever_->Retrieve(*behaviours.history, candidates, k_, *buffers.retrieval,
-                         {{buffers.chosen.data(), candidates.size() * k_},
-                          {buffers.counts.data(), candidates.size()}});
-    for (size_t b = 0; b < candidates.size(); ++b) {
+  // Turns the positions of buffers.chosen into the items there.
+  void NameItems(std::span<const int32_t> history, size_t count, Buffers& buffers) const {
+    for (size_t b = 0; b < count; ++b) {
       const std::span row(buffers.chosen.data() + b * k_, static_cast<size_t>(buffers.counts[b]));
-      for (int32_t& entry : row) entry = behaviours.items[static_cast<size_t>(entry)];
+      for (int32_t& entry : row) entry = history[static_cast<size_t>(entry)];
     }
   }
 

@@ -83,6 +83,15 @@ std::vector<uint8_t> PackLinearI8(const I8Layer& layer) {
   return packed;
 }
 
+std::vector<float> AddBiasRow(std::span<const float> bias, std::span<const int8_t> row,
+                              float scale) {
+  std::vector<float> sums;
+  for (size_t j = 0; j < row.size(); ++j) {
+    sums.push_back(std::fma(static_cast<float>(row[j]), scale, bias.empty() ? 0.0f : bias[j]));
+  }
+  return sums;
+}
+
 std::vector<float> LinearI8(std::span<const uint8_t> row, float scale, int zero_point,
                             const I8Layer& layer, std::span<const float> bias, bool is_relu) {
   std::vector<float> y;

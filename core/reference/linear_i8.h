@@ -34,6 +34,10 @@ I8Layer QuantizeLayer(std::span<const float> weights, size_t out);
 // What simd::PackLinearI8 writes.
 std::vector<uint8_t> PackLinearI8(const I8Layer& layer);
 
+// `bias`, or zeros where it is empty, plus scale times each value of `row`, rounded once.
+std::vector<float> AddBiasRow(std::span<const float> bias, std::span<const int8_t> row,
+                              float scale);
+
 // A row of layer.in() bytes through the layer; `bias` has layer.out() values or none.
 std::vector<float> LinearI8(std::span<const uint8_t> row, float scale, int zero_point,
                             const I8Layer& layer, std::span<const float> bias, bool is_relu);

@@ -34,8 +34,10 @@ struct HeadsI8Scratch {
   HeadsI8Scratch(void* aligned, const I8HeadLayout& layout, size_t n)
       : count(n),
         lanes(Lanes(layout)),
-        weights(static_cast<float*>(aligned)),
-        key_factors(weights + RoundedI8Rows(n) / kI8RowsScored * lanes),
+        digits(static_cast<uint8_t*>(aligned)),
+        weights(static_cast<float*>(static_cast<void*>(digits + layout.columns()))),
+        factor_pairs(weights + RoundedI8Rows(n) / kI8RowsScored * lanes),
+        key_factors(factor_pairs + 2 * RoundUp(n, 16)),
         value_factors(key_factors + RoundUp(n, 16)),
         query_factors(value_factors + RoundUp(n, 16)),
         factors(query_factors + lanes),
@@ -48,8 +50,8 @@ struct HeadsI8Scratch {
   static size_t Bytes(const I8HeadLayout& layout, size_t n) {
     const size_t rows = RoundedI8Rows(n), lanes = Lanes(layout);
     const size_t weights = SaturatingProduct(rows, lanes + lanes / 2);  // 4 + 2 bytes, 4 rows
-    const size_t row_bytes = RoundUp(n, 16) * (2 * sizeof(float) + sizeof(const uint8_t*));
-    const size_t others = 2 * lanes * sizeof(float) + layout.columns() * 7 + kI8BlockColumns;
+    const size_t row_bytes = RoundUp(n, 16) * (4 * sizeof(float) + sizeof(const uint8_t*));
+    const size_t others = 2 * lanes * sizeof(float) + layout.columns() * 8;
     return weights >= SIZE_MAX - row_bytes - others ? kNoScratch : weights + row_bytes + others;
   }
 
@@ -58,19 +60,20 @@ struct HeadsI8Scratch {
     return RoundUp(layout.heads, 4) * kI8RowsScored;
   }
 
-  size_t count;        // n
-  size_t lanes;        // Lanes()
-  float* weights;      // scores first; of four rows for each head, for each four rows
-  float* key_factors;  // of the rows, as the next
+  size_t count;         // n
+  size_t lanes;         // Lanes()
+  uint8_t* digits;      // PlaceI8Digits()
+  float* weights;       // of four rows for each head, for each four rows: first their scores
+  float* factor_pairs;  // of keys and of values, of the rows
+  float* key_factors;   // the same apart, as the next
   float* value_factors;
   float* query_factors;  // in the lanes of a head, as the next
   float* factors;        // of the sums of values
-  float* floats;         // a query, then its sums of values, with padded heads
-  void* query;           // its integers, of up to 16 bits
+  float* floats;         // sums of values, with padded heads
+  void* query;           // where the target wants 16 bits
   int32_t* sums;         // of blocks of four rows, where a head has more than one block
   const uint8_t** rows;  // the chosen rows
-  // The weights as integers in the form of the target, 2 * lanes bytes for each four rows; a vector
-  // may be read at any of them.
+  // Where the target wants 16 bits, the weights as integers: 2 * lanes bytes for each four rows.
   uint8_t* weight_digits;
 };
 
@@ -91,12 +94,6 @@ HWY_INLINE void AddSums(I8HeadSums sums, bool is_first, float* to) {
 
 #if ETA_SIMD_HAS_VNNI
 
-// The digits of four rows' weights, at `digits`, in the blocks of their heads.
-HWY_INLINE __m512i WeightsOfBlocks(__m512i heads, const uint8_t* digits) {
-  const __m128i weights = _mm_loadu_si128(reinterpret_cast<const __m128i*>(digits));
-  return _mm512_permutexvar_epi32(heads, _mm512_castsi128_si512(weights));
-}
-
 // Blocks of 128 bits, of which b0 has 4 * i to 4 * i + 3 of each of four blocks of 16 in sums i, in
 // the order of columns.
 HWY_INLINE void AddSumsOfBlocks(const __m512i* sums, bool is_first, float* to) {
@@ -110,8 +107,19 @@ HWY_INLINE void AddSumsOfBlocks(const __m512i* sums, bool is_first, float* to) {
   AddSums(I8HeadSums{ShuffleBlocks<0xDD>(high01, high23)}, is_first, to + 48);
 }
 
+// Writes where the rows' weights lie for a vector of columns: in each lane, the first bytes of the
+// weights of four rows for the lane's head, among those for four heads on from the first.
+HWY_INLINE void PlaceI8Digits(const I8HeadLayout& layout, void* scratch) {
+  auto* digits = static_cast<uint8_t*>(scratch);
+  for (size_t i = 0; i < layout.columns(); ++i) {
+    const size_t head = i / 16 * 16 / layout.padded_part() - i / 64 * 64 / layout.padded_part();
+    digits[i] = static_cast<uint8_t>(head * 16 + i % 4 * 4);
+  }
+}
+
 // Adds the weighted values of rows [begin, end) to the sums of all columns. VPDPBUSD adds four
-// products to a lane: a column's of four rows, which lie side by side after two steps of unpacking.
+// products to a lane: a column's of four rows, which lie side by side after two steps of unpacking,
+// as do the rows' weights, a digit of 8 bits of each, in all lanes of a block of their head.
 ETA_SIMD_VNNI_ATTR HWY_INLINE void SumI8Values(const HeadsI8Scratch& scratch,
                                                const I8HeadLayout& layout, size_t begin,
                                                size_t end) {
@@ -119,15 +127,12 @@ ETA_SIMD_VNNI_ATTR HWY_INLINE void SumI8Values(const HeadsI8Scratch& scratch,
   const size_t padded_part = layout.padded_part();
   for (size_t c = 0; c < columns; c += 64) {
     const size_t head = c / padded_part;
-    HWY_ALIGN int32_t heads_of_lanes[16];
-    for (size_t i = 0; i < 16; ++i) {
-      heads_of_lanes[i] = static_cast<int32_t>((c + i / 4 * 16) / padded_part - head);
-    }
-    const __m512i heads = _mm512_load_si512(heads_of_lanes);
-    const uint8_t* digits = scratch.weight_digits + begin / 4 * 2 * lanes + head * 4;
+    const __m512i lower_digits = _mm512_loadu_si512(scratch.digits + c);
+    const __m512i upper_digits = _mm512_add_epi8(lower_digits, _mm512_set1_epi8(1));
+    const float* weights = scratch.weights + begin / 4 * lanes + head * 4;
     const uint8_t* const* rows = scratch.rows;
     I8Sums low = StartI8Sums(0), high = low;
-    for (size_t j = begin; j < end; j += 4, digits += 2 * lanes) {
+    for (size_t j = begin; j < end; j += 4, weights += lanes) {
       const __m512i r0 = _mm512_loadu_si512(rows[j] + columns + c);
       const __m512i r1 = _mm512_loadu_si512(rows[j + 1] + columns + c);
       const __m512i r2 = _mm512_loadu_si512(rows[j + 2] + columns + c);
@@ -138,8 +143,9 @@ ETA_SIMD_VNNI_ATTR HWY_INLINE void SumI8Values(const HeadsI8Scratch& scratch,
       const __m512i v1 = _mm512_unpackhi_epi16(low01, low23);
       const __m512i v2 = _mm512_unpacklo_epi16(high01, high23);
       const __m512i v3 = _mm512_unpackhi_epi16(high01, high23);
-      const __m512i lower = WeightsOfBlocks(heads, digits);
-      const __m512i upper = WeightsOfBlocks(heads, digits + lanes);
+      const __m512i of_rows = _mm512_loadu_si512(weights);
+      const __m512i lower = _mm512_permutexvar_epi8(lower_digits, of_rows);
+      const __m512i upper = _mm512_permutexvar_epi8(upper_digits, of_rows);
       low.v0 = AddI8Products(low.v0, lower, v0), high.v0 = AddI8Products(high.v0, upper, v0);
       low.v1 = AddI8Products(low.v1, lower, v1), high.v1 = AddI8Products(high.v1, upper, v1);
       low.v2 = AddI8Products(low.v2, lower, v2), high.v2 = AddI8Products(high.v2, upper, v2);
@@ -154,6 +160,8 @@ ETA_SIMD_VNNI_ATTR HWY_INLINE void SumI8Values(const HeadsI8Scratch& scratch,
 }
 
 #else
+
+HWY_INLINE void PlaceI8Digits(const I8HeadLayout&, void*) {}
 
 // 16 columns at most, which belong to one head.
 using I8ValueSumTag = hn::CappedTag<int32_t, HWY_MIN(8, hn::MaxLanes(I8HeadSumTag()))>;

@@ -80,6 +80,21 @@ HWY_INLINE hn::Vec<D> LoadFirst(D d, const float* x, size_t count) {
   return hn::Load(d, lanes);
 }
 
+// The first `count` bytes, then zeros.
+template <class D32>
+HWY_INLINE hn::Vec<D32> LoadFirstBytes(D32 d32, const int8_t* x, size_t count) {
+  const hn::Rebind<int8_t, D32> d8;
+  if (HWY_LIKELY(count >= hn::Lanes(d32))) return hn::PromoteTo(d32, hn::LoadU(d8, x));
+#if ETA_SIMD_HAS_MASK_REGISTERS
+  const auto first = static_cast<__mmask16>((1u << count) - 1);
+  return hn::Vec<D32>{_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(first, x))};
+#else
+  HWY_ALIGN int8_t lanes[16] = {0};
+  std::memcpy(lanes, x, count);
+  return hn::PromoteTo(d32, hn::LoadU(d8, lanes));
+#endif
+}
+
 // The first `count` lanes, and nothing past them.
 template <class D>
 HWY_INLINE void StoreFirst(D d, hn::Vec<D> v, size_t count, float* to) {
@@ -119,6 +134,13 @@ HWY_INLINE float LargestOfRow(const float* x, size_t width) {
     bits = hn::Max(bits, hn::BitCast(d32, rest));
   }
   return hn::GetLane(hn::BitCast(d, hn::MaxOfLanes(d32, hn::Max(bits, more))));
+}
+
+// v plus `scale` times the first `count` values, rounded once.
+template <class D>
+HWY_INLINE hn::Vec<D> AddBytes(D d, hn::Vec<D> v, const int8_t* values, float scale, size_t count) {
+  const auto integers = LoadFirstBytes(hn::RebindToSigned<D>(), values, count);
+  return QuickFma(d, hn::ConvertTo(d, integers), hn::Set(d, scale), v);
 }
 
 // v * factor rounded to integers of less than 2^22.

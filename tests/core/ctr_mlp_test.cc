@@ -7,8 +7,10 @@
 #include <limits>
 
 #include "core/ctr/model.h"
+#include "core/reference/cross_features.h"
 #include "core/reference/ctr.h"
 #include "core/reference/dot_i8.h"
+#include "core/reference/linear_i8.h"
 #include "tests/support/allocation_counter.h"
 #include "tests/support/ctr_test_util.h"
 
@@ -24,34 +26,40 @@ CtrExport MakeModel(CtrUnit unit, size_t dim) {
 // Features of candidates as the model would make them, of very different sizes.
 struct Case {
   Case(const CtrExport& model, ItemTables tables, size_t count) : candidates(count) {
-    const size_t dim = model.settings.dim;
-    width = model.mlp_weight[0].rows - (tables == ItemTables::kAll ? 2 : 1) * dim;
-    stride = width + 3;
-    Rng rng(count + width);
+    const size_t dim = model.settings.dim, parts = model.wide.size();
+    Rng rng(count + dim * parts);
     for (int32_t& candidate : candidates) candidate = static_cast<int32_t>(Below(rng, kItems));
-    features.assign(count * stride, std::numeric_limits<float>::quiet_NaN());
     for (size_t b = 0; b < count; ++b) {
-      for (size_t i = 0; i < width; ++i) {
-        const float scale = i % 7 == 0 ? 3.0f : 0.1f;
-        features[b * stride + i] = b == 1 ? 0.0f : scale * BellFloat(rng);
+      const auto own = OwnRow(model, candidates[b]);
+      if (tables == ItemTables::kNone) features.insert(features.end(), own.begin(), own.end());
+      interests.push_back(MakeFloats(parts * dim, [&] {
+        const float scale = Below(rng, 7) == 0 ? 3.0f : 0.1f;
+        return b == 1 ? 0.0f : scale * BellFloat(rng);
+      }));
+      for (size_t p = 0; p < parts; ++p) {
+        const auto of_part = interests[b].begin() + static_cast<ptrdiff_t>(p * dim);
+        features.insert(features.end(), of_part, of_part + static_cast<ptrdiff_t>(dim));
+        features.insert(features.end(), dim, std::numeric_limits<float>::quiet_NaN());
       }
     }
   }
 
-  std::span<const float> row(size_t b) const { return {features.data() + b * stride, width}; }
-  Rows rows() const { return {features.data(), candidates.size(), stride}; }
+  static std::span<const float> OwnRow(const CtrExport& model, int32_t item) {
+    return {model.bundle.items.embeddings.row(static_cast<size_t>(item)), model.settings.dim};
+  }
 
   std::vector<int32_t> candidates;
-  size_t width, stride;
-  std::vector<float> features;
+  std::vector<std::vector<float>> interests;  // of each candidate, without their products
+  std::vector<float> features;                // without the products
 };
 
 std::vector<float> Serve(const Mlp& mlp, const CtrExport& model, const Case& c) {
-  std::vector<float> user(mlp.hidden()), logits(c.candidates.size());
+  std::vector<float> user(mlp.hidden()), logits(c.candidates.size()), features = c.features;
+  EXPECT_EQ(features.size(), c.candidates.size() * mlp.features());
   const auto scratch = mlp.NewScratch();
   const size_t before = allocations;
   mlp.PrepareUser(model.user_embeddings.row(1), user.data());
-  mlp.Apply(c.candidates, c.rows(), user.data(), *scratch, logits.data());
+  mlp.Apply(c.candidates, features.data(), user.data(), *scratch, logits.data());
   EXPECT_EQ(allocations, before);
   return logits;
 }
@@ -66,10 +74,16 @@ std::vector<float> BiasOf(const Mlp& mlp, const CtrExport& model, ItemTables tab
   layer.Apply({model.bundle.items.embeddings.row(static_cast<size_t>(item)), 1, dim},
               simd::Activation::kNone, part.data(), part.size());
   const reference::I8Matrix of_item = reference::QuantizeI8(part, part.size());
-  for (size_t i = 0; i < bias.size(); ++i) {
-    bias[i] += of_item.scales[0] * static_cast<float>(of_item.values[i]);
-  }
-  return bias;
+  return reference::AddBiasRow(bias, of_item.values, of_item.scales[0]);
+}
+
+// The logit of candidate b by the scalar twins.
+float Expected(const Mlp& mlp, const CtrExport& model, ItemTables tables, const Case& c, size_t b) {
+  const auto own = Case::OwnRow(model, c.candidates[b]);
+  auto [features, wide] = reference::CrossFeatures(own, c.interests[b], model.wide);
+  if (tables == ItemTables::kNone) features.insert(features.begin(), own.begin(), own.end());
+  const auto bias = BiasOf(mlp, model, tables, c.candidates[b]);
+  return reference::MlpI8(model, features, bias) + wide;
 }
 
 class CtrMlpTest : public TargetTest {};
@@ -85,8 +99,7 @@ TEST_P(CtrMlpTest, EightBitsAreThoseOfTheScalarTwin) {
           const Case c(model, tables, count);
           const auto logits = Serve(*mlp, model, c);
           for (size_t b = 0; b < count; ++b) {
-            const auto bias = BiasOf(*mlp, model, tables, c.candidates[b]);
-            ASSERT_EQ(logits[b], reference::MlpI8(model, c.row(b), bias))
+            ASSERT_EQ(logits[b], Expected(*mlp, model, tables, c, b))
                 << CtrUnitName(unit) << " dim " << dim << " candidate " << b << " of " << count;
           }
         }

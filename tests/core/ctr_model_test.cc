@@ -115,8 +115,8 @@ TEST(CtrModel, SaysWhatAUserTakes) {
 TEST(CtrModel, SaysWhatTablesTake) {
   for (const auto& [unit, floats, bytes] :
        {std::tuple<CtrUnit, size_t, size_t>{CtrUnit::kNone, 1056, 460},
-        {CtrUnit::kEta, 1824, 852},
-        {CtrUnit::kTwin, 1824, 852},
+        {CtrUnit::kEta, 1824, 676},
+        {CtrUnit::kTwin, 1824, 676},
         {CtrUnit::kFullAttention, 1824, 1228}}) {  // docs/serving.md
     const CtrExport data = ModelMaker(unit, SomeSettings(64, 4), kItems, 3).Make();
     const CtrModel exact(data), narrow(data, ItemTables::kAll, {}, Precision::kInt8);

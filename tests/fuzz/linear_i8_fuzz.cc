@@ -19,35 +19,49 @@ struct Case {
         gap(in.Between(0, 3)),
         offset(in.Between(0, 7)),
         is_transposed(in.Flag()),
-        biases(in.OneOf<size_t>({0, 1, 2}) == 2 ? std::max<size_t>(rows, 1) : in.Between(0, 1)),
+        has_bias(in.Flag()),
+        bias_items(in.Flag() ? in.Between(1, 5) : 0),
         activation(in.OneOf({Activation::kNone, Activation::kRelu})),
         zero_point(in.OneOf<uint8_t>({0, 128})),
         weight(in.Floats(in_size * out)),
         x(in.Any<uint8_t>(rows * in_size)),
         scales(in.Floats(rows)),
-        bias(in.Floats(biases * out)),
+        bias(in.Floats(has_bias ? out : 0)),
+        item_values(in.Any<int8_t>(bias_items * out)),
+        item_scales(in.Floats(bias_items)),
+        ids(rows),
         floats(in.Floats(std::min<size_t>(rows, 5) * in_size)),
-        layer(reference::QuantizeLayer(weight, out)) {}
+        layer(reference::QuantizeLayer(weight, out)) {
+    for (int32_t& id : ids) {
+      if (bias_items > 0) id = static_cast<int32_t>(in.Between(0, bias_items - 1));
+    }
+  }
 
-  // With one row a bias of its own is one that all share.
-  size_t bias_stride() const { return biases > 1 ? out + gap : 0; }
   bool is_relu() const { return activation == Activation::kRelu; }
 
   std::vector<float> Expected(size_t r) const {
-    std::span<const float> of_row;
-    if (biases > 0) of_row = {bias.data() + (biases > 1 ? r : 0) * out, out};
+    std::vector<float> of_row = bias;
+    if (bias_items > 0) {
+      const auto id = static_cast<size_t>(ids[r]);
+      of_row = reference::AddBiasRow(bias, {item_values.data() + id * out, out}, item_scales[id]);
+    }
     return reference::LinearI8({x.data() + r * in_size, in_size}, scales[r], zero_point, layer,
                                of_row, is_relu());
   }
 
   size_t rows, in_size, out, gap, offset;
   bool is_transposed;
-  size_t biases;
+  bool has_bias;
+  size_t bias_items;  // 0: there are no rows of them
   Activation activation;
   uint8_t zero_point;
   std::vector<float> weight;
   std::vector<uint8_t> x;
-  std::vector<float> scales, bias, floats;
+  std::vector<float> scales, bias;
+  std::vector<int8_t> item_values;
+  std::vector<float> item_scales;
+  std::vector<int32_t> ids;
+  std::vector<float> floats;
   reference::I8Layer layer;
 };
 
@@ -98,13 +112,19 @@ void CheckLayer(const Case& c) {
   ASSERT_TRUE(test::SameValues<uint8_t>(packed.span(), reference::PackLinearI8(c.layer)));
   Buffer<uint8_t> x(test::WithStride<uint8_t>(c.x, c.in_size, c.in_size + c.gap, 0xEE), c.offset);
   Buffer<float> scales(c.scales, c.offset);
-  Buffer<float> bias(test::WithStride<float>(c.bias, c.out, c.out + c.gap, 1e30f), c.offset);
+  Buffer<float> bias(c.bias, c.offset), item_scales(c.item_scales, c.offset);
+  Buffer<int8_t> items(test::WithStride<int8_t>(c.item_values, c.out, c.out + c.gap, 0x5E),
+                       c.offset);
+  Buffer<int32_t> ids(c.ids, c.offset);
   auto scratch =
       test::MakeScratch(simd::LinearI8ScratchBytes(c.in_size, c.out), c.offset, c.in_size);
   const simd::U8RowsView rows = {x.data(),  scales.data(),     c.rows,
                                  c.in_size, c.in_size + c.gap, c.zero_point};
-  const simd::LinearI8Layer layer = {packed.data(), c.out, c.biases == 0 ? nullptr : bias.data(),
-                                     c.bias_stride(), c.activation};
+  simd::LinearI8Layer layer = {packed.data(), c.out, c.has_bias ? bias.data() : nullptr,
+                               c.activation};
+  if (c.bias_items > 0) {
+    layer.bias_rows = {items.data(), item_scales.data(), ids.data(), c.out + c.gap};
+  }
   const size_t stride = c.out + c.gap;
   Buffer<float> y(SizeOf(c.rows, c.out, stride), c.offset, 8);
   simd::LinearI8(rows, layer, {scratch.data(), scratch.size()}, y.data(), stride);

@@ -18,7 +18,7 @@ struct Case {
 
 // Rows of a case and what the kernel makes of them, in buffers of exact size.
 struct Problem {
-  static constexpr size_t kItems = 50;
+  static constexpr size_t kItems = 50, kListed = 70;
 
   Problem(const Case& c, std::span<const float> keys, std::span<const float> values)
       : c(c),
@@ -30,7 +30,8 @@ struct Problem {
         table((kItems - 1) * stride + c.layout.row_bytes(), c.offset),
         factors(2 * kItems, c.offset),
         dense(MakeFloats(c.counts.size() * dim, [&] { return c.scale * BellFloat(rng); })),
-        chosen(rng, c.counts, kItems) {
+        list(RandomIds(rng, kListed, kItems), c.offset),
+        chosen(rng, c.counts, kListed) {
     Buffer<float> k(WithStride<float>(keys, dim, dim + gap, kNan), c.offset);
     Buffer<float> v(WithStride<float>(values, dim, dim + gap, kNan), c.offset);
     simd::PackHeadsI8({k.data(), kItems, dim, dim + gap}, {v.data(), kItems, dim, dim + gap},
@@ -43,21 +44,49 @@ struct Problem {
   // The attention of all queries, rows of dim + gap floats.
   Buffer<float> Attend() {
     const size_t queries = c.counts.size();
+    const size_t q_stride = c.layout.columns() + gap;
     Buffer<float> q(WithStride<float>(dense, dim, dim + gap, kNan), c.offset);
+    Buffer<int8_t> q_bytes((queries - 1) * q_stride + c.layout.columns(), c.offset);
+    Buffer<float> q_factors(queries * c.layout.heads, c.offset);
+    simd::PackHeadQueriesI8({q.data(), queries, dim, dim + gap}, c.layout,
+                            {q_bytes.data(), q_factors.data(), q_stride});
+    for (size_t b = 0; b + 1 < queries; ++b) {
+      EXPECT_TRUE(q_bytes.Untouched(b * q_stride + c.layout.columns(), (b + 1) * q_stride));
+    }
+    // Of rows in reverse: queries are chosen like those that they attend to.
+    Buffer<int32_t> q_ids(queries, c.offset);
+    for (size_t b = 0; b < queries; ++b) q_ids[b] = static_cast<int32_t>(queries - 1 - b);
     Buffer<uint8_t> scratch = MakeScratch(simd::AttendHeadsI8ScratchBytes(c.layout, chosen.most),
                                           c.offset, c.layout.part);
     Buffer<float> out(q.size(), c.offset);
     simd::AttendHeadsI8({{table.data(), kItems, c.layout.row_bytes(), stride},
                          factors.data(),
+                         {list.data(), list.size()},
                          chosen.ids.data(),
                          chosen.counts.data(),
                          chosen.most},
-                        c.layout, {q.data(), queries, dim + gap}, {scratch.data(), scratch.size()},
-                        {out.data(), dim + gap});
+                        c.layout,
+                        {{q_bytes.data(), queries, c.layout.columns(), q_stride},
+                         q_factors.data(),
+                         q_ids.data(),
+                         queries},
+                        {scratch.data(), scratch.size()}, {out.data(), dim + gap});
     for (size_t b = 0; b + 1 < queries; ++b) {
       EXPECT_TRUE(out.Untouched(b * (dim + gap) + dim, (b + 1) * (dim + gap)));
     }
     return out;
+  }
+
+  // Query b, and the table rows that it attends to.
+  std::span<const float> Query(size_t b) const {
+    return {dense.data() + (c.counts.size() - 1 - b) * dim, dim};
+  }
+  std::vector<int32_t> Rows(size_t b) const {
+    std::vector<int32_t> rows;
+    for (size_t j = 0; j < c.counts[b]; ++j) {
+      rows.push_back(list.data()[chosen.ids.data()[b * chosen.most + j]]);
+    }
+    return rows;
   }
 
   void ExpectTwin() {
@@ -65,9 +94,7 @@ struct Problem {
                                       << " heads=" << c.layout.heads << " part=" << c.layout.part);
     Buffer<float> out = Attend();
     for (size_t b = 0; b < c.counts.size(); ++b) {
-      const auto expected =
-          reference::AttendHeadsI8({dense.data() + b * dim, dim}, c.layout.heads, twin,
-                                   {chosen.ids.data() + b * chosen.most, c.counts[b]});
+      const auto expected = reference::AttendHeadsI8(Query(b), c.layout.heads, twin, Rows(b));
       ASSERT_TRUE(SameValues<float>({out.data() + b * (dim + gap), dim}, expected)) << b;
     }
   }
@@ -80,6 +107,7 @@ struct Problem {
   Buffer<uint8_t> table;
   Buffer<float> factors;
   std::vector<float> dense;
+  Buffer<int32_t> list;
   ChosenIds chosen;
 };
 
@@ -149,10 +177,14 @@ TEST_P(AttentionHeadsI8Test, IsNearTheAttentionOfTheFloats) {
   Buffer<float> out = problem.Attend();
   for (size_t b = 0; b < c.counts.size(); ++b) {
     for (size_t h = 0; h < 4; ++h) {
-      const auto expected =
-          ExpectedAttention({problem.dense.data() + b * problem.dim + h * 16, 16},
-                            problem.chosen.Rows(keys, problem.dim, b, h * 16, 16),
-                            problem.chosen.Rows(values, problem.dim, b, h * 16, 16), 16);
+      FloatSpans of_keys, of_values;
+      for (const int32_t row : problem.Rows(b)) {
+        const size_t first = static_cast<size_t>(row) * problem.dim + h * 16;
+        of_keys.push_back(std::span(keys).subspan(first, 16));
+        of_values.push_back(std::span(values).subspan(first, 16));
+      }
+      const auto query = problem.Query(b).subspan(h * 16, 16);
+      const auto expected = ExpectedAttention(query, of_keys, of_values, 16);
       for (size_t i = 0; i < 16; ++i) {
         EXPECT_NEAR(out[b * problem.dim + h * 16 + i], expected[i], 0.02) << b << ", " << h;
       }

@@ -24,7 +24,7 @@ constexpr size_t kOuts[] = {1,  3,  4,  7,  8,  9,  15, 16, 17, 24,  31,
 
 struct Case {
   size_t rows, in, out;
-  enum { kNone, kShared, kOfRows } bias;
+  enum { kNone, kShared, kOfRows, kBoth } bias;
   Activation activation;
   uint8_t zero_point;
   size_t gap;  // elements between rows
@@ -53,30 +53,43 @@ struct Problem {
     EXPECT_TRUE(SameValues<uint8_t>(packed.span(), reference::PackLinearI8(layer)));
     Rng rng(c.rows + c.out);
     for (float& scale : scales.span()) scale = 0.01f * BellFloat(rng);
-    const size_t biases = c.bias == Case::kNone ? 0 : c.bias == Case::kShared ? 1 : c.rows;
-    dense_bias = MakeFloats(biases * c.out, [&] { return BellFloat(rng); });
-    strided_bias = WithStride<float>(dense_bias, c.out, c.out + c.gap, kNan);
+    if (has_bias()) bias = MakeFloats(c.out, [&] { return BellFloat(rng); });
+    if (!has_bias_rows()) return;
+    for (const uint8_t byte : RandomBytes(rng, kItems * c.out)) {
+      items.push_back(static_cast<int8_t>(byte));
+    }
+    item_scales = MakeFloats(kItems, [&] { return 0.1f * BellFloat(rng); });
+    ids = RandomIds(rng, c.rows, kItems);
   }
+
+  bool has_bias() const { return c.bias == Case::kShared || c.bias == Case::kBoth; }
+  bool has_bias_rows() const { return c.bias == Case::kOfRows || c.bias == Case::kBoth; }
 
   simd::U8RowsView view() const {
     return {x.data(), scales.data(), c.rows, c.in, c.in + c.gap, c.zero_point};
   }
 
   std::vector<float> Expected(size_t r) const {
-    std::span<const float> bias;
-    if (c.bias != Case::kNone) {
-      bias = {dense_bias.data() + (c.bias == Case::kOfRows ? r : 0) * c.out, c.out};
+    std::vector<float> of_row = bias;
+    if (has_bias_rows()) {
+      const auto id = static_cast<size_t>(ids[r]);
+      of_row = reference::AddBiasRow(bias, {items.data() + id * c.out, c.out}, item_scales[id]);
     }
     return reference::LinearI8({dense.data() + r * c.in, c.in}, scales.data()[r], c.zero_point,
-                               layer, bias, c.activation == Activation::kRelu);
+                               layer, of_row, c.activation == Activation::kRelu);
   }
 
   void Expect() {
     SCOPED_TRACE(c);
-    Buffer<float> bias(strided_bias, c.offset);
-    const simd::LinearI8Layer packed_layer = {
-        packed.data(), c.out, c.bias == Case::kNone ? nullptr : bias.data(),
-        c.bias == Case::kOfRows ? c.out + c.gap : 0, c.activation};
+    Buffer<float> floats(bias, c.offset), value_scales(item_scales, c.offset);
+    Buffer<int8_t> values(WithStride<int8_t>(items, c.out, c.out + c.gap, 0x5E), c.offset);
+    Buffer<int32_t> item_ids(ids, c.offset);
+    simd::LinearI8Layer packed_layer = {packed.data(), c.out};
+    packed_layer.activation = c.activation;
+    if (has_bias()) packed_layer.bias = floats.data();
+    if (has_bias_rows()) {
+      packed_layer.bias_rows = {values.data(), value_scales.data(), item_ids.data(), c.out + c.gap};
+    }
     const size_t stride = c.out + c.gap, size = c.rows == 0 ? 0 : (c.rows - 1) * stride + c.out;
     Buffer<float> y(size, c.offset);
     simd::LinearI8(view(), packed_layer, {scratch.data(), scratch.size()}, y.data(), stride);
@@ -103,23 +116,26 @@ struct Problem {
   Buffer<uint8_t> packed, x;
   Buffer<float> scales;
   Buffer<uint8_t> scratch;
-  std::vector<float> dense_bias, strided_bias;
+  static constexpr size_t kItems = 9;
+  std::vector<float> bias, item_scales;
+  std::vector<int8_t> items;
+  std::vector<int32_t> ids;
 };
 
 class LinearI8Test : public TargetTest {};
 ETA_FOR_EVERY_TARGET(LinearI8Test);
 
 TEST_P(LinearI8Test, IsTheTwin) {
+  constexpr decltype(Case::bias) kBiases[] = {Case::kNone, Case::kShared, Case::kOfRows,
+                                              Case::kBoth};
   size_t turn = 0;
   for (const size_t rows : kRows) {
     for (const size_t out : kOuts) {
       const size_t in = kIns[turn++ % std::size(kIns)];
       const auto activation = turn % 2 == 0 ? Activation::kNone : Activation::kRelu;
       const uint8_t zero_point = turn / 2 % 2 == 0 ? 0 : 128;
-      const Case c = {rows,       in,
-                      out,        std::array{Case::kNone, Case::kShared, Case::kOfRows}[turn % 3],
-                      activation, zero_point,
-                      turn % 4,   turn % 5};
+      const Case c = {rows,       in,         out,      kBiases[turn % std::size(kBiases)],
+                      activation, zero_point, turn % 4, turn % 5};
       Rng rng(turn);
       const auto weights = MakeFloats(in * out, [&] { return BellFloat(rng); });
       Problem(c, weights, RandomBytes(rng, rows * in)).Expect();
@@ -212,7 +228,7 @@ TEST_P(LinearI8Test, WhatIsNotFiniteShows) {
   std::vector<uint8_t> scratch(simd::LinearI8ScratchBytes(2, 1));
   std::vector<float> out_scales(4);
   simd::LinearI8ToU8({bytes.data(), scales.data(), 4, 2, 2, 128},
-                     {packed.data(), 1, nullptr, 0, Activation::kRelu}, scratch.data(),
+                     {packed.data(), 1, nullptr, Activation::kRelu}, scratch.data(),
                      {out.data(), out_scales.data(), 1});
   for (size_t r = 0; r < 3; ++r) EXPECT_TRUE(std::isnan(out_scales[r])) << r;
   EXPECT_EQ(out_scales[3], 0.0f);

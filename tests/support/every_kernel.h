@@ -16,6 +16,7 @@
 #include "simd/attention_rows.h"
 #include "simd/buckets.h"
 #include "simd/code_blocks.h"
+#include "simd/cross_features.h"
 #include "simd/dot.h"
 #include "simd/dot_i8.h"
 #include "simd/factors.h"
@@ -51,6 +52,8 @@ class EveryKernel {
         layer_i8_(simd::PackedLinearI8Bytes(256, 200), offset),
         heads_i8_(kFew * kI8Heads.row_bytes(), offset),
         head_factors_(2 * kFew, offset),
+        queries_i8_(kFew * kI8Heads.columns(), offset),
+        query_factors_(kFew * kI8Heads.heads, offset),
         all_i8_(simd::ProjectedI8Bytes(kFew, 4, 16), offset),
         out8_(kRows * kWide, offset),
         out_i8_(kDim * 8, offset),
@@ -62,6 +65,8 @@ class EveryKernel {
     simd::PackLinearI8(Floats(256, 200), layer_i8_.data());
     simd::PackHeadsI8(Floats(kFew, 64), Floats(kFew, 64), kI8Heads,
                       {heads_i8_.data(), head_factors_.data(), kI8Heads.row_bytes()});
+    simd::PackHeadQueriesI8(Floats(kFew, 64), kI8Heads,
+                            {queries_i8_.data(), query_factors_.data(), kI8Heads.columns()});
     simd::PackProjectedI8(Floats(kFew, 64), Floats(kFew, 64), 4, all_i8_.data());
   }
 
@@ -270,6 +275,9 @@ class EveryKernel {
       simd::PackHeadsI8(Floats(kFew, 64), Floats(kFew, 64), kI8Heads,
                         {out8_.data(), out_.data(), 200});
     });
+    visit("PackHeadQueriesI8", [&] {
+      simd::PackHeadQueriesI8(Floats(kFew, 64), kI8Heads, {out_i8_.data(), out_.data(), 200});
+    });
     visit("PackProjectedI8",
           [&] { simd::PackProjectedI8(Floats(kFew, 64), Floats(kFew, 64), 4, out8_.data()); });
     visit("PackProjectedRows", [&] {
@@ -300,8 +308,21 @@ class EveryKernel {
     visit("Linear", [&] {
       simd::Linear(Floats(kQueries, 256), {floats_.data(), 200, floats_.data()}, out_.data(), 200);
     });
+    visit("CrossFeatures", [&] {
+      simd::CrossFeatures(Floats(kFew, 64), ids_.data(), {out_.data(), kQueries, 256, 2},
+                          floats_.data(), out_.data() + kQueries * 256);
+    });
+    visit("CrossFeaturesToU8", [&] {
+      simd::CrossFeaturesToU8(Floats(kFew, 64), ids_.data(), {out_.data(), kQueries, 256, 2},
+                              floats_.data(), out_.data() + kQueries * 256,
+                              {out8_.data(), out_.data() + kQueries * 257, 256});
+    });
     const simd::U8RowsView rows{codes_.data(), scales_.data(), kQueries, 256, 256, 128};
-    const simd::LinearI8Layer layer{layer_i8_.data(), 200, floats_.data()};
+    const simd::LinearI8Layer layer{layer_i8_.data(),
+                                    200,
+                                    floats_.data(),
+                                    simd::Activation::kNone,
+                                    {weights_.data(), scales_.data(), ids_.data(), 200}};
     visit("LinearI8", [&] {
       simd::LinearI8(rows, layer, Scratch(simd::LinearI8ScratchBytes(256, 200)), out_.data(), 200);
     });
@@ -311,8 +332,14 @@ class EveryKernel {
     });
     visit("AttendHeadsI8", [&] {
       simd::AttendHeadsI8({simd::DenseRows<uint8_t>(heads_i8_.data(), kFew, kI8Heads.row_bytes()),
-                           head_factors_.data(), ids_.data(), counts_.data(), kFew},
-                          kI8Heads, {floats_.data(), 1, 64},
+                           head_factors_.data(),
+                           {ids_.data(), kFew},
+                           ascending_.data(),
+                           counts_.data(),
+                           kFew},
+                          kI8Heads,
+                          {simd::DenseRows<int8_t>(queries_i8_.data(), kFew, kI8Heads.columns()),
+                           query_factors_.data(), ids_.data(), 1},
                           Scratch(simd::AttendHeadsI8ScratchBytes(kI8Heads, kFew)),
                           {out_.data(), 64});
     });
@@ -337,6 +364,8 @@ class EveryKernel {
   Buffer<uint32_t> signs_;
   Buffer<uint8_t> layer_i8_, heads_i8_;
   Buffer<float> head_factors_;
+  Buffer<int8_t> queries_i8_;
+  Buffer<float> query_factors_;
   Buffer<uint8_t> all_i8_;
   Buffer<uint8_t> out8_;
   Buffer<int8_t> out_i8_;
