@@ -31,8 +31,9 @@ WIDTHS = Along("bits", "code widths", "code widths", "width of a code (bits)",
 def kind_of_code(row):
     """The row as of a method without its width; None where that is no code."""
     found = CODES.fullmatch(row["method"])
-    is_code = found and row["bits"] and int(found[2]) == row["bits"]
-    return {**row, "method": found[1]} if is_code else None
+    if not found or int(found[2]) != row["bits"]:
+        return None
+    return {**row, "method": found[1]}
 
 
 def rows_along(along, rows, what):
