@@ -85,7 +85,9 @@ struct Problem {
       const auto expected = reference::QuantizeU8(Expected(r).features, width(), false);
       ASSERT_TRUE(Same(scales[r], expected.scales[0])) << "row " << r;
       ASSERT_TRUE(SameValues<uint8_t>({bytes.data() + r * stride(), width()}, expected.values));
-      if (r + 1 < rows) EXPECT_TRUE(bytes.Untouched(r * stride() + width(), (r + 1) * stride()));
+      if (r + 1 < rows) {
+        EXPECT_TRUE(bytes.Untouched(r * stride() + width(), (r + 1) * stride()));
+      }
     }
   }
 
