@@ -83,9 +83,9 @@ ETA_SIMD_API void PackHeadsI8(const RowsView<float>& keys, const RowsView<float>
 
 // Quantises queries, rows of layout.dim() floats, to rows of layout.columns() bytes, rounded as
 // keys are but with a factor for each head, which is kept times log2(e), because scores become
-// powers of
-// 2. Preconditions: queries.width is layout.dim(); the layout's as of PackHeadsI8; to.stride >=
-// layout.columns(); no overlap. Any alignment; 64 bytes, of the stride too, is fastest.
+// exponents of 2. Preconditions: queries.width is layout.dim(); the layout's as of PackHeadsI8;
+// to.stride >= layout.columns(); no overlap. Any alignment; 64 bytes, of the stride too, is
+// fastest.
 ETA_SIMD_API void PackHeadQueriesI8(const RowsView<float>& queries, const I8HeadLayout& layout,
                                     const I8HeadQueryRows& to);
 

@@ -162,14 +162,19 @@ struct CrossFixture {
     for (int32_t& id : ids) id = static_cast<int32_t>(random.Below(static_cast<uint32_t>(items)));
   }
 
-  void Cross() {
-    simd::CrossFeaturesToU8(simd::DenseRows<float>(table.data(), items, kDim), ids.data(),
-                            {features.data(), kRows, kWidth, kParts}, weights.data(), sums.data(),
+  simd::RowsView<float> rows() const { return simd::DenseRows<float>(table.data(), items, kDim); }
+  simd::FeatureRows crossed() { return {features.data(), kRows, kWidth, kParts}; }
+
+  void Cross() { simd::CrossFeatures(rows(), ids.data(), crossed(), weights.data(), sums.data()); }
+  void CrossToBytes() {
+    simd::CrossFeaturesToU8(rows(), ids.data(), crossed(), weights.data(), sums.data(),
                             {bytes.data(), scales.data(), kWidth});
   }
 
-  // The last row.
+  // The last row. Crossed again it is the same, as what is given stays.
   bool IsRight() {
+    CrossToBytes();
+    const float sum_of_bytes = sums[kRows - 1];
     Cross();
     std::vector<float> given;
     const float* row = features.data() + (kRows - 1) * kWidth;
@@ -179,7 +184,9 @@ struct CrossFixture {
     const float* item = table.data() + static_cast<size_t>(ids[kRows - 1]) * kDim;
     const auto twin = reference::CrossFeatures({item, kDim}, given, weights);
     const auto expected = reference::QuantizeU8(twin.features, kWidth, false);
-    return twin.sum == sums[kRows - 1] && expected.scales[0] == scales[kRows - 1] &&
+    return twin.sum == sums[kRows - 1] && twin.sum == sum_of_bytes &&
+           std::equal(twin.features.begin(), twin.features.end(), row) &&
+           expected.scales[0] == scales[kRows - 1] &&
            std::ranges::equal(expected.values, std::span(bytes).last(kWidth));
   }
 
@@ -191,9 +198,10 @@ struct CrossFixture {
   AlignedVector<float> scales;
 };
 
-void Cross(benchmark::State& state, CrossFixture f) {
+void Cross(benchmark::State& state, bool to_bytes) {
+  CrossFixture f(1024);
   if (!f.IsRight()) return state.SkipWithError("differs from the reference");
-  Repeat(state, kRows, [&] { f.Cross(); });
+  Repeat(state, kRows, [&] { to_bytes ? f.CrossToBytes() : f.Cross(); });
 }
 
 // Attention over K rows a query of a table of `items`, with the float32 kernel's beside it.
@@ -354,8 +362,11 @@ void RegisterModelI8() {
   }
   RegisterPerTarget(Cat("quantize_u8/rows:", kRows, "/width:256"),
                     [](benchmark::State& state) { Quantize(state, 256); });
-  RegisterPerTarget(Cat("cross_features_to_u8/rows:", kRows, "/dim:64/parts:2/items:1024"),
-                    [](benchmark::State& state) { Cross(state, CrossFixture(1024)); });
+  for (const bool to_bytes : {false, true}) {
+    RegisterPerTarget(Cat("cross_features", to_bytes ? "_to_u8" : "", "/rows:", kRows,
+                          "/dim:64/parts:2/items:1024"),
+                      [=](benchmark::State& state) { Cross(state, to_bytes); });
+  }
   for (const size_t items : {size_t{1024}, size_t{1} << 18}) {  // in L2, in memory
     RegisterPerTarget(
         Cat("attend_heads_i8/queries:", kRows, "/heads:4/dim:64/items:", items, "/K:64"),

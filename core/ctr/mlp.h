@@ -57,8 +57,8 @@ class ETA_CORE_API Mlp {
   Layer user_layer_;                // the first layer's rows of the user's features
 };
 
-// Of `model`, which must outlive it. Throws std::invalid_argument when they are to
-// be of eight bits and a weight is not finite, or an activation could be beyond float32.
+// The MLP of `model`, which must outlive it. Throws std::invalid_argument when it is to be of eight
+// bits and a weight is not finite, or an activation could be beyond float32.
 ETA_CORE_API std::unique_ptr<Mlp> MakeMlp(const CtrExport& model, ItemTables tables,
                                           Precision precision);
 

@@ -11,13 +11,7 @@ namespace {
 
 using test::Buffer;
 
-// Floats of any kind as far as the kernel takes them: finite, and so are their products' sums.
-std::vector<float> Finite(Input& in, size_t count) {
-  constexpr float kMost = 1e15f;
-  std::vector<float> values = in.Floats(count);
-  for (float& value : values) value = std::isfinite(value) ? std::clamp(value, -kMost, kMost) : 1;
-  return values;
-}
+constexpr float kMost = 1e15f;  // so that sums of products are finite
 
 struct Case {
   explicit Case(Input& in)
@@ -27,9 +21,9 @@ struct Case {
         query_count(in.Between(0, 14)),
         gap(in.Between(0, 3)),
         offset(in.Between(0, 7)),
-        keys(Finite(in, count * dim())),
-        values(Finite(in, count * dim())),
-        queries(Finite(in, query_count * dim())) {
+        keys(in.BoundedFloats(count * dim(), kMost)),
+        values(in.BoundedFloats(count * dim(), kMost)),
+        queries(in.BoundedFloats(query_count * dim(), kMost)) {
     if (in.Flag()) {  // weights on more than one row
       for (float& value : queries) value *= 0.1f;
     }

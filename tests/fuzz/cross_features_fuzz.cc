@@ -21,10 +21,8 @@ struct Case {
         offset(in.Between(0, 7)),
         table(in.Floats(items * dim)),
         given(in.Floats(rows * parts * dim)),
-        weights(in.Floats(parts)) {
-    test::Rng rng = in.Random();
-    ids = test::RandomIds(rng, rows, items);
-  }
+        weights(in.Floats(parts)),
+        ids(in.Ids(rows, items)) {}
 
   size_t width() const { return 2 * parts * dim; }
   size_t stride() const { return width() + gap; }

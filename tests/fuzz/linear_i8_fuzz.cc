@@ -29,13 +29,9 @@ struct Case {
         bias(in.Floats(has_bias ? out : 0)),
         item_values(in.Any<int8_t>(bias_items * out)),
         item_scales(in.Floats(bias_items)),
-        ids(rows),
+        ids(in.Ids(rows, std::max<size_t>(bias_items, 1))),
         floats(in.Floats(std::min<size_t>(rows, 5) * in_size)),
-        layer(reference::QuantizeLayer(weight, out)) {
-    for (int32_t& id : ids) {
-      if (bias_items > 0) id = static_cast<int32_t>(in.Between(0, bias_items - 1));
-    }
-  }
+        layer(reference::QuantizeLayer(weight, out)) {}
 
   bool is_relu() const { return activation == Activation::kRelu; }
 
