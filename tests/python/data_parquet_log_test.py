@@ -20,7 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eta_simd.data import embeddings, kuairand, parquet_log, user_items
+from eta_simd.command import BadInput
+from eta_simd.data import embeddings, histories, kuairand, log, parquet_log, user_items
 
 LISTENS = {  # in no order; track 7 has no embedding
     "uid": pa.array([3, 1, 3, 1, 1, 9], pa.uint32()),
@@ -48,6 +49,16 @@ class ParquetLog(support.FolderTest):
     def write(self, columns, name="log.parquet", rows=2):
         path = self.folder / name
         pq.write_table(pa.table(columns), path, row_group_size=rows)
+        return path
+
+    def write_csv(self, columns):
+        """A file of KuaiRand."""
+        path = self.folder / "log.csv"
+        values = zip(*(columns[name].to_pylist()
+                       for name in ("user_id", "video_id", "time_ms", "is_click")))
+        path.write_text(kuairand.HEADER + "\n" + "".join(
+            f"{user},{video},0,0,{time},{click}" + ",0" * 13 + "\n"
+            for user, video, time, click in values))
         return path
 
     def call(self, script, *arguments, **options):
@@ -209,12 +220,7 @@ class ParquetLog(support.FolderTest):
         self.assertEqual(about["licence"], "CC BY-SA 4.0 by its README")
 
     def test_kuairand_without_embeddings_is_what_its_csv_is(self):
-        path = self.folder / "log.csv"
-        rows = zip(*(KUAIRAND[name].to_pylist() for name in ("user_id", "video_id", "time_ms",
-                                                             "is_click")))
-        path.write_text(kuairand.HEADER + "\n" + "".join(
-            f"{user},{video},0,0,{time},{click}" + ",0" * 13 + "\n"
-            for user, video, time, click in rows))
+        path = self.write_csv(KUAIRAND)
         first, _ = self.make("import_kuairand.py", "--input", path, "--dim", 2)
         self.output = self.folder / "second"
         second, about = self.make("import_kuairand.py", "--input", self.write(KUAIRAND), "--dim", 2)
@@ -226,6 +232,16 @@ class ParquetLog(support.FolderTest):
         for name, array in first.items():
             np.testing.assert_array_equal(array, second[name])
 
+    def test_kuairand_takes_files_of_both_kinds(self):
+        path = self.write({"video_id": pa.array([3784, 4201]),
+                           "embedding": pa.array([[1.0, 2.0], [3.0, 4.0]])}, "videos.parquet")
+        early = {name: column[:1] for name, column in KUAIRAND.items()}
+        late = {name: column[1:] for name, column in KUAIRAND.items()}
+        arrays, _ = self.make("import_kuairand.py", "--input", self.write_csv(late),
+                              self.write(early), "--embeddings", path)
+        self.assertEqual(arrays["history_items"].tolist(), [1, 0, 1])
+        self.assertEqual(arrays["item_embeddings"].tolist(), [[1, 2], [3, 4]])
+
     def test_kuairand_refuses_what_does_not_fit(self):
         path = self.write({"video_id": pa.array([1]), "embedding": pa.array([[1.0]])},
                           "videos.parquet")
@@ -235,14 +251,11 @@ class ParquetLog(support.FolderTest):
                  "milliseconds since 1970; it looks like seconds)"),
                 ("is_click", [1, 1, 0, 2],
                  "row group 1, row 1, column 'is_click': 2 (expected 0 to 1)"),
-                ("is_click", [0] * 4, "no behaviours"),
+                ("is_click", [0] * 4, "log.parquet: no clicks (--all takes videos that were not"),
+                ("video_id", [2] * 4, "no behaviours of items that have embeddings"),
                 ("user_id", [1.0] * 4, "column 'user_id': of double (expected integer)")):
             log = self.write({**KUAIRAND, name: pa.array(values)})
             self.refuse("import_kuairand.py", message, "--input", log, "--embeddings", path)
-        self.refuse("import_kuairand.py", "--embeddings is for Parquet only", "--input",
-                    self.folder / "a.csv", "--embeddings", path)
-        self.refuse("import_kuairand.py", "--input names files of CSV and of Parquet", "--input",
-                    self.folder / "a.csv", log)
 
     def test_memory_does_not_grow_with_the_log(self):
         random = np.random.default_rng(1)
@@ -260,30 +273,35 @@ class ParquetLog(support.FolderTest):
 
     def test_memory_of_an_svd_does_not_grow_with_the_log(self):
         random, pieces = np.random.default_rng(1), 1 << 12
-        peaks = []
-        for rows in (100_000, 800_000):
-            path = self.write({"user_id": random.integers(0, 1000, rows),
-                               "video_id": random.integers(0, 20000, rows),
-                               "time_ms": np.arange(rows) + 1649545620867,
-                               "is_click": np.ones(rows, np.uint8)}, rows=rows)
-            options = "--input", path, "--dim", 4, "--output", self.folder / f"{rows}"
-            with mock.patch.object(parquet_log, "PIECE", pieces), \
-                    mock.patch.object(user_items, "PAIRS", pieces), \
-                    mock.patch.object(embeddings, "LARGE", pieces), \
-                    mock.patch("sys.stdout"):
-                tracemalloc.start()  # counts NumPy's arrays, and no mapped files
-                kuairand.main([str(option) for option in options])
-                peaks.append(tracemalloc.get_traced_memory()[1])
-                tracemalloc.stop()
-        # The pairs of user and item would have 2.9 MiB, and their matrix as much again, or more.
-        self.assertLess(peaks[1] - peaks[0], 1 << 19)
+        for is_csv in (False, True):
+            peaks = []
+            for rows in (50_000, 400_000):
+                columns = {"user_id": pa.array(random.integers(0, 1000, rows)),
+                           "video_id": pa.array(random.integers(0, 5000, rows)),
+                           "time_ms": pa.array(np.arange(rows) + 1649545620867),
+                           "is_click": pa.array(np.ones(rows, np.uint8))}
+                path = self.write_csv(columns) if is_csv else self.write(columns, rows=rows)
+                options = ("--input", path, "--dim", 4, "--output",
+                           self.folder / f"{path.suffix}{rows}")
+                with mock.patch.object(parquet_log, "PIECE", pieces), \
+                        mock.patch.object(histories, "PIECE", pieces), \
+                        mock.patch.object(log, "CHUNK_BYTES", 64 * pieces), \
+                        mock.patch.object(user_items, "PAIRS", pieces), \
+                        mock.patch.object(embeddings, "LARGE", pieces), \
+                        mock.patch("sys.stdout"):
+                    tracemalloc.start()  # counts NumPy's arrays, and no mapped files
+                    kuairand.main([str(option) for option in options])
+                    peaks.append(tracemalloc.get_traced_memory()[1])
+                    tracemalloc.stop()
+            # The log would have 8.0 MiB more, the pairs of user and item 1.3, and their matrix.
+            self.assertLess(peaks[1] - peaks[0], 1 << 19, path)
 
     def private_memory(self, path):
         """The largest RssAnon of an import by small pieces, in bytes. Mapped files, which the
         system takes back, do not count."""
         code = ("import re, sys, threading, time\n"
-                "from eta_simd.data import parquet, parquet_log, yambda\n"
-                "parquet.PIECE = parquet_log.PIECE = 1 << 16\n"
+                "from eta_simd.data import histories, parquet, parquet_log, yambda\n"
+                "histories.PIECE = parquet.PIECE = parquet_log.PIECE = 1 << 16\n"
                 "peak = 0\n"
                 "def watch():\n"
                 "    global peak\n"
@@ -306,9 +324,9 @@ class Pieces(unittest.TestCase):
         random = np.random.default_rng(1)
         values = random.integers(0, 500, 20000)
         expected = np.unique(values, return_counts=True)
-        self.addCleanup(setattr, parquet_log, "PIECE", parquet_log.PIECE)
-        for parquet_log.PIECE in (1, 700, 1 << 20):
-            counts = parquet_log.Counts()
+        self.addCleanup(setattr, histories, "PIECE", histories.PIECE)
+        for histories.PIECE in (1, 700, 1 << 20):
+            counts = histories.Counts()
             for part in np.array_split(values, 37):
                 counts.add(part)
             counts.merge()
@@ -322,10 +340,10 @@ class Pieces(unittest.TestCase):
         owner = np.repeat(np.arange(50), lengths)
         times, items = random.integers(0, 5, len(owner)), np.arange(len(owner))
         order = np.lexsort((times, owner))
-        self.addCleanup(setattr, parquet_log, "PIECE", parquet_log.PIECE)
-        for parquet_log.PIECE in (1, 20, 1000):
+        self.addCleanup(setattr, histories, "PIECE", histories.PIECE)
+        for histories.PIECE in (1, 20, 1000):
             found = items.copy(), times.copy()
-            parquet_log.sort_histories(offsets, *found)
+            histories.sort_histories(offsets, *found)
             np.testing.assert_array_equal(found[0], items[order])
             np.testing.assert_array_equal(found[1], times[order])
 
@@ -333,16 +351,30 @@ class Pieces(unittest.TestCase):
         random = np.random.default_rng(1)
         owner = np.sort(random.integers(0, 9, 300))
         for times in (random.integers(0, 5, 300), random.integers(0, 2**61, 300) // 2**59 * 2**59):
-            np.testing.assert_array_equal(parquet_log.stable_order(owner, times),
+            np.testing.assert_array_equal(histories.stable_order(owner, times),
                                           np.lexsort((times, owner)))
 
     def test_ids_are_numbered_however_far_they_lie_apart(self):
-        self.assertEqual(parquet_log.Numbers(np.zeros(0, int)).of(np.array([1])).tolist(), [-1])
+        self.assertEqual(histories.Numbers(np.zeros(0, int)).of(np.array([1])).tolist(), [-1])
         for most in (9, 2**63 - 1):
-            numbers = parquet_log.Numbers(np.array([most, 3, 5]))
+            numbers = histories.Numbers(np.array([most, 3, 5]))
             self.assertEqual(numbers.table is None, most > 9)
             asked = np.array([0, 3, 4, most, 10, 5, 2, 6, 2**63 - 2])
             self.assertEqual(numbers.of(asked).tolist(), [-1, 1, -1, 0, -1, 2, -1, -1, -1])
+
+
+class ChangedLog(support.FolderTest):
+    def test_a_log_that_changes_between_its_readings_is_refused(self):
+        first = np.array([[1, 1, 2], [5, 6, 5], [1, 2, 3]])
+        changed = {"a behaviour more": np.array([[1, 1, 1, 2], [5, 6, 6, 5], [1, 2, 2, 3]]),
+                   "one less": first[:, 1:], "another user": first + [[1], [0], [0]],
+                   "another item": first + [[0], [1], [0]]}
+        for name, second in changed.items():
+            readings = iter([[first], [second]])
+            with self.subTest(name), self.assertRaisesRegex(BadInput, "was changed while it was"):
+                histories.write_flat(lambda: next(readings), self.folder)
+        log_of, report = histories.write_flat(lambda: [first], self.folder)
+        self.assertEqual((log_of.items.tolist(), report.behaviours), ([0, 1, 0], 3))
 
 
 if __name__ == "__main__":

@@ -184,7 +184,7 @@ WRITING_MODULES = {
     "files.py": "is where it is done",
     "ctr/export.py": "into a staged folder", "ctr/planted.py": "into a staged folder",
     "data/bundle.py": "into a staged folder", "data/vectors.py": "to a staged file",
-    "data/parquet.py": "into a staged folder", "data/parquet_log.py": "into a staged folder",
+    "data/parquet.py": "into a staged folder", "data/histories.py": "into a staged folder",
     "data/kuairand.py": "into a staged folder",
     "data/movielens.py": "to a temporary folder", "data/movielens_files.py": "to the same",
     "experiments/ab_test.py": "to a temporary folder",

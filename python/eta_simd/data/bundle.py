@@ -60,9 +60,14 @@ def write_bundle(output, arrays, description):
     with staged(output, is_folder=True) as folder:
         for name, array in arrays.items():
             np.save(folder / f"{name}.npy", np.ascontiguousarray(array))
-        text = json.dumps({**description, "counts": counts}, indent=2)
-        (folder / "bundle.json").write_text(text + "\n", encoding="utf-8")
+        write_description(folder, {**description, "counts": counts})
     return f"{output}: {items} items of {dim} dimensions, {users} users, {behaviours} behaviours"
+
+
+def write_description(folder, described):
+    """Writes bundle.json."""
+    text = json.dumps(described, indent=2)
+    (folder / "bundle.json").write_text(text + "\n", encoding="utf-8")
 
 
 def write_log_bundle(output, log, embeddings, description):

@@ -4,8 +4,9 @@ Parquet) into a data bundle.
 
 Several files make one log: name both periods. Only clicked videos are behaviours, unless --all
 takes every video that was shown. The bundle has no categories, because a video has several tags.
-Item embeddings come from an SVD of the user-item matrix (eta_simd/data/embeddings.py). Parquet is
-read a piece at a time, so that memory does not grow with the log (docs/scale.md)."""
+Item embeddings come from an SVD of the user-item matrix (eta_simd/data/embeddings.py), or from
+--embeddings. Logs are read twice, a piece at a time, so that memory does not grow with them
+(docs/scale.md). Parquet needs PyArrow."""
 import pathlib
 
 from eta_simd.command import BadInput, Parser, summarize
@@ -30,97 +31,89 @@ def parse_options(arguments):
     parser.add_argument("--all", action="store_true", help="take every video that was shown")
     parser.add_argument("--embeddings", type=pathlib.Path, metavar="FILE",
                         help="Parquet with video_id and embedding, a row for each video; others "
-                        "are left out (for Parquet only)")
+                        "are left out")
     importing.add_embedding_options(parser)
     options = importing.parse(parser, arguments)
-    are_parquet = {path.suffix == ".parquet" for path in options.input}
-    if len(are_parquet) > 1:
-        raise BadInput("--input names files of CSV and of Parquet")
-    if options.embeddings and are_parquet != {True}:
-        raise BadInput("--embeddings is for Parquet only")
     if len({path.resolve() for path in options.input}) < len(options.input):
         raise BadInput("--input names a file twice")
     return options
 
 
-def read_log(paths, take_all):
-    """The Log of all files together: clicks, or with `take_all` all videos shown."""
-    import numpy as np
+def csv_chunks(path):
+    """A dict of the columns KEPT and is_click for each piece of a file, as int64 arrays."""
     from eta_simd.data import log
 
     known = {"user_id": log.Integer("user_id"), "video_id": log.Integer("video_id"),
              "time_ms": log.Time("time_ms", 1000), "is_click": log.Integer("is_click", 0, 1)}
     columns = [known.get(name, log.Skipped(name)) for name in HEADER.split(",")]
-    parts = []
-    for path in paths:
-        for chunk in log.read_chunks(path, columns, HEADER):
-            taken = (chunk["is_click"] == 1) | take_all
-            parts.append([chunk[name][taken] for name in KEPT])
-    users, items, milliseconds = (np.concatenate(part) for part in zip(*parts))
-    if len(users) == 0:
-        raise BadInput(f"{paths[0]}: no clicks (--all takes videos that were not clicked)")
-    users = log.number_ids(users)[1]
-    items = log.number_ids(items)[1]
-    result = log.make_log(users, items, milliseconds)
-    result.times //= 1000
-    return result
+    return log.read_chunks(path, columns, HEADER)
 
 
-def read_chunks(options):
-    """Users, videos and milliseconds of what is taken from Parquet, a piece at a time."""
+def parquet_chunks(path):
+    """The same of a file or a folder of files."""
     import numpy as np
     from eta_simd.data import parquet_log, times
 
     kinds = {name: parquet_log.INTEGER for name in (*KEPT, "is_click")}
-    for batch, first, place in parquet_log.chunks(options.input, kinds):
+    for batch, first, place in parquet_log.chunks([path], kinds):
         with parquet_log.located(place):
-            user, video, time = (parquet_log.not_negative(batch, name, first) for name in KEPT)
-            kept = (parquet_log.not_negative(batch, "is_click", first, 1) == 1) | options.all
-            are_right = times.are_right(time, 1000)
+            chunk = {name: parquet_log.not_negative(batch, name, first) for name in KEPT}
+            chunk["is_click"] = parquet_log.not_negative(batch, "is_click", first, 1)
+            are_right = times.are_right(chunk["time_ms"], 1000)
             if not are_right.all():
                 row = int(np.argmin(are_right))
                 raise ValueError(f"row {first + row}, column "
-                                 f"{times.fault('time_ms', int(time[row]), 1000)}")
-        yield user[kept], video[kept], time[kept]
+                                 f"{times.fault('time_ms', int(chunk['time_ms'][row]), 1000)}")
+        yield chunk
 
 
-def import_parquet(options, made_by):
-    """Writes the bundle options.output of logs in Parquet; returns a line about it."""
+def read_chunks(options):
+    """Users, videos and milliseconds of what is taken, a piece at a time."""
+    is_empty = True
+    for path in options.input:
+        for chunk in (parquet_chunks if path.suffix == ".parquet" else csv_chunks)(path):
+            taken = (chunk["is_click"] == 1) | options.all
+            is_empty = is_empty and not taken.any()
+            yield tuple(chunk[name][taken] for name in KEPT)
+    if is_empty and not options.all:
+        raise BadInput(f"{options.input[0]}: no clicks (--all takes videos that were not clicked)")
+
+
+def embeddings_of(log, options, folder):
+    """Writes item_embeddings.npy of an SVD; returns how, for bundle.json."""
     import numpy as np
-    from eta_simd.data import parquet, parquet_log
-    from eta_simd.files import staged
+    from eta_simd.data import embeddings
 
-    with staged(options.output, is_folder=True) as folder:
-        items = None
-        if options.embeddings:
-            items, dim = parquet_log.read_embeddings(options.embeddings, folder, "video_id",
-                                                     "embedding")
-            made_by += " embeddings of a file"
-        log, report = parquet_log.write_flat(lambda: read_chunks(options), folder, items)
-        for begin in range(0, len(log.times), parquet.PIECE):
-            log.times[begin:begin + parquet.PIECE] //= 1000
-        log.times.flush()
-        if items is None:
-            from eta_simd.data import embeddings
-
-            dim = options.dim
-            np.save(folder / "item_embeddings.npy",
-                    embeddings.item_embeddings(log, dim, options.seed, folder / "pairs"))
-            made_by += f" dim={dim} seed={options.seed}: {embeddings.KIND}"
-        counts = {"items": log.num_items, "dim": dim, "users": report.users,
-                  "behaviours": report.behaviours}
-        parquet.write_description(folder, {**ABOUT, "made_by": made_by,
-                                           "left_out": report.left_out, "counts": counts})
-    return (f"{options.output}: {log.num_items} items of {dim} dimensions, {report.users} users, "
-            f"{report.behaviours} behaviours; {report.left_out} of videos without embedding were "
-            "left out")
+    np.save(folder / "item_embeddings.npy",
+            embeddings.item_embeddings(log, options.dim, options.seed, folder / "pairs"))
+    return f" dim={options.dim} seed={options.seed}: {embeddings.KIND}"
 
 
 def main(arguments):
     options = parse_options(arguments)
     made_by = f"scripts/import_kuairand.py {'all' if options.all else 'clicks'}"
-    if options.input[0].suffix == ".parquet":
-        summarize(import_parquet(options, made_by))
-        return
-    importing.import_log(options, lambda: read_log(options.input, options.all), made_by=made_by,
-                         **ABOUT)
+    if options.embeddings is None:
+        from eta_simd.data import embeddings  # noqa: F401 before NumPy: sets variables it reads
+    from eta_simd.data import histories
+    from eta_simd.data.bundle import write_description
+    from eta_simd.files import staged
+
+    with staged(options.output, is_folder=True) as folder:
+        items, dim = None, options.dim
+        if options.embeddings:
+            from eta_simd.data import parquet_log
+
+            items, dim = parquet_log.read_embeddings(options.embeddings, folder, "video_id",
+                                                     "embedding")
+            made_by += " embeddings of a file"
+        log, report = histories.write_flat(lambda: read_chunks(options), folder, items)
+        histories.to_seconds(log.times)
+        if items is None:
+            made_by += embeddings_of(log, options, folder)
+        counts = {"items": log.num_items, "dim": dim, "users": report.users,
+                  "behaviours": report.behaviours}
+        write_description(folder, {**ABOUT, "made_by": made_by, "left_out": report.left_out,
+                                   "counts": counts})
+    summarize(f"{options.output}: {log.num_items} items of {dim} dimensions, {report.users} users, "
+              f"{report.behaviours} behaviours; {report.left_out} of videos without embedding were "
+              "left out")

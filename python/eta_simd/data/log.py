@@ -18,6 +18,7 @@ from eta_simd.data import times as eta_times
 from eta_simd.text import shown
 
 CHUNK_BYTES = 8 << 20
+PIECE = 1 << 20  # values worked on at a time, of what may be larger than memory
 MAX_LINE_BYTES = 1 << 16
 MAX_DIGITS = 18  # any number of 18 digits fits int64
 MAX_INT32 = 2**31 - 1

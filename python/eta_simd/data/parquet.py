@@ -6,13 +6,14 @@ folder of files, which are read in the order of their names. Rows are items and 
 What else a bundle holds stays as it is there: small matrices in .npy files, and bundle.json.
 """
 import contextlib
-import json
 import shutil
 
 import numpy as np
 
 from eta_simd.command import BadInput
-from eta_simd.data.bundle import check_codebooks, read_array, read_lists
+from eta_simd.data.bundle import (check_codebooks, read_array, read_lists,
+                                  write_description)
+from eta_simd.data.log import PIECE
 from eta_simd.files import staged
 from eta_simd.reading import check_file, read_json
 from eta_simd.text import shown
@@ -25,7 +26,6 @@ except ImportError as missing:
     raise BadInput(f"{missing} (scripts/setup.sh arrow installs it into build/arrow, whose "
                    "bin/python runs this command)") from None
 
-PIECE = 1 << 20  # values worked on at a time, and in a row group that is written
 MAX_ITEMS = (1 << 31) - 1  # since ids are int32
 MAX_REASON = 400  # characters
 EMBEDDINGS = {"embedding": "item_embeddings", "candidate_embedding": "candidate_embeddings"}
@@ -306,8 +306,3 @@ def read_description(folder):
     if not isinstance(described, dict):
         raise BadInput(f"{folder / 'bundle.json'}: not an object")
     return described
-
-
-def write_description(folder, described):
-    text = json.dumps(described, indent=2)
-    (folder / "bundle.json").write_text(text + "\n", encoding="utf-8")

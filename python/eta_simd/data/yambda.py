@@ -78,7 +78,7 @@ def taken(kinds, values, min_played):
 
 
 def read_flat(options, kinds):
-    """For parquet_log.write_flat."""
+    """For histories.write_flat."""
     from eta_simd.data import parquet_log
 
     for batch, first, place in parquet_log.chunks([options.input], kinds):
@@ -113,7 +113,8 @@ def read_sequential(options, kinds):
 
 def main(arguments):
     options = parse_options(arguments)
-    from eta_simd.data import parquet, parquet_log
+    from eta_simd.data import histories, parquet_log
+    from eta_simd.data.bundle import write_description
     from eta_simd.files import staged
 
     kinds, is_sequential = kinds_of(options.input, options.min_played)
@@ -124,8 +125,8 @@ def main(arguments):
             report = parquet_log.write_sequential(lambda: read_sequential(options, kinds), folder,
                                                   items, options.input)
         else:
-            report = parquet_log.write_flat(lambda: read_flat(options, kinds), folder, items)[1]
-        parquet.write_description(folder, {
+            report = histories.write_flat(lambda: read_flat(options, kinds), folder, items)[1]
+        write_description(folder, {
             "name": "yambda", "source": "Yambda, https://huggingface.co/datasets/yandex/yambda; "
             "cite Ploshkin et al. 2025, arXiv:2505.22238", "licence": "Apache-2.0",
             "made_by": f"scripts/import_yambda.py {options.column} min-played="
