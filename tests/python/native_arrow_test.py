@@ -310,7 +310,7 @@ class Setup(unittest.TestCase):
     def test_the_extra_has_what_setup_installs(self):
         root = Path(__file__).resolve().parents[2]
         setup = (root / "scripts/setup.sh").read_text(encoding="utf-8")
-        self.assertIn("\nARROW=(numpy pyarrow) ", setup)
+        self.assertIn("\nARROW=(numpy scipy pyarrow) ", setup)
         self.assertIn("\nSPARK=('pyspark>=4,<5' 'pandas<3') ", setup)
         extra = (root / "pyproject.toml").read_text(encoding="utf-8")
         self.assertIn('\narrow = ["pyarrow"]\n', extra)

@@ -353,7 +353,10 @@ sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
     def test_fork_while_a_kernel_runs(self):
         code = """
 import os, sys, threading, time, numpy as np, eta_simd
+# Imports what follows: a child whose parent imports while it forks waits for the lock forever.
+eta_simd.set_target(None)
 rows = np.ones((200000, 64), np.float32)
+eta_simd.dot_topk(rows[:1], rows[:1], 1)
 running = threading.Event()
 def work():
     running.set()
