@@ -13,12 +13,10 @@ import pyarrow as pa
 
 from eta_simd import columns
 from eta_simd.arrays import ArrayLike, Float32, Float64, Int32, Int64
-from eta_simd.measures import attention_mass, recall, recall_ties
+from eta_simd.native import native
 from eta_simd.retrieval import Retriever
-from eta_simd.scans import dot_topk
 
 MEASURES = ("recall", "recall_ties", "attention_mass")
-SCORES = 1 << 20  # exact scores held at a time, or those of one candidate: 12 MiB with positions
 
 
 def embeddings(column: Any, name: str = "embedding") -> Float32:
@@ -224,20 +222,11 @@ def _measures(answered: Answered, table: Float32) -> list[Float64]:
     """The columns MEASURES; NaN for an empty history. A request's scores come from one kernel with
     the same bits everywhere, so that no partition of the data changes them."""
     _, offsets, items, candidate_offsets, candidates, found, _ = answered
-    k = found.shape[1]
     measured = [np.full(len(candidates), np.nan) for _ in MEASURES]
     for row in np.flatnonzero((np.diff(offsets) > 0) & (np.diff(candidate_offsets) > 0)):
-        history = table[items[offsets[row]:offsets[row + 1]]]
-        n = len(history)
-        step = max(SCORES // n, 1)
-        for begin in range(candidate_offsets[row], candidate_offsets[row + 1], step):
-            part = slice(begin, min(begin + step, candidate_offsets[row + 1]))
-            positions, ranked = dot_topk(history, table[candidates[part]], n)
-            scores = np.empty_like(ranked)
-            np.put_along_axis(scores, positions, ranked, axis=1)
-            best = np.ascontiguousarray(positions[:, :k])
-            values = (recall(found[part], best, n), recall_ties(found[part], scores, k),
-                      attention_mass(found[part], scores, table.shape[1]))
-            for column, value in zip(measured, values):
-                column[part] = value
+        part = slice(candidate_offsets[row], candidate_offsets[row + 1])
+        values = native.measures(found[part], table[items[offsets[row]:offsets[row + 1]]],
+                                 table[candidates[part]], found.shape[1])
+        for column, value in zip(measured, values):
+            column[part] = value
     return measured

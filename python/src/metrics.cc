@@ -8,10 +8,12 @@
 #include <span>
 #include <vector>
 
+#include "core/base/aligned.h"
 #include "core/base/check.h"
 #include "python/src/arrays.h"
 #include "python/src/module.h"
 #include "python/src/runtime.h"
+#include "simd/dot.h"
 
 namespace eta::python {
 namespace {
@@ -77,12 +79,46 @@ py::object Mass(py::handle returned, py::handle scores, py::handle dim, py::hand
                    });
 }
 
+// All measures of the retrievals of one history, whose embeddings are `rows`, as retrieval_bench
+// takes them: what depends on the scores alone is done once, and those of one query are held.
+py::tuple Measures(py::handle returned, py::handle rows, py::handle queries, py::handle k) {
+  const Array<int32_t> found(returned, "returned", 2);
+  const Array<float> history(rows, "rows", 2), given(queries, "queries", 2);
+  const size_t n = history.shape(0), dim = history.shape(1), count = found.shape(0);
+  Require(dim >= 1 && n <= kMaxCount, "rows: of shape ", n, " x ", dim,
+          ", must have a column or more and at most ", kMaxCount, " rows");
+  Require(given.shape(1) == dim, "queries: ", given.shape(1), " columns, rows has ", dim);
+  RequireRows("queries", given.shape(0), found);
+  Judge judge(ToCount(k, "k", 1, kMaxCount), dim);
+  NewArray<double> recall = MakeArray<double>({count}), ties = MakeArray<double>({count}),
+                   mass = MakeArray<double>({count});
+  {
+    constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+    const KernelCall call;
+    AlignedVector<float> blocks(simd::FloatBlocksSize(n, dim)), scores(simd::PaddedRows(n));
+    if (n > 0) simd::PackFloatBlocks(simd::DenseRows(history.values(), n, dim), blocks.data());
+    for (size_t row = 0; row < count; ++row) {
+      if (n > 0) {
+        simd::DotScores({blocks.data(), n, dim}, {given.values() + row * dim, 1, dim},
+                        scores.data(), scores.size());
+      }
+      judge.SetScores(std::span(scores).first(n));
+      const std::optional<Quality> quality = judge.Rate(ValidPart(found, row));
+      recall.values[row] = quality ? quality->recall : kNone;
+      ties.values[row] = quality ? quality->recall_ties : kNone;
+      mass.values[row] = quality ? quality->attention_mass.value_or(kNone) : kNone;
+    }
+  }
+  return py::make_tuple(std::move(recall.array), std::move(ties.array), std::move(mass.array));
+}
+
 }  // namespace
 
 void BindMetrics(py::module_& module) {
   module.def("recall", Recall);
   module.def("recall_ties", RecallTies);
   module.def("attention_mass", Mass);
+  module.def("measures", Measures);
 }
 
 }  // namespace eta::python

@@ -108,9 +108,6 @@ class Retrieve(unittest.TestCase):
                       [[one] for wanted in CANDIDATES for one in wanted])
         self.assertEqual(repr({**bytes_of([split]), "user": 0}),
                          repr({**bytes_of([whole]), "user": 0}))
-        steps, arrow.SCORES = arrow.SCORES, 50  # one candidate at a time
-        self.addCleanup(setattr, arrow, "SCORES", steps)
-        self.assertEqual(repr(bytes_of([whole])), expected)
 
     def test_other_types_of_ids_and_empty_batches(self):
         retriever = make("exact", self.table)

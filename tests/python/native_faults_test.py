@@ -14,6 +14,7 @@ import numpy as np
 
 import eta_simd
 from eta_simd import Hyperplanes, Retriever
+from eta_simd.native import native
 
 REFUSALS = (TypeError, ValueError, MemoryError)
 
@@ -133,16 +134,6 @@ class Messages(unittest.TestCase):
                      "late")
         self.refused(ValueError, "nonsense", eta_simd.set_target, "nonsense")
         self.refused(ValueError, "^folder: has a NUL", eta_simd.read_bundle, "a\0b")
-        mass, scores = eta_simd.attention_mass, self.items[:, :2].copy()
-        found = np.zeros((300, 1), np.int32)
-        self.refused(TypeError, "^temperature: expected a number, got str$", mass, found, scores, 4,
-                     "warm")
-        for number in (0, -1, float("nan"), float("inf")):
-            self.refused(ValueError, "^temperature = .* must be a positive number", mass, found,
-                         scores, 4, number)
-        self.refused(ValueError, "^temperature: a number of", mass, found, scores, 4, 10 ** 400)
-        self.refused(ValueError, "position 7", eta_simd.recall, support.int32([[7]]),
-                     support.int32([[0]]), 3)
         self.refused(eta_simd.DataError, "manifest", eta_simd.CtrModel, "/nonexistent")
 
 
@@ -227,6 +218,7 @@ class Anything(unittest.TestCase):
             (eta_simd.recall, (some, some, [lambda: 3, lambda: 300] + some[:1])),
             (eta_simd.recall_ties, (some, rows, count)),
             (eta_simd.attention_mass, (some, rows, count, count)),
+            (native.measures, (some, rows, rows, count)),
             (lambda m, e: Retriever(m, e), ([lambda: source.choice(methods + ["eta", "pq4:3", ""])],
                                             rows)),
             (lambda *a: eta_simd.Bundle(*a).check(), (rows, some, ids, some)),

@@ -17,6 +17,7 @@ import numpy as np
 
 import eta_simd
 from eta_simd import Hyperplanes, Retriever, overhead
+from eta_simd.native import native
 
 METHODS = ["exact", "scan_f32", "scan_i8", "eta:64", "eta:20", "eta:64+rerank:4",
            "eta:64+rerank_i8:4", "eta_gather:64", "eta_norm:64", "eta_norm:64+rerank:2",
@@ -261,6 +262,45 @@ class Measures(unittest.TestCase):
                                    [weights[0, [0, 3]].sum(), weights[1, 1]])
         self.assertTrue(np.isnan(eta_simd.recall(np.zeros((1, 0), np.int32),
                                                  np.zeros((1, 0), np.int32), 0))[0])
+
+    def test_refuses_what_does_not_fit(self):
+        rows, found = support.table(), np.zeros((300, 1), np.int32)
+        mass, scores = eta_simd.attention_mass, rows[:, :2].copy()
+        for error, message, measure, *arguments in (
+                (TypeError, "^temperature: expected a number, got str$", mass, found, scores, 4,
+                 "warm"),
+                (ValueError, "^temperature: a number of", mass, found, scores, 4, 10 ** 400),
+                *((ValueError, "^temperature = .* must be a positive number", mass, found, scores,
+                   4, number) for number in (0, -1, float("nan"), float("inf"))),
+                (ValueError, "position 7", eta_simd.recall, support.int32([[7]]),
+                 support.int32([[0]]), 3),
+                (ValueError, "^queries: 2 columns, rows has 16", native.measures, found, rows,
+                 scores, 4),
+                (ValueError, "^queries: 2 rows, returned has 300", native.measures, found, rows,
+                 rows[:2], 4),
+                (ValueError, "^rows: of shape 9 x 0", native.measures, found, np.zeros(
+                    (9, 0), np.float32), rows, 4),
+                (ValueError, "^k: ", native.measures, found, rows, rows, 0),
+                (ValueError, "position 300", native.measures, found + 300, rows, rows, 4)):
+            with self.assertRaisesRegex(error, message):
+                measure(*arguments)
+
+    def test_all_of_a_history_are_those_one_by_one(self):
+        # Small whole numbers: scores are exact, and many are equal.
+        rows, queries = np.round(support.table(50)), np.round(support.table(7, seed=2))
+        rows[3], queries[2] = np.nan, 0
+        retrieved = eta_simd.dot_topk(rows, queries, 9, ties="oldest", is_sorted=False)[0]
+        retrieved[4, 5:] = -1
+        scores = (queries.astype(float) @ rows.astype(float).T).astype(np.float32)
+        exact = eta_simd.dot_topk(rows, queries, 9)[0]
+        recall, ties, mass = native.measures(retrieved, rows, queries, 9)
+        np.testing.assert_array_equal(recall, eta_simd.recall(retrieved, exact, 50))
+        np.testing.assert_array_equal(ties, eta_simd.recall_ties(retrieved, scores, 9))
+        np.testing.assert_array_equal(mass, eta_simd.attention_mass(retrieved, scores, 16))
+        self.assertLess(recall[2], 1)  # the one of equal scores is not the other
+        self.assertEqual((ties[2], ties[4]), (1, 5 / 9))
+        for values in native.measures(np.full((7, 1), -1, np.int32), rows[:0], queries, 9):
+            self.assertTrue(np.isnan(values).all() and len(values) == 7)
 
 
 class Bundles(unittest.TestCase):

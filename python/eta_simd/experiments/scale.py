@@ -107,6 +107,24 @@ def measure_driver(folder, options):
     return costs(options.repeats, time.process_time, call_driver, call_arrow)
 
 
+def measure_parts(folder, options):
+    """The cost of evaluating the users of SMALL in one thread, without Spark."""
+    import numpy as np
+    import pyarrow.parquet as pq
+    from eta_simd import Retriever, summary
+
+    table = np.load(folder / "items.npy", mmap_mode="r")
+    retriever = Retriever(options.method, table)
+    batches = pq.read_table(folder / SMALL).combine_chunks().to_batches(options.rows)
+
+    def evaluate():
+        for batch in batches:
+            for _ in summary.parts_of(batch, retriever, options.k, table):
+                pass
+    cost, = costs(options.repeats, time.process_time, evaluate)
+    return cost
+
+
 def load():
     """How busy the machine is, as a text; beside other programs no figure tells anything."""
     return f"load average {os.getloadavg()[0]:.1f} on {len(os.sched_getaffinity(0))} cores"
@@ -195,10 +213,32 @@ def measure_jobs(folder, options, executors, report):
                 *(job(name, is_packed) for name in names))
             found.append(Cost(large.clock - small.clock, large.processors - small.processors))
         report(executors, startup, found)
+        if executors == 1:
+            measure_evaluation(spark, folder, options)
         if executors == 2:
             measure_shuffles(spark, folder, options)
             if options.long:
                 measure_long(spark, folder, options)
+
+
+def measure_evaluation(spark, folder, options):
+    """Prints what evaluation costs: of SMALL, less that of an eighth of it."""
+    from eta_simd import spark as jobs
+
+    frame, users = spark.read.parquet(str(folder / SMALL)), options.users // 8
+
+    def job(count):
+        return functools.partial(jobs.evaluate, frame.where(frame.user < count),
+                                 folder / "items.npy", options.method, options.k, work=None)
+    job(users)()
+    few, all_of_them = costs(options.repeats,
+                             functools.partial(used_by, spark.sparkContext.applicationId),
+                             job(users // 8), job(users))
+    one = measure_parts(folder, options).processors / (users * options.candidates)
+    cost = all_of_them.processors - few.processors
+    cost /= (users - users // 8) * options.candidates
+    print(f"evaluation: {one * 1e6:.1f} us of the processors a candidate in one process, "
+          f"{cost * 1e6:.1f} us in Spark: {ratio(one, cost):.2f} of the speed", flush=True)
 
 
 def measure_shuffles(spark, folder, options):
