@@ -113,3 +113,31 @@ build() {
   say "Building ($preset) ..."
   cmake --build "$folder" -j "$JOBS" ${1:+--target "$@"} "${quiet[@]}"
 }
+
+# commit_of REVISION: the full name of a commit.
+commit_of() {
+  git -C "$ROOT" rev-parse --verify --quiet "$1^{commit}" || die "$1: there is no such commit"
+}
+
+# build_commit COMMIT FOLDER TARGET...: builds another commit in FOLDER/source/build/release. It is
+# configured as this tree, launcher and compiler included, so that only the sources differ. The build
+# folder has the same name, so that a compiler cache finds the files that both commits share.
+build_commit() {
+  local commit=$1 source=$2/source log=$2/log
+  shift 2
+  git -C "$ROOT" worktree add --quiet --detach "$source" "$commit"
+  say "Building ${commit:0:12} ..."
+  configure release
+  cached() { sed -n "s/^$1:[A-Z]*=//p" "$(build_folder release)/CMakeCache.txt"; }
+  (cmake -S "$source" -B "$source/build/release" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+    -DBUILD_TESTING=OFF -DCMAKE_CXX_COMPILER="$(cached CMAKE_CXX_COMPILER)" \
+    -DCMAKE_CXX_FLAGS="$(cached CMAKE_CXX_FLAGS)" \
+    -DCMAKE_CXX_COMPILER_LAUNCHER="$(cached CMAKE_CXX_COMPILER_LAUNCHER)" &&
+    cmake --build "$source/build/release" -j "$JOBS" --target "$@") >"$log" 2>&1 || {
+    tail -n 40 "$log" >&2
+    die "${commit:0:12} does not build"
+  }
+}
+
+# remove_commit FOLDER: takes away what build_commit left in FOLDER, if it did.
+remove_commit() { git -C "$ROOT" worktree remove --force "$1/source" 2>/dev/null || true; }

@@ -33,35 +33,20 @@ base=${rest[0]:-}
 [[ -n $base ]] || die "no commit to compare with is named; --help lists the options"
 [[ $threshold =~ ^[0-9]*\.?[0-9]+$ ]] || die "--threshold $threshold: not a number above 0"
 [[ $rounds =~ ^[1-9][0-9]{0,2}$ && $rounds -ge 8 ]] || die "--rounds $rounds: not from 8 to 999"
-revision="$(git -C "$ROOT" rev-parse --verify --quiet "$base^{commit}")" ||
-  die "$base: there is no such commit"
+revision="$(commit_of "$base")"
 
 "$ROOT/scripts/setup.sh" build data
 scratch="$(mktemp -d)"
 # shellcheck disable=SC2317 # called by the trap
 finish() {
-  git -C "$ROOT" worktree remove --force "$scratch/source" 2>/dev/null || true
+  remove_commit "$scratch"
   rm -rf "$scratch"
 }
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-git -C "$ROOT" worktree add --quiet --detach "$scratch/source" "$revision"
-say "Building $base (${revision:0:12}) ..."
-# Configured as this tree, launcher and compiler included, so that only the sources differ. The
-# build folder has the same name, so that a compiler cache finds the files that both commits share.
-configure release
-cached() { sed -n "s/^$1:[A-Z]*=//p" "$ROOT/build/release/CMakeCache.txt"; }
-(cmake -S "$scratch/source" -B "$scratch/source/build/release" -G Ninja -DCMAKE_BUILD_TYPE=Release \
-  -DBUILD_TESTING=OFF -DCMAKE_CXX_COMPILER="$(cached CMAKE_CXX_COMPILER)" \
-  -DCMAKE_CXX_FLAGS="$(cached CMAKE_CXX_FLAGS)" \
-  -DCMAKE_CXX_COMPILER_LAUNCHER="$(cached CMAKE_CXX_COMPILER_LAUNCHER)" &&
-  cmake --build "$scratch/source/build/release" -j "$JOBS" --target kernel_bench retrieval_bench) \
-  >"$scratch/log" 2>&1 || {
-  tail -n 40 "$scratch/log" >&2
-  die "$base does not build"
-}
+build_commit "$revision" "$scratch" kernel_bench retrieval_bench
 build release kernel_bench retrieval_bench
 
 declare -A bin=([base]="$scratch/source/build/release/bench" [new]="$ROOT/build/release/bench")

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Measures the kernels and checks them against their speed targets.
 #
-#   scripts/targets.sh [--quick] [--keep DIR] [--build DIR]
+#   scripts/targets.sh [--quick] [--keep DIR] [--build DIR] [--base COMMIT]
 #
-#   --quick      takes a tenth of the time, to try the script out; its numbers are noisy
-#   --keep DIR   copies the measurements to DIR
-#   --build DIR  where to build, default build/release
+#   --quick        takes a tenth of the time, to try the script out; its numbers are noisy
+#   --keep DIR     copies the measurements to DIR
+#   --build DIR    where to build, default build/release
+#   --base COMMIT  builds that commit, too, in a temporary folder, and runs it in turn with this tree:
+#                  for the targets that compare with what was before
 #
 # Prints a line for each target: name, target, measured, reached or not. Exit code 1 if one is not.
 # Most targets are defined for AVX-512 with BITALG, VBMI2 and VNNI: on another machine their lines
@@ -16,15 +18,19 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 quick=
 keep=
-parse_options "quick keep= build=" "$@"
+base=
+parse_options "quick keep= build= base=" "$@"
 refuse "${rest[@]}"
+[[ -z $base ]] || base="$(commit_of "$base")"
 min_time=0.2
 repeats=5
 pairs=5
+rounds=5
 if [[ -n $quick ]]; then
   min_time=0.02
   repeats=1
   pairs=1
+  rounds=2
 fi
 
 "$ROOT/scripts/setup.sh" build data
@@ -32,7 +38,16 @@ configure release
 build release kernel_bench retrieval_bench >&2
 bench="$(build_folder release)/bench"
 results="$(mktemp -d)"
-trap 'rm -rf "$results"' EXIT
+scratch="$(mktemp -d)"
+# shellcheck disable=SC2317 # called by the trap
+finish() {
+  remove_commit "$scratch"
+  rm -rf "$results" "$scratch"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+[[ -z $base ]] || build_commit "$base" "$scratch" kernel_bench retrieval_bench
 export OMP_NUM_THREADS=1
 
 load="$(cut -d' ' -f1 /proc/loadavg 2>/dev/null || echo 0)"
@@ -77,6 +92,36 @@ say "Threads ..."
 "$ROOT/scripts/thread_scaling.sh" --bench "$bench/retrieval_bench" --pairs "$pairs" \
   --methods eta:64,eta:256 >"$results/threads.txt"
 
+# Rows that base has as well. It asks kernels for the same queries again and again, which this tree
+# does not (docs/kernels.md).
+base_rows='dot_i8_rows/count:128/dim:64|asym_topk_any/bits:64/L:(1024|16384)/K:64'
+new_rows='dot_i8_rows/count:128/dim:64|(pq4|asym_factor)_topk_any/bits:64/L:(1024|16384)/K:64'
+codes=pq4:64+rerank_i8:8,pq4:64+rerank_i8:16,pq4:96+rerank_i8:8,pq4:128+rerank_i8:2
+codes+=,pq4:128+rerank_i8:4,pq4:128+rerank_i8:8
+
+# turn SIDE BENCH ROWS METHODS ROUND: one round of one side, into SIDE-* of the results.
+turn() {
+  local side=$1 bench=$2 cell dim length users cache
+  if [[ -n $3 ]]; then
+    ETA_KERNEL_BENCH_RIVALS=0 "$bench/kernel_bench" --benchmark_min_time="$min_time" \
+      --benchmark_format=json --benchmark_filter="^($3)/$target\$" >"$results/$side-kernels-$5.json"
+  fi
+  for cell in 64:1032:60:warm 64:4104:20:warm 64:16392:8:warm 128:4104:20:warm 128:16392:8:warm \
+    64:16392:8:cold; do
+    IFS=: read -r dim length users cache <<<"$cell"
+    "$bench/retrieval_bench" --quiet --dim "$dim" --length "$length" --users "$users" \
+      --requests "$users" --repeats "$repeats" --cache "$cache" --methods "$4" \
+      --csv "$results/$side-$dim-$((length - 8))-$cache-$5.csv" >/dev/null
+  done
+}
+
+say "Codes against scans ..."
+for ((round = 1; round <= rounds; ++round)); do
+  [[ -z $base ]] ||
+    turn base "$scratch/source/build/release/bench" "$base_rows" scan_i8 "$round"
+  turn new "$bench" "${base:+$new_rows}" "scan_i8,$codes" "$round"
+done
+
 if [[ -n $keep ]]; then
   mkdir -p "$keep"
   for file in "$results"/*; do
@@ -87,4 +132,5 @@ fi
 "$PYTHON" "$ROOT/scripts/targets.py" --kernels "$results/kernels.json" \
   --threads "$results/threads.txt" --recall "$results/recall.csv" \
   --codes "$results/codes.csv" --scans "1024=$results/scans1024.csv" "16384=$results/scans16384.csv" \
-  --hyperplanes "gaussian=$results/gaussian.csv" "hadamard=$results/hadamard.csv"
+  --hyperplanes "gaussian=$results/gaussian.csv" "hadamard=$results/hadamard.csv" \
+  --turns "$results"

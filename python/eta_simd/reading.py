@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import math
 import os
 import re
 import stat
@@ -123,3 +124,11 @@ def number(value):
     if not is_number and not (isinstance(value, str) and NUMBER.fullmatch(value)):
         raise ValueError(f"'{shown(value)}' is not a number")
     return float(value)
+
+
+def finite_number(row, column):
+    """A number of a row of a CSV. Raises ValueError where it is none, or not finite."""
+    value = number(row[column])
+    if not math.isfinite(value):
+        raise ValueError(f"{column} is {value}")
+    return value

@@ -17,7 +17,7 @@ READERS = (("report.py",), ("compare.py", "b.json"), ("check_results.py",),
            ("freshness.py", "--out", "out.png", "--json"),
            ("serving.py", "--out", "out.svg", "--json"),
            ("targets.py", "--threads", "x", "--recall", "x", "--codes", "x", "--scans", "1=x",
-            "2=x", "--hyperplanes", "gaussian=x", "hadamard=x", "--kernels"))
+            "2=x", "--hyperplanes", "gaussian=x", "hadamard=x", "--turns", "x", "--kernels"))
 
 
 class Text(unittest.TestCase):

@@ -3,6 +3,7 @@
 """Tests of scripts/targets.py on made measurements."""
 import json
 import re
+import shutil
 import unittest
 
 import support
@@ -49,13 +50,16 @@ def good_kernels(target):
 
 
 class TargetsTest(support.FolderTest):
+    arguments: tuple = ()  # of the last run
+
     def write(self, name, text):
         path = self.folder / name
         path.write_text(text, encoding="utf-8")
         return path
 
     def run_script(self, rows, target="AVX3_DL", capabilities=BEST, faiss_us="26.0",
-                   recall="0.96", threads="1.95", scan_ns="130.0", **codes):
+                   recall="0.96", threads="1.95", scan_ns="130.0", turns=None,
+                   **codes):
         kernels = self.write("kernels.json", json.dumps({
             "context": {"simd_target": target, "simd_capabilities": capabilities,
                         "faiss": "1.7.3"},
@@ -70,17 +74,96 @@ class TargetsTest(support.FolderTest):
         found = {**GOOD_CODES, **codes}
         code_rows = self.write("codes.csv", "method,recall\n" + "".join(
             f"{method.replace('__', ':')},{value}\n" for method, value in found.items()))
-        return support.call("targets.py", "--kernels", kernels, "--threads", times, "--recall",
-                            recalls, "--codes", code_rows, "--scans", f"1024={scans}",
-                            f"16384={scans}", "--hyperplanes", f"gaussian={planes}",
-                            f"hadamard={planes}")
+        self.arguments = ("--kernels", kernels, "--threads", times, "--recall", recalls, "--codes",
+                          code_rows, "--scans", f"1024={scans}", f"16384={scans}",
+                          "--hyperplanes", f"gaussian={planes}", f"hadamard={planes}", "--turns",
+                          self.turns(target, **(turns or {})))
+        return self.call_again()
+
+    def call_again(self):
+        return support.call("targets.py", *self.arguments)
+
+    def turns(self, target, base=True, scan_us="10.0", code_us="7.0", code_recall="0.92",
+              rerank_ns=40e-9, asym_ns=100e-9):
+        """A folder of both sides, of which the first round took twice as long as the second."""
+        folder = self.folder / "turns"
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir()
+        for size in ("64-1024-warm", "64-4096-warm", "64-16384-warm", "128-4096-warm",
+                     "128-16384-warm", "64-16384-cold"):
+            for times, number in ((2, 1), (1, 2)):
+                rows = ("method,recall,p50_us\n"
+                        f"pq4:64,0.5,0.1\nscan_i8,0.99,{times * float(scan_us)}\n"
+                        f"pq4:128+rerank_i8:4,{code_recall},{times * float(code_us)}\n")
+                (folder / f"new-{size}-{number}.csv").write_text(rows)
+                if base:
+                    (folder / f"base-{size}-{number}.csv").write_text(
+                        f"method,recall,p50_us\nscan_i8,0.99,{21.0 * times}\n")
+        if not base:
+            return folder
+        seconds = {"new": {"dot_i8_rows/count:128/dim:64": rerank_ns},
+                   "base": {"dot_i8_rows/count:128/dim:64": 100e-9}}
+        for length in (1024, 16384):
+            shape = f"bits:64/L:{length}/K:64"
+            seconds["new"][f"pq4_topk_any/{shape}"] = 110e-9
+            seconds["new"][f"asym_factor_topk_any/{shape}"] = 125e-9
+            seconds["base"][f"asym_topk_any/{shape}"] = asym_ns
+        for side, kernels in seconds.items():
+            for times, number in ((2, 1), (1, 2)):
+                (folder / f"{side}-kernels-{number}.json").write_text(json.dumps({"benchmarks": [
+                    {"name": f"{name}/{target}",
+                     "s_per_row" if "rows" in name else "s_per_query": times * value}
+                    for name, value in kernels.items()]}))
+        return folder
 
     def test_all_reached(self):
         result = self.run_script(good_kernels("AVX3_DL"))
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         self.assertIn("0 not reached, 0 undecided", result.stdout)
         self.assertEqual(len(re.findall(r"(?m)  reached\b", result.stdout)),
-                         18 + 2 + 2 + 5 + 1 + 2 + 1 + 4 + 5 + 5)
+                         18 + 2 + 2 + 5 + 1 + 2 + 1 + 4 + 5 + 5 + 5 + 5 + 3)
+
+    def test_without_a_base_its_targets_are_not_measured(self):
+        result = self.run_script(good_kernels("AVX3_DL"), turns={"base": False})
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        self.assertEqual(result.stdout.count("not measured: needs --base COMMIT"), 10)
+        self.assertIn("0 not reached, 10 undecided", result.stdout)
+        self.assertRegex(result.stdout, r"code of recall.*16,384 x 64 .* 1\.43x  reached")
+
+    def test_ratios_are_of_the_fastest_rounds(self):
+        text = self.run_script(good_kernels("AVX3_DL")).stdout
+        self.assertRegex(text, r"base's scan_i8, 1,024 x 64, warm .* 3\.00x  reached \(pq4:128")
+        self.assertRegex(text, r"base's scan_i8, 16,384 x 64, cold .* 3\.00x  reached")
+        self.assertRegex(text, r"rerank_i8 of 128 rows against base .* 0\.40x  reached")
+        self.assertRegex(text, r"pq4 top-K against base's asymmetric, L 16,384 .* 1\.10x  reached")
+        self.assertRegex(text, r"asymmetric with factor against base's, L 1,024 .* 1\.25x  reached")
+        self.assertRegex(text, r"code of recall.*16,384 x 128 .* 1\.43x  reached")
+
+    def test_each_shortfall_of_the_turns_is_told(self):
+        for turns, missed in (({"rerank_ns": 41e-9}, 1), ({"asym_ns": 99e-9}, 4),
+                              ({"code_us": "7.1"}, 2),  # 3x base's scan asked, 2.96 found
+                              ({"code_us": "7.7", "scan_us": "9.9"}, 5)):  # and 1.29 of ours
+            result = self.run_script(good_kernels("AVX3_DL"), turns=turns)
+            self.assertEqual(result.stdout.count("NOT reached"), missed, result.stdout)
+        # With no code of enough recall the scan is the best, and no code can be compared with it.
+        self.refused(self.run_script(good_kernels("AVX3_DL"), turns={"code_recall": "0.89"}),
+                     "no method has a recall of 0.9")
+
+    def test_incomplete_turns_are_refused(self):
+        self.run_script(good_kernels("AVX3_DL"))
+        folder = self.folder / "turns"
+        for side, name in (("new", "64-4096-warm"), ("base", "kernels"), ("new", "kernels")):
+            kept = [(path, path.read_text()) for path in folder.glob(f"{side}-{name}-*")]
+            self.assertEqual(len(kept), 2)
+            for path, _ in kept:
+                path.unlink()
+            self.refused(self.call_again(), f"turns: there is no {side}-{name}")
+            for path, text in kept:
+                path.write_text(text)
+        (folder / "base-kernels-1.json").write_text('{"benchmarks": []}')
+        (folder / "base-kernels-2.json").write_text('{"benchmarks": []}')
+        self.refused(self.call_again(), "no row dot_i8_rows/count:128/dim:64 of the base side")
 
     def test_each_shortfall_is_told(self):
         for name, counter, bad in (
@@ -138,7 +221,7 @@ class TargetsTest(support.FolderTest):
         rows["hamming_topk_any/bits:64/L:1024/K:64/AVX2"]["x_distances"] = 9.0
         result = self.run_script(rows, target="AVX2", capabilities="fma avx2")
         self.assertEqual(result.stdout.count(
-            "undecided: on AVX2, for want of avx512, byte_popcount, vbmi2, vnni"), 18 + 4)
+            "undecided: on AVX2, for want of avx512, byte_popcount, vbmi2, vnni"), 18 + 4 + 13)
         self.assertEqual(result.returncode, 0)
         rows["hamming_topk_sorted/bits:64/L:1024/K:64/AVX2"]["x_faiss"] = 13.0
         self.assertEqual(
@@ -157,7 +240,7 @@ class TargetsTest(support.FolderTest):
 
     def test_one_missing_capability_is_named(self):
         result = self.run_script(good_kernels("AVX3_DL"), capabilities="avx512 vbmi2 vnni")
-        self.assertEqual(result.stdout.count("for want of byte_popcount"), 18 + 4)
+        self.assertEqual(result.stdout.count("for want of byte_popcount"), 18 + 4 + 13)
 
     def test_numbers_of_another_locale_are_refused(self):
         rows = good_kernels("AVX3_DL")
@@ -173,7 +256,8 @@ class TargetsTest(support.FolderTest):
     def test_unreadable_input(self):
         done = support.call("targets.py", "--kernels", "/nowhere", "--threads", "x", "--recall",
                             "x", "--codes", "x", "--scans", "1024=x", "16384=x",
-                            "--hyperplanes", "gaussian=x", "hadamard=x")
+                            "--hyperplanes", "gaussian=x", "hadamard=x",
+                            "--turns", "x")
         self.refused(done, "nowhere")
 
 

@@ -2,17 +2,17 @@
 """Checks measured speeds against their targets; scripts/targets.sh measures and calls it.
 
   targets.py --kernels JSON --threads TEXT --recall CSV --codes CSV --scans LENGTH=CSV...
-             --hyperplanes KIND=CSV...
+             --hyperplanes KIND=CSV... --turns DIR
 
 Prints a line for each target: name, target, measured, and whether it is reached. A target of an
 instruction set that the machine lacks is undecided; its line shows the best instruction set
 instead. Exit code 1 if a target is not reached.
 """
-import math
 import re
 
 from eta_simd.command import BadInput, Parser
-from eta_simd.reading import number, read_csv, read_json, read_text
+from eta_simd.experiments.turns import Turns, check
+from eta_simd.reading import finite_number, read_csv, read_json, read_text
 from eta_simd.text import reason, shown
 
 # What most targets are defined on: AVX-512 with instructions for bytes. Highway's name for it is
@@ -81,18 +81,24 @@ class Report:
             counts_here = counts and not reached
         if not counts:
             self.undecided += 1
-            verdict = f"undecided: {note}"
+            verdict = f"{'not measured' if measured is None else 'undecided'}: {note}"
         elif note:
             verdict += f" ({note})"
         self.missed += counts_here
         print(f"{name:52} {bound + ' ' + format(limit, 'g') + unit:>9} {shown:>9}  {verdict}")
 
 
+def deciding(kernels):
+    """Whether rows of the best SIMD target decide, and the note of a line if they do not."""
+    if not kernels.lacks:
+        return "", True
+    return f"on {kernels.target}, for want of {', '.join(kernels.lacks)}", False
+
+
 def hamming(report, kernels):
     """The table of shapes, on the best target, which has to have BEST."""
     target = kernels.target
-    counts = not kernels.lacks
-    note = "" if counts else f"on {target}, for want of {', '.join(kernels.lacks)}"
+    note, counts = deciding(kernels)
     for name, bits, length, k, share, faiss, unsorted in SHAPES:
         shape = f"bits:{bits}/L:{length}"
         report.line(f"{name} distances, share of popcount limit", ">=", share,
@@ -135,8 +141,7 @@ def other_kernels(report, kernels):
 def scans(report, kernels, paths):
     """Fused top-K against scores alone, in kernels and in requests; `paths` by length."""
     target = kernels.target
-    counts = not kernels.lacks
-    note = "" if counts else f"on {target}, for want of {', '.join(kernels.lacks)}"
+    note, counts = deciding(kernels)
 
     def nanoseconds(name):
         seconds = kernels.counter(name, target, "s_per_query")
@@ -153,8 +158,8 @@ def scans(report, kernels, paths):
             kernel = "dot_i8_scores" if method == "scan_i8" else "dot_scores"
             scores = nanoseconds(f"{kernel}/L:{length}/dim:64/B:{queries}")
             report.line(f"{method} against its scores alone, L {length:,}", "<=", limit,
-                        ratio(number_of(rows[method], "p50_us") * 1e3 /
-                              number_of(rows[method], "b"), scores), "x", note, counts)
+                        ratio(finite_number(rows[method], "p50_us") * 1e3 /
+                              finite_number(rows[method], "b"), scores), "x", note, counts)
     shape = "L:1024/dim:64/B:256/K:64"
     report.line("int8 top-K sorted against unsorted, L 1,024", "<=", 1.35,
                 ratio(nanoseconds(f"dot_i8_topk_sorted/{shape}"),
@@ -164,7 +169,7 @@ def scans(report, kernels, paths):
 def codes(report, path, kernels):
     """Codes that estimate inner products: their recall, and their kernels against those of codes
     that do not."""
-    recall = {row["method"]: number_of(row, "recall") for row in rows_of(path)}
+    recall = {row["method"]: finite_number(row, "recall") for row in rows_of(path)}
     for method, limit in CODES.items():
         report.line(f"recall of {method}, L 1,024", ">=", limit, recall[method])
     for length in (1024, 16384):
@@ -183,17 +188,9 @@ def rows_of(path):
     return list(read_csv(path)[1])
 
 
-def number_of(row, column):
-    """A number of a row, which must be finite."""
-    value = number(row[column])
-    if not math.isfinite(value):
-        raise ValueError(f"{column} is {value}")
-    return value
-
-
 def hyperplanes(report, paths):
     """Recall with Hadamard hyperplanes against Gaussian ones."""
-    recall = {kind: number_of(rows_of(path)[-1], "recall") for kind, path in paths.items()}
+    recall = {kind: finite_number(rows_of(path)[-1], "recall") for kind, path in paths.items()}
     report.line("Hadamard recall less Gaussian, 256 bits, dim 128", ">=", -0.01,
                 recall["hadamard"] - recall["gaussian"])
 
@@ -223,12 +220,13 @@ def equal_recall(report, path, kernels):
     """The fastest method of recall 0.95 or more against FAISS exact."""
     rows = rows_of(path)
     faiss = next(row for row in rows if row["method"] == "faiss_exact")
-    good = [row for row in rows if number_of(row, "recall") >= 0.95 and
+    good = [row for row in rows if finite_number(row, "recall") >= 0.95 and
             not row["method"].startswith("faiss")]
-    best = min(good, key=lambda row: number_of(row, "p50_us"))
+    best = min(good, key=lambda row: finite_number(row, "p50_us"))
     on = f", on {kernels.target}" if kernels.lacks else ""
     report.line("best of recall >= 0.95 against FAISS exact, L 1,024", ">=", 25,
-                number_of(faiss, "p50_us") / number_of(best, "p50_us"), "x", best["method"] + on)
+                finite_number(faiss, "p50_us") / finite_number(best, "p50_us"), "x",
+                best["method"] + on)
 
 
 def parse_options(arguments):
@@ -239,6 +237,7 @@ def parse_options(arguments):
     parser.add_argument("--codes", required=True)
     parser.add_argument("--scans", required=True, nargs=2, metavar="LENGTH=CSV")
     parser.add_argument("--hyperplanes", required=True, nargs=2, metavar="KIND=CSV")
+    parser.add_argument("--turns", required=True, metavar="DIR")
     return parser.parse_args(arguments)
 
 
@@ -255,6 +254,7 @@ def main(arguments):
         equal_recall(report, options.recall, kernels)
         codes(report, options.codes, kernels)
         scans(report, kernels, dict(item.split("=", 1) for item in options.scans))
+        check(report, Turns(options.turns), *deciding(kernels))
     except StopIteration:
         raise BadInput("malformed measurements: there is no row of faiss_exact") from None
     except (ValueError, LookupError, TypeError, AttributeError, ZeroDivisionError) as error:
