@@ -21,8 +21,10 @@ namespace eta::simd {
 inline constexpr float kPq4Levels = 63, kPq4Reach = 406;
 inline constexpr size_t kPq4MaxByteSubspaces = 32;
 
-// Rows that share the loads of the centroids.
-inline constexpr size_t kPq4Rows = 4;
+// Rows that are encoded together have a lane each. So many of their dimensions lie in lanes at a
+// time.
+inline constexpr size_t kPq4MaxLanes = 16;
+inline constexpr size_t kPq4PanelDims = 64;
 
 }  // namespace eta::simd
 #endif  // ETA_SIMD_PQ4_ENCODE_TYPES_
@@ -31,92 +33,157 @@ HWY_BEFORE_NAMESPACE();
 namespace eta::simd::HWY_NAMESPACE {
 namespace {
 
-// Lanes are centroids: one vector of 16, or several shorter ones.
-using CentroidTag = hn::CappedTag<float, kPq4Centroids>;
-using CentroidVector = hn::Vec<CentroidTag>;
+// Lanes are rows when they are encoded. For tables they are centroids: one vector of 16, or several
+// shorter ones.
+using Pq4Tag = hn::CappedTag<float, kPq4MaxLanes>;
+using Pq4Vector = hn::Vec<Pq4Tag>;
 
-// One subspace of one codebook: its centroids for dims [0, dims) and what sums begin with.
-struct Subspace {
-  const float* centroids;
-  const float* start;  // null for 0
-  size_t dims;
+// As many rows as a vector has lanes, or fewer: then the last one fills the other lanes.
+struct Pq4RowGroup {
+  const float* x;
+  size_t stride;
+  size_t rows;
 };
 
-// scores[16 r + m] = start[m] + sum_d x_r[d] * centroid_m[d] for kPq4Rows rows.
-HWY_INLINE void SubspaceScores(const float* HWY_RESTRICT x, size_t stride, const Subspace& s,
-                               float* HWY_RESTRICT scores) {
-  const CentroidTag d;
-  for (size_t m = 0; m < kPq4Centroids; m += hn::Lanes(d)) {
-    auto sum0 = s.start == nullptr ? hn::Zero(d) : hn::LoadU(d, s.start + m);
-    auto sum1 = sum0, sum2 = sum0, sum3 = sum0;
+// lanes[i * N + r] = element first + i of row r, for i < dims.
+HWY_INLINE void LoadPanel(const Pq4RowGroup& group, size_t first, size_t dims,
+                          float* HWY_RESTRICT lanes) {
+  const size_t N = hn::Lanes(Pq4Tag());
+  const float* rows[kPq4MaxLanes];
+  for (size_t r = 0; r < N; ++r) {
+    rows[r] = group.x + HWY_MIN(r, group.rows - 1) * group.stride + first;
+  }
+  for (size_t i = 0; i < dims; ++i) {
+    for (size_t r = 0; r < N; ++r) lanes[i * N + r] = rows[r][i];
+  }
+}
+
+// Dimensions of a subspace: all, or those in one panel.
+struct Pq4Segment {
+  const float* lanes;
+  const float* centroids;
+  size_t dims;
+  const float* start;  // what the 16 sums begin with; null where they go on from `sums`
+  float* sums;         // 16 vectors
+  bool is_last;        // of its subspace
+};
+
+HWY_INLINE Pq4Vector SumBefore(const Pq4Segment& s, size_t m) {
+  const Pq4Tag d;
+  return s.start == nullptr ? hn::Load(d, s.sums + m * hn::Lanes(d)) : hn::Set(d, s.start[m]);
+}
+
+// Takes centroid m, the last so far, where its score is larger than that of the best before, which
+// begins with the lowest float. A choice by a vector takes AVX2 three operations.
+HWY_INLINE void TakeLarger(Pq4Vector score, size_t m, Pq4Vector& best, Pq4Vector& nearest) {
+  const Pq4Tag d;
+  const auto number = hn::Set(d, static_cast<float>(m));
+  const auto is_larger = hn::Gt(score, best);
+#if ETA_SIMD_HAS_MASK_REGISTERS
+  nearest = hn::IfThenElse(is_larger, number, nearest);
+#else
+  nearest = hn::Max(nearest, hn::IfThenElseZero(is_larger, number));
+#endif
+#if ETA_SIMD_HAS_X86_VECTORS
+  best = hn::Max(score, best);  // MAXPS: the second one where one is NaN
+#else
+  best = hn::IfThenElse(is_larger, score, best);
+#endif
+}
+
+// Adds a segment's products to the sums of all centroids. At the end of a subspace `nearest` is the
+// first centroid of the largest sum of each row.
+HWY_INLINE void AddSegment(const Pq4Segment& s, Pq4Vector& nearest) {
+  const Pq4Tag d;
+  const size_t N = hn::Lanes(d);
+  auto best = hn::Set(d, std::numeric_limits<float>::lowest());
+  nearest = hn::Zero(d);
+  for (size_t m = 0; m < kPq4Centroids; m += 4) {
+    auto sum0 = SumBefore(s, m), sum1 = SumBefore(s, m + 1);
+    auto sum2 = SumBefore(s, m + 2), sum3 = SumBefore(s, m + 3);
     for (size_t i = 0; i < s.dims; ++i) {
-      const auto c = hn::LoadU(d, s.centroids + i * kPq4Centroids + m);
-      sum0 = QuickFma(d, hn::Set(d, x[i]), c, sum0);
-      sum1 = QuickFma(d, hn::Set(d, x[stride + i]), c, sum1);
-      sum2 = QuickFma(d, hn::Set(d, x[2 * stride + i]), c, sum2);
-      sum3 = QuickFma(d, hn::Set(d, x[3 * stride + i]), c, sum3);
+      const auto x = hn::Load(d, s.lanes + i * N);
+      const float* HWY_RESTRICT c = s.centroids + i * kPq4Centroids + m;
+      sum0 = QuickFma(d, x, hn::Set(d, c[0]), sum0);
+      sum1 = QuickFma(d, x, hn::Set(d, c[1]), sum1);
+      sum2 = QuickFma(d, x, hn::Set(d, c[2]), sum2);
+      sum3 = QuickFma(d, x, hn::Set(d, c[3]), sum3);
     }
-    hn::Store(sum0, d, scores + m);
-    hn::Store(sum1, d, scores + kPq4Centroids + m);
-    hn::Store(sum2, d, scores + 2 * kPq4Centroids + m);
-    hn::Store(sum3, d, scores + 3 * kPq4Centroids + m);
+    if (s.is_last) {
+      TakeLarger(sum0, m, best, nearest);
+      TakeLarger(sum1, m + 1, best, nearest);
+      TakeLarger(sum2, m + 2, best, nearest);
+      TakeLarger(sum3, m + 3, best, nearest);
+    } else {
+      hn::Store(sum0, d, s.sums + m * N);
+      hn::Store(sum1, d, s.sums + (m + 1) * N);
+      hn::Store(sum2, d, s.sums + (m + 2) * N);
+      hn::Store(sum3, d, s.sums + (m + 3) * N);
+    }
   }
 }
 
-// The first of the largest of 16 scores. What is not above the lowest float counts as that, because
-// MaxOfLanes of EMU128 returns nothing lower.
-HWY_INLINE uint32_t FirstOfLargest(const float* HWY_RESTRICT scores) {
-  const CentroidTag d;
-  const auto lowest = hn::Set(d, std::numeric_limits<float>::lowest());
-  const auto load = [&](size_t m) HWY_ATTR {
-    const auto v = hn::Load(d, scores + m);
-    return hn::IfThenElse(hn::Gt(v, lowest), v, lowest);
-  };
-  auto largest = load(0);
-  for (size_t m = hn::Lanes(d); m < kPq4Centroids; m += hn::Lanes(d)) {
-    largest = hn::Max(largest, load(m));
-  }
-  largest = hn::MaxOfLanes(d, largest);
-  uint32_t bits = 0;
-  for (size_t m = 0; m < kPq4Centroids; m += hn::Lanes(d)) {
-    uint8_t bytes[8] = {0};  // StoreMaskBits may write 8 bytes
-    hn::StoreMaskBits(d, hn::Eq(load(m), largest), bytes);
-    bits |= (uint32_t{bytes[0]} | uint32_t{bytes[1]} << 8) << m;
-  }
-  return static_cast<uint32_t>(hwy::Num0BitsBelowLS1Bit_Nonzero32(bits));
+// Writes bytes of a group's codes from the centroids of two subspaces.
+HWY_INLINE void WriteBytes(Pq4Vector low, Pq4Vector high, size_t rows, uint8_t* codes,
+                           size_t code_stride) {
+  const Pq4Tag d;
+  const hn::RebindToSigned<Pq4Tag> di;
+  const hn::Rebind<uint8_t, Pq4Tag> d8;
+  HWY_ALIGN uint8_t bytes[kPq4MaxLanes];
+  const auto both = hn::Add(hn::Mul(high, hn::Set(d, 16.0f)), low);  // exact
+  hn::StoreU(hn::DemoteTo(d8, hn::ConvertTo(di, both)), d8, bytes);
+  for (size_t r = 0; r < rows; ++r) codes[r * code_stride] = bytes[r];
 }
 
-HWY_INLINE Subspace SubspaceOf(const PackedPq4Codebooks& b, size_t s, bool with_start) {
-  const size_t first = Pq4FirstDim(b.dim, b.subspaces, s);
-  return {b.data + first * kPq4Centroids,
-          with_start ? b.data + (b.dim + s) * kPq4Centroids : nullptr,
-          Pq4FirstDim(b.dim, b.subspaces, s + 1) - first};
-}
-
-// Codes of kPq4Rows rows that start x_stride apart; `rows` of them are written.
-HWY_INLINE void EncodeRows(const float* x, size_t x_stride, size_t rows,
-                           const PackedPq4Codebooks& b, uint8_t* codes, size_t code_stride) {
-  HWY_ALIGN float scores[kPq4Rows * kPq4Centroids];
-  for (size_t s = 0; s < b.subspaces; ++s) {
-    SubspaceScores(x + Pq4FirstDim(b.dim, b.subspaces, s), x_stride, SubspaceOf(b, s, true),
-                   scores);
-    for (size_t r = 0; r < rows; ++r) {
-      uint8_t& byte = codes[r * code_stride + s / 2];
-      const uint32_t code = FirstOfLargest(scores + r * kPq4Centroids);
-      byte = static_cast<uint8_t>(s % 2 == 0 ? code : byte | code << 4);
+HWY_INLINE void EncodeGroup(const Pq4RowGroup& group, const PackedPq4Codebooks& b, uint8_t* codes,
+                            size_t code_stride) {
+  const Pq4Tag d;
+  HWY_ALIGN float lanes[kPq4PanelDims * kPq4MaxLanes];
+  HWY_ALIGN float sums[kPq4Centroids * kPq4MaxLanes];
+  auto even = hn::Zero(d);  // the centroids of the subspace before, for the low half of a byte
+  size_t s = 0;
+  for (size_t panel = 0; panel < b.dim; panel += kPq4PanelDims) {
+    const size_t panel_end = HWY_MIN(panel + kPq4PanelDims, b.dim);
+    LoadPanel(group, panel, panel_end - panel, lanes);
+    for (size_t dim = panel; dim < panel_end;) {
+      const size_t next = Pq4FirstDim(b.dim, b.subspaces, s + 1), end = HWY_MIN(next, panel_end);
+      const bool is_first = dim == Pq4FirstDim(b.dim, b.subspaces, s);
+      auto nearest = even;
+      AddSegment({lanes + (dim - panel) * hn::Lanes(d), b.data + dim * kPq4Centroids, end - dim,
+                  is_first ? b.data + (b.dim + s) * kPq4Centroids : nullptr, sums, end == next},
+                 nearest);
+      dim = end;
+      if (end != next) continue;
+      if (s % 2 == 0) {
+        even = nearest;
+      } else {
+        WriteBytes(even, nearest, group.rows, codes + s / 2, code_stride);
+      }
+      ++s;
     }
   }
 }
 
 void Pq4EncodeOnTarget(const RowsView<float>& x, const PackedPq4Codebooks& codebooks,
                        uint8_t* codes, size_t code_stride) {
-  size_t r = 0;
-  for (; r + kPq4Rows <= x.count; r += kPq4Rows) {
-    EncodeRows(x.row(r), x.stride, kPq4Rows, codebooks, codes + r * code_stride, code_stride);
+  const size_t N = hn::Lanes(Pq4Tag());
+  for (size_t r = 0; r < x.count; r += N) {
+    EncodeGroup({x.row(r), x.stride, HWY_MIN(N, x.count - r)}, codebooks, codes + r * code_stride,
+                code_stride);
   }
-  // One row stands in for four.
-  for (; r < x.count; ++r) {
-    EncodeRows(x.row(r), 0, 1, codebooks, codes + r * code_stride, code_stride);
+}
+
+// scores[m] = sum_d x[d] * centroid_m[d] in subspace s.
+HWY_INLINE void SubspaceProducts(const float* HWY_RESTRICT x, const PackedPq4Codebooks& b, size_t s,
+                                 float* HWY_RESTRICT products) {
+  const Pq4Tag d;
+  const size_t end = Pq4FirstDim(b.dim, b.subspaces, s + 1);
+  for (size_t m = 0; m < kPq4Centroids; m += hn::Lanes(d)) {
+    auto sum = hn::Zero(d);
+    for (size_t i = Pq4FirstDim(b.dim, b.subspaces, s); i < end; ++i) {
+      sum = QuickFma(d, hn::Set(d, x[i]), hn::LoadU(d, b.data + i * kPq4Centroids + m), sum);
+    }
+    hn::Store(sum, d, products + m);
   }
 }
 
@@ -129,19 +196,18 @@ struct TableRange {
 // Inner products of one query with all centroids, and their ranges.
 HWY_INLINE TableRange QueryProducts(const float* query, const PackedPq4Codebooks& b,
                                     float* HWY_RESTRICT products, float* HWY_RESTRICT best) {
-  const CentroidTag d;
-  HWY_ALIGN float scores[kPq4Rows * kPq4Centroids];
+  const Pq4Tag d;
   TableRange range;
   auto not_finite = hn::Zero(d);  // NaN once a product is not finite
   for (size_t s = 0; s < b.subspaces; ++s) {
-    SubspaceScores(query + Pq4FirstDim(b.dim, b.subspaces, s), 0, SubspaceOf(b, s, false), scores);
-    auto largest = hn::Load(d, scores), smallest = largest;
+    float* of_subspace = products + s * kPq4Centroids;
+    SubspaceProducts(query, b, s, of_subspace);
+    auto largest = hn::Load(d, of_subspace), smallest = largest;
     for (size_t m = 0; m < kPq4Centroids; m += hn::Lanes(d)) {
-      const auto p = hn::Load(d, scores + m);
+      const auto p = hn::Load(d, of_subspace + m);
       largest = hn::Max(largest, p);
       smallest = hn::Min(smallest, p);
       not_finite = hn::Add(not_finite, hn::Sub(p, p));
-      hn::StoreU(p, d, products + s * kPq4Centroids + m);
     }
     best[s] = hn::GetLane(hn::MaxOfLanes(d, largest));
     const float width = best[s] - hn::GetLane(hn::MinOfLanes(d, smallest));
@@ -161,9 +227,9 @@ HWY_INLINE float TableScale(const TableRange& range, size_t subspaces) {
 
 void Pq4TablesOnTarget(const RowsView<float>& queries, const PackedPq4Codebooks& codebooks,
                        uint8_t* tables, size_t table_stride) {
-  const CentroidTag d;
-  const hn::Rebind<int32_t, CentroidTag> di;
-  const hn::Rebind<uint8_t, CentroidTag> d8;
+  const Pq4Tag d;
+  const hn::Rebind<int32_t, Pq4Tag> di;
+  const hn::Rebind<uint8_t, Pq4Tag> d8;
   HWY_ALIGN float products[kPq4MaxSubspaces * kPq4Centroids];
   float best[kPq4MaxSubspaces];
   const auto half = hn::Set(d, 0.5f);
@@ -180,7 +246,7 @@ void Pq4TablesOnTarget(const RowsView<float>& queries, const PackedPq4Codebooks&
     for (size_t s = 0; s < codebooks.subspaces; ++s) {
       const auto largest = hn::Set(d, best[s]);
       for (size_t m = 0; m < kPq4Centroids; m += hn::Lanes(d)) {
-        const auto p = hn::LoadU(d, products + s * kPq4Centroids + m);
+        const auto p = hn::Load(d, products + s * kPq4Centroids + m);
         const auto entry = FusedMulAdd(d, hn::Sub(largest, p), factor, half);
         const auto rounded = hn::Min(hn::ConvertTo(di, entry), most);
         hn::StoreU(hn::DemoteTo(d8, rounded), d8, table + s * kPq4Centroids + m);

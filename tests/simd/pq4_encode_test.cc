@@ -22,8 +22,9 @@ struct Shape {
 
 // Even and uneven splits, subspaces of one dimension and of many, more subspaces than a byte of
 // penalties has room for, and the largest.
-constexpr Shape kShapes[] = {{2, 2},    {3, 2},   {64, 16},  {64, 32},   {64, 34},     {65, 16},
-                             {100, 32}, {37, 36}, {128, 16}, {200, 128}, {1025, 1024}, {4096, 2}};
+constexpr Shape kShapes[] = {{2, 2},   {3, 2},     {64, 16},     {64, 32}, {64, 34},
+                             {65, 16}, {100, 32},  {37, 36},     {67, 2},  {128, 16},
+                             {130, 4}, {200, 128}, {1025, 1024}, {4096, 2}};
 
 enum Kind { kBells, kTies, kHard, kConstant, kHuge, kKinds };
 
@@ -70,8 +71,8 @@ void ForEachCase(Visit visit) {
   uint64_t seed = 1;
   for (const Shape& s : kShapes) {
     for (int kind = 0; kind < kKinds; ++kind) {
-      for (const size_t count :
-           {size_t{0}, size_t{1}, size_t{3}, size_t{4}, size_t{5}, size_t{9}}) {
+      for (const size_t count : {size_t{0}, size_t{1}, size_t{3}, size_t{4}, size_t{5}, size_t{9},
+                                 size_t{16}, size_t{17}, size_t{35}}) {
         if (s.dim > 1000 && count > 1) continue;
         Rng rng(++seed);
         SCOPED_TRACE(::testing::Message()
