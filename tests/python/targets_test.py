@@ -41,10 +41,6 @@ def good_kernels(target):
         rows.setdefault(f"dot_{name}", {})["s_per_query"] = 200e-9
     for order, seconds in (("any", 150e-9), ("sorted", 180e-9)):
         rows[f"dot_i8_topk_{order}/L:1024/dim:64/B:256/K:64/{target}"] = {"s_per_query": seconds}
-    for length in (1024, 16384):
-        shape = f"bits:64/L:{length}/K:64/{target}"
-        rows[f"pq4_topk_any/{shape}"] = {"x_asym": 1.05}
-        rows[f"asym_factor_topk_any/{shape}"] = {"x_plain": 1.2}
     rows[f"pq4_encode/rows:1024/dim:64/bits:128/{target}"] = {"x_simhash": 0.6}
     return rows
 
@@ -122,7 +118,7 @@ class TargetsTest(support.FolderTest):
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         self.assertIn("0 not reached, 0 undecided", result.stdout)
         self.assertEqual(len(re.findall(r"(?m)  reached\b", result.stdout)),
-                         18 + 2 + 2 + 5 + 1 + 2 + 1 + 4 + 5 + 5 + 5 + 5 + 3)
+                         18 + 2 + 2 + 5 + 1 + 2 + 1 + 4 + 5 + 1 + 5 + 5 + 3)
 
     def test_without_a_base_its_targets_are_not_measured(self):
         result = self.run_script(good_kernels("AVX3_DL"), turns={"base": False})
@@ -172,8 +168,6 @@ class TargetsTest(support.FolderTest):
                 ("hamming_topk_any/bits:256/L:1024/K:64/AVX3_DL", "x_distances", 1.61),
                 ("hamming_topk_sorted/bits:64/L:1024/K:64/AVX2", "x_faiss", 13.9),
                 ("simhash_encode/rows:1024/dim:64/bits:64/AVX3_DL", "of_limit", 0.84),
-                ("pq4_topk_any/bits:64/L:16384/K:64/AVX3_DL", "x_asym", 1.11),
-                ("asym_factor_topk_any/bits:64/L:1024/K:64/AVX3_DL", "x_plain", 1.26),
                 ("pq4_encode/rows:1024/dim:64/bits:128/AVX3_DL", "x_simhash", 1.01)):
             rows = good_kernels("AVX3_DL")
             rows[name][counter] = bad

@@ -167,18 +167,11 @@ def scans(report, kernels, paths):
 
 
 def codes(report, path, kernels):
-    """Codes that estimate inner products: their recall, and their kernels against those of codes
-    that do not."""
+    """Codes that estimate inner products: their recall, and encoding against SimHash. Their scans
+    are compared with those of another commit (turns.py)."""
     recall = {row["method"]: finite_number(row, "recall") for row in rows_of(path)}
     for method, limit in CODES.items():
         report.line(f"recall of {method}, L 1,024", ">=", limit, recall[method])
-    for length in (1024, 16384):
-        shape = f"bits:64/L:{length}/K:64"
-        report.line(f"pq4 top-K against asymmetric, 64 bits, L {length:,}", "<=", 1.1,
-                    kernels.counter(f"pq4_topk_any/{shape}", kernels.target, "x_asym"), "x")
-        report.line(f"asymmetric top-K with factor, 64 bits, L {length:,}", "<=", 1.25,
-                    kernels.counter(f"asym_factor_topk_any/{shape}", kernels.target, "x_plain"),
-                    "x")
     report.line("pq4 encode, not rotated, against SimHash, 128 bits", "<=", 1,
                 kernels.counter("pq4_encode/rows:1024/dim:64/bits:128", kernels.target,
                                 "x_simhash"), "x")
