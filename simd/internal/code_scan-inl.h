@@ -217,13 +217,22 @@ inline void BlockDistances(const PlanesView& rows, const uint8_t* HWY_RESTRICT q
   }
 }
 
-// The sums of a vector's width of one plane: of two looked-up bytes a row.
+// The sums of a vector's width of one plane: of two looked-up bytes a row. Each vector of a table
+// repeats its 16 bytes.
 HWY_INLINE PlaneVector PlaneSums(PlaneTag d, const uint8_t* plane, PlaneVector lower,
                                  PlaneVector upper) {
   const auto v = hn::LoadU(d, plane);
+#if ETA_SIMD_HAS_BYTE_COMPRESS
+  // Permutes whole vectors, of which the four tables in one are equal, so that upper bits do not
+  // matter: five operations in place of seven with the sum over planes.
+  const __m512i shifted = _mm512_srli_epi16(v.raw, 4);
+  return hn::Add(PlaneVector{_mm512_permutexvar_epi8(v.raw, lower.raw)},
+                 PlaneVector{_mm512_permutexvar_epi8(shifted, upper.raw)});
+#else
   const auto low = hn::And(v, hn::Set(d, uint8_t{0x0F}));
   return hn::Add(hn::TableLookupBytes(lower, low),
                  hn::TableLookupBytes(upper, hn::ShiftRight<4>(v)));
+#endif
 }
 
 // Sums over the planes of whole blocks as bytes, 255 for those of 255 and more; the sum of one
