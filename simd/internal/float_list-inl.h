@@ -115,16 +115,19 @@ HWY_INLINE void AppendReached(ScoreVector v, int32_t first, ScoreList& list) {
 // of bytes makes all positions.
 HWY_INLINE void AppendReached(__m512 v0, __m512 v1, __m512 v2, __m512 v3, uint64_t valid,
                               int32_t first, ScoreList& list) {
+  // Masks stay in their registers where `valid` is all rows, a constant.
   const __m512 limit = _mm512_set1_ps(list.limit);
-  const __mmask16 m0 = _mm512_cmp_ps_mask(v0, limit, _CMP_GE_OQ);
-  const __mmask16 m1 = _mm512_cmp_ps_mask(v1, limit, _CMP_GE_OQ);
-  const __mmask16 m2 = _mm512_cmp_ps_mask(v2, limit, _CMP_GE_OQ);
-  const __mmask16 m3 = _mm512_cmp_ps_mask(v3, limit, _CMP_GE_OQ);
+  const auto reached = [&](__m512 v, size_t i) HWY_ATTR {
+    return _mm512_mask_cmp_ps_mask(static_cast<__mmask16>(valid >> (16 * i)), v, limit, _CMP_GE_OQ);
+  };
+  const __mmask16 m0 = reached(v0, 0), m1 = reached(v1, 1), m2 = reached(v2, 2),
+                  m3 = reached(v3, 3);
   const __mmask32 low = _mm512_kunpackw(m1, m0), high = _mm512_kunpackw(m3, m2);
-  const uint64_t bits = _mm512_kunpackd(high, low) & valid;
+  const __mmask64 all = _mm512_kunpackd(high, low);
+  const uint64_t bits = _cvtmask64_u64(all);
   float* scores = list.scores + list.count;
   int32_t* positions = list.positions + list.count;
-  const __m512i rows = _mm512_maskz_compress_epi8(bits, _mm512_load_si512(kRowNumbers.of));
+  const __m512i rows = _mm512_maskz_compress_epi8(all, _mm512_load_si512(kRowNumbers.of));
   const __m512i base = _mm512_set1_epi32(first);
   const auto store = [&](size_t i, __m128i lanes) HWY_ATTR {
     _mm512_storeu_si512(positions + i, _mm512_add_epi32(_mm512_cvtepu8_epi32(lanes), base));
@@ -138,13 +141,11 @@ HWY_INLINE void AppendReached(__m512 v0, __m512 v1, __m512 v2, __m512 v3, uint64
     store(32, _mm512_extracti32x4_epi32(rows, 2));
     store(48, _mm512_extracti32x4_epi32(rows, 3));
   }
-  const auto part = [&](size_t i) HWY_ATTR { return static_cast<__mmask16>(bits >> (16 * i)); };
-  _mm512_storeu_ps(scores, _mm512_maskz_compress_ps(part(0), v0));
-  _mm512_storeu_ps(scores + hwy::PopCount(bits & 0xFFFFu), _mm512_maskz_compress_ps(part(1), v1));
-  _mm512_storeu_ps(scores + hwy::PopCount(bits & 0xFFFFFFFFu),
-                   _mm512_maskz_compress_ps(part(2), v2));
+  _mm512_storeu_ps(scores, _mm512_maskz_compress_ps(m0, v0));
+  _mm512_storeu_ps(scores + hwy::PopCount(bits & 0xFFFFu), _mm512_maskz_compress_ps(m1, v1));
+  _mm512_storeu_ps(scores + hwy::PopCount(bits & 0xFFFFFFFFu), _mm512_maskz_compress_ps(m2, v2));
   _mm512_storeu_ps(scores + hwy::PopCount(bits & 0xFFFFFFFFFFFFu),
-                   _mm512_maskz_compress_ps(part(3), v3));
+                   _mm512_maskz_compress_ps(m3, v3));
   list.count += count;
 }
 
