@@ -46,15 +46,16 @@ struct Server {
 };
 
 // With and without item tables. One user and one scratch for all requests, long and short by turns:
-// nothing may be left over. Once there are more candidates than are served together.
-void ExpectAsReference(const CtrExport& data) {
+// nothing may be left over. Once there are `most` candidates: more than are served together, where
+// the model is small, for 100,000 emulated multiply-adds a logit take minutes under a sanitizer.
+void ExpectAsReference(const CtrExport& data, size_t most = 7) {
   SCOPED_TRACE(::testing::Message() << CtrUnitName(data.unit) << " dim=" << data.settings.dim
                                     << " heads=" << data.settings.heads);
   Server without(data, ItemTables::kNone), with(data, ItemTables::kAll);
   Rng rng(data.settings.dim);
   double largest = 0;
   for (const size_t length : {90, 0, 1, 4, 5, 6, 11, 12, 13, 64, 65, 90}) {
-    for (const size_t count : {size_t{1}, length == 13 ? 140 : size_t{7}}) {
+    for (const size_t count : {size_t{1}, length == 13 ? most : size_t{7}}) {
       const auto history = RandomItems(rng, length), candidates = RandomItems(rng, count);
       const size_t user_id = Below(rng, data.users());
       const auto plain = without.Serve(user_id, history, candidates);
@@ -76,7 +77,8 @@ ETA_FOR_EVERY_TARGET(CtrModelTest);
 TEST_P(CtrModelTest, EveryUnitScoresAsTheReference) {
   for (const CtrUnit unit : kCtrUnits) {
     for (const auto& [dim, heads] : {std::pair<size_t, size_t>{20, 5}, {6, 1}, {32, 2}}) {
-      ExpectAsReference(ModelMaker(unit, SomeSettings(dim, heads), kItems, dim).Make());
+      ExpectAsReference(ModelMaker(unit, SomeSettings(dim, heads), kItems, dim).Make(),
+                        dim == 6 ? 140 : 7);
     }
   }
 }

@@ -59,10 +59,9 @@ class EtaAsym : public TargetTest {
     return rows;
   }
 
-  // With factors or without.
-  Lists Reference(const Hyperplanes& planes, std::span<const int32_t> history,
+  // `rows` are those of a history, with factors or without.
+  Lists Reference(const Hyperplanes& planes, std::span<const uint8_t> rows,
                   std::span<const int32_t> candidates, size_t k, bool factors) const {
-    const auto rows = factors ? Rows(planes, history) : Codes(planes, history);
     Lists lists;
     for (const int32_t candidate : candidates) {
       const auto weights = reference::QuantizeProjections(Projections(planes, candidate));
@@ -99,13 +98,14 @@ TEST_P(EtaAsym, AsReference) {
     // One scratch for all lengths: what a longer history left behind must not show.
     for (const size_t n : {1000, 0, 1, 63, 64, 65, 200}) {
       const std::span<const int32_t> history = std::span(bundle_.histories.items).last(n);
+      const auto rows = Rows(planes, history), codes = Codes(planes, history);
       for (const size_t k : {1, 64, 300}) {
         SCOPED_TRACE(::testing::Message() << HyperplaneKindName(kind) << " " << bits
                                           << " bits, n = " << n << ", k = " << k);
         EXPECT_EQ(RetrieveSets(*asym, history, candidates, k, *scratch),
-                  Reference(planes, history, candidates, k, true));
+                  Reference(planes, rows, candidates, k, true));
         EXPECT_EQ(RetrieveSets(*plain, history, candidates, k, *plain_scratch),
-                  Reference(planes, history, candidates, k, false));
+                  Reference(planes, codes, candidates, k, false));
       }
     }
   }

@@ -142,14 +142,14 @@ TEST(FactorCodes, AnAppendedRowIsAsOneGathered) {
   EXPECT_EQ(appended, gathered);
 }
 
+// `table` holds the codes of all items with their factors.
 Lists NormReference(const ItemTable& items, const Hyperplanes& planes,
-                    std::span<const int32_t> history, std::span<const int32_t> candidates,
-                    size_t k) {
-  const std::vector<uint8_t> table = Reference(items, planes, FactorKind::kNorm);
+                    std::span<const uint8_t> table, std::span<const int32_t> history,
+                    std::span<const int32_t> candidates, size_t k) {
   const size_t row_bytes = planes.code_bytes() + 1;
   std::vector<uint8_t> rows;
   for (const int32_t item : history) {
-    const auto row = std::span(table).subspan(static_cast<size_t>(item) * row_bytes, row_bytes);
+    const auto row = table.subspan(static_cast<size_t>(item) * row_bytes, row_bytes);
     rows.insert(rows.end(), row.begin(), row.end());
   }
   Lists lists;
@@ -175,13 +175,14 @@ TEST_P(EtaNormTest, AsReference) {
   for (const size_t bits : {1, 64, 140, 300}) {
     const Hyperplanes planes = Planes(bundle.items.dim(), bits);
     const auto norm = MakeEtaNormRetriever("eta_norm", bundle.items, planes, 2);
+    const auto table = Reference(bundle.items, planes, FactorKind::kNorm);
     const auto scratch = norm->NewScratch();
     // One scratch for all lengths: what a longer history left behind must not show.
     for (const size_t n : {1000, 0, 1, 63, 64, 65, 200}) {
       const std::span<const int32_t> history = std::span(bundle.histories.items).last(n);
       for (const size_t k : {1, 64, 300}) {
         EXPECT_EQ(RetrieveSets(*norm, history, candidates, k, *scratch),
-                  NormReference(bundle.items, planes, history, candidates, k))
+                  NormReference(bundle.items, planes, table, history, candidates, k))
             << bits << " bits, n = " << n << ", k = " << k;
       }
     }

@@ -31,25 +31,30 @@ std::span<const float> RowOf(const ItemTable& items, int32_t id) {
   return {items.embeddings.row(static_cast<size_t>(id)), items.dim()};
 }
 
+// The codes of these items.
+std::vector<uint8_t> CodesOf(std::span<const uint8_t> item_codes, std::span<const int32_t> ids,
+                             size_t code_bytes) {
+  std::vector<uint8_t> codes;
+  for (const int32_t id : ids) {
+    const auto code = item_codes.subspan(static_cast<size_t>(id) * code_bytes, code_bytes);
+    codes.insert(codes.end(), code.begin(), code.end());
+  }
+  return codes;
+}
+
 // Both steps by the scalar twins, the second in float32 or int8.
-Lists Reference(const ItemTable& items, const Hyperplanes& planes,
+Lists Reference(const ItemTable& items, std::span<const uint8_t> item_codes,
                 const std::vector<int32_t>& history, const std::vector<int32_t>& candidates,
                 size_t factor, size_t k, bool is_i8) {
-  const auto codes_of = [&](const std::vector<int32_t>& ids) {
-    std::vector<float> rows;
-    for (const int32_t id : ids) {
-      const auto row = RowOf(items, id);
-      rows.insert(rows.end(), row.begin(), row.end());
-    }
-    return reference::SimHashRows(rows, items.dim(), planes.matrix().values, planes.bits());
-  };
-  const auto codes = codes_of(history);
+  const size_t code_bytes = item_codes.size() / items.size();
+  const auto codes = CodesOf(item_codes, history, code_bytes);
   const auto i8_items = reference::QuantizeI8(items.embeddings.values, items.dim());
   Lists lists;
   for (const int32_t candidate : candidates) {
     std::vector<int32_t> shortlist, ids;
     for (const auto& near :
-         reference::HammingTopK(codes, codes_of({candidate}), factor * k, TieOrder::kNewestFirst)) {
+         reference::HammingTopK(codes, CodesOf(item_codes, {&candidate, 1}, code_bytes), factor * k,
+                                TieOrder::kNewestFirst)) {
       shortlist.push_back(near.position);
       ids.push_back(history[static_cast<size_t>(near.position)]);
     }
@@ -70,6 +75,8 @@ ETA_FOR_EVERY_TARGET(RerankRetrieverTest);
 void ExpectReference(const ItemTable& items, const Hyperplanes& planes, size_t factor, bool is_i8) {
   const auto make = is_i8 ? MakeEtaRerankI8Retriever : MakeEtaRerankRetriever;
   const auto rerank = make("rerank", items, planes, factor, 2);
+  const auto item_codes = reference::SimHashRows(items.embeddings.values, items.dim(),
+                                                 planes.matrix().values, planes.bits());
   const auto scratch = rerank->NewScratch();
   for (const size_t n : {size_t{400}, size_t{0}, size_t{1}, size_t{64}, size_t{65}}) {
     for (const size_t k : {size_t{100}, size_t{1}, size_t{30}}) {
@@ -80,7 +87,7 @@ void ExpectReference(const ItemTable& items, const Hyperplanes& planes, size_t f
       const auto history = RandomIds(rng, n, items.size());
       const auto candidates = RandomIds(rng, n == 400 && k == 30 ? 70 : 7, items.size());
       EXPECT_EQ(RetrieveSets(*rerank, history, candidates, k, *scratch),
-                Reference(items, planes, history, candidates, factor, k, is_i8));
+                Reference(items, item_codes, history, candidates, factor, k, is_i8));
     }
   }
 }

@@ -83,8 +83,10 @@ struct Data {
 
 Code MakeCode(const Case& c, const Code& own, size_t i, Rng& rng) {
   Code code = own;
+  const auto random = RandomBytes(rng, c.pattern == kRandom ? code.size() : 0);
   for (size_t j = 0; j < c.bits; ++j) {
-    const bool flip = c.pattern == kDisagree || (c.pattern == kRandom && Below(rng, 2) == 1) ||
+    const bool flip = c.pattern == kDisagree ||
+                      (c.pattern == kRandom && (random[j / 8] >> j % 8 & 1) == 1) ||
                       (c.pattern == kFewDiffer && (j + i) % 13 < i % 3);
     if (flip) code[j / 8] = static_cast<uint8_t>(code[j / 8] ^ 1u << j % 8);
   }
