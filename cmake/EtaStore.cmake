@@ -5,7 +5,11 @@
 set(ETA_BUILD_STORE_DEFAULT OFF)
 if((PROJECT_IS_TOP_LEVEL OR ETA_BUILD_STORE) AND ETA_BUILD_CORE AND NOT ETA_FUZZ
    AND NOT CMAKE_CROSSCOMPILING)
-  find_package(RocksDB 7.8 CONFIG QUIET)
+  # Without a version: RocksDB says that it fits only the same major one, and 9.11 does too.
+  find_package(RocksDB CONFIG QUIET)
+  if(RocksDB_FOUND AND RocksDB_VERSION VERSION_LESS 7.8)
+    set(RocksDB_FOUND FALSE)
+  endif()
   # Debian's RocksDB is not built for ThreadSanitizer, which then sees races in its headers.
   if(RocksDB_FOUND AND NOT ETA_SANITIZE MATCHES thread)
     set(ETA_BUILD_STORE_DEFAULT ON)
