@@ -363,7 +363,8 @@ class Table(unittest.TestCase):
             if path.name in ("bundle_tool", "eta_store"):
                 text = subprocess.run([path, "--help"], capture_output=True, text=True,
                                       check=True).stdout
-                commands = text.partition("Subcommands:\n")[2].partition("\n\n")[0]
+                # CLI11 2.6 writes SUBCOMMANDS.
+                commands = re.split(r"(?i)\nsubcommands:\n", text)[1].partition("\n\n")[0]
                 calls += [(name,) for name in re.findall(r"^  (\S+)", commands, re.M)]
             for more in calls:
                 text = subprocess.run([*start, str(path), *more, "--help"], capture_output=True,
