@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ETA_IS_SANITIZED: 1 under AddressSanitizer or ThreadSanitizer, which GCC and clang each say in
-// their own way.
+// their own way. ETA_IS_THREAD_SANITIZED: 1 under the latter.
 #pragma once
 
 #include "hwy/base.h"
@@ -9,4 +9,10 @@
 #define ETA_IS_SANITIZED 1
 #else
 #define ETA_IS_SANITIZED 0
+#endif
+
+#if defined(__SANITIZE_THREAD__) || HWY_IS_TSAN
+#define ETA_IS_THREAD_SANITIZED 1
+#else
+#define ETA_IS_THREAD_SANITIZED 0
 #endif
