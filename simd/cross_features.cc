@@ -135,7 +135,8 @@ HWY_EXPORT(CrossFeaturesToU8OfTarget);
 
 namespace {
 
-bool AreCrossed(const RowsView<float>& table, const int32_t* ids, const FeatureRows& features) {
+HWY_MAYBE_UNUSED bool AreCrossed(const RowsView<float>& table, const int32_t* ids,
+                                 const FeatureRows& features) {
   return AreRows(table) && features.parts >= 1 &&
          features.stride >= SaturatingProduct(SaturatingProduct(2, features.parts), table.width) &&
          AreIds({ids, features.count}, table.count);

@@ -347,7 +347,8 @@ constexpr size_t LinearI8WordBytes(size_t in) {
                  kCacheLineBytes);
 }
 
-bool AreLinearI8(const U8RowsView& x, const LinearI8Layer& layer, ScratchView scratch) {
+HWY_MAYBE_UNUSED bool AreLinearI8(const U8RowsView& x, const LinearI8Layer& layer,
+                                  ScratchView scratch) {
   return AreRows(RowsView<uint8_t>{x.values, x.count, x.width, x.stride}) &&
          x.width <= kLinearI8MaxIn && (x.zero_point == 0 || x.zero_point == 128) &&
          layer.out >= 1 &&
