@@ -43,11 +43,11 @@ size_t StackOf(const std::function<void()>& call) {
 }
 
 // KB that the headers give, where it is more than simd/views.h gives for all. DotI8Scores, which
-// had 33 before it took scratch, is held to less.
+// had 33 before it took scratch, is held to less. HammingTopK takes 14 by clang 19 on AVX-512.
 constexpr size_t kMost = 12;
 const std::map<std::string, size_t> kOther = {
     {"AsymFactorDistances", 20}, {"AsymPenalties", 17}, {"DotI8Scores", 4}, {"HadamardEncode", 36},
-    {"NormDistances", 20},       {"Pq4TopK", 17},       {"Pq4Tables", 72}};
+    {"HammingTopK", 15},         {"NormDistances", 20}, {"Pq4TopK", 17},    {"Pq4Tables", 72}};
 
 class StackTest : public TargetTest {};
 ETA_FOR_EVERY_TARGET(StackTest);
