@@ -18,15 +18,15 @@ AGAINST_BASE = [(64, 1024, "warm", 1.8), (64, 4096, "warm", 2), (64, 16384, "war
                 (128, 4096, "warm", 3), (64, 16384, "cold", 3)]
 # dim, length; at least: the best code of RECALL x this tree's scan_i8, warm
 CODES = [(64, 16384, 1.3), (128, 4096, 1.3), (128, 16384, 1.3)]
+SHAPES = [(f"{length:,}", f"bits:64/L:{length}/K:64") for length in (1024, 16384)]
 # Rows of kernel_bench, of this tree and of base; at most: the time of one over that of the other
-KERNELS = [("rerank_i8 of 128 rows against base", "dot_i8_rows/count:128/dim:64",
-            "dot_i8_rows/count:128/dim:64", 0.4)]
-for length in (1024, 16384):
-    shape = f"bits:64/L:{length}/K:64"
-    KERNELS += [(f"pq4 top-K against base's asymmetric, L {length:,}", f"pq4_topk_any/{shape}",
-                 f"asym_topk_any/{shape}", 1.1),
-                (f"asymmetric with factor against base's, L {length:,}",
-                 f"asym_factor_topk_any/{shape}", f"asym_topk_any/{shape}", 1.25)]
+KERNELS = [
+    ("rerank_i8 of 128 rows against base", "dot_i8_rows/count:128/dim:64",
+     "dot_i8_rows/count:128/dim:64", 0.4),
+    *((f"pq4 top-K against base's asymmetric, L {length}", f"pq4_topk_any/{shape}",
+       f"asym_topk_any/{shape}", 1.1) for length, shape in SHAPES),
+    *((f"asymmetric with factor against base's, L {length}", f"asym_factor_topk_any/{shape}",
+       f"asym_topk_any/{shape}", 1.25) for length, shape in SHAPES)]
 
 
 class Turns:
