@@ -351,9 +351,8 @@ HWY_MAYBE_UNUSED bool AreLinearI8(const U8RowsView& x, const LinearI8Layer& laye
                                   ScratchView scratch) {
   return AreRows(RowsView<uint8_t>{x.values, x.count, x.width, x.stride}) &&
          x.width <= kLinearI8MaxIn && (x.zero_point == 0 || x.zero_point == 128) &&
-         layer.out >= 1 &&
-         (layer.bias_rows.values == nullptr || layer.bias_rows.stride >= layer.out) &&
-         scratch.bytes >= LinearI8ScratchBytes(x.width, layer.out);
+         layer.out >= 1 && scratch.bytes >= LinearI8ScratchBytes(x.width, layer.out) &&
+         (layer.bias_rows.values == nullptr || layer.bias_rows.stride >= layer.out);
 }
 
 }  // namespace
