@@ -5,10 +5,25 @@ import math
 import matplotlib
 
 matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402
+from matplotlib import pyplot, ticker  # noqa: E402
 
 from eta_simd import files  # noqa: E402
 from eta_simd.experiments.equal_auc.choices import MARGIN  # noqa: E402
+
+
+# Below this differences are drawn to scale, above it by their logarithms: losses reach from 0.0001
+# to 0.3, and those about the margin matter.
+LINEAR = 2 * MARGIN
+
+
+def label(axis, rows):
+    """Names the points at the right edge, in the order of their heights, with lines to them."""
+    rows = sorted(rows, key=lambda row: -row["p50_us"])
+    for i, row in enumerate(rows):
+        height = 0.95 - 0.9 * i / max(1, len(rows) - 1)
+        axis.annotate(row["retrieval"], (row["auc_difference"], row["p50_us"]), fontsize=7.5,
+                      xytext=(1.03, height), textcoords="axes fraction", va="center",
+                      arrowprops={"arrowstyle": "-", "color": "0.75", "linewidth": 0.6})
 
 
 def draw_panel(axis, rows):
@@ -21,8 +36,10 @@ def draw_panel(axis, rows):
         colour = "#0072B2" if row["verdict"] in ("-", "not worse") else "#D55E00"
         axis.errorbar([row["auc_difference"]], [row["p50_us"]], xerr=reach, fmt="o", color=colour,
                       markerfacecolor=colour if row["cheapest"] else "white", capsize=2)
-        axis.annotate(row["retrieval"], (row["auc_difference"], row["p50_us"]), fontsize=7.5,
-                      xytext=(0, 5), textcoords="offset points", ha="center")
+    label(axis, rows)
+    axis.set_xscale("symlog", linthresh=LINEAR, linscale=1.0)
+    axis.xaxis.set_major_locator(ticker.SymmetricalLogLocator(base=10, linthresh=LINEAR))
+    axis.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{x:g}"))
     axis.axvline(0, color="0.6", linewidth=0.8)
     axis.axvline(-MARGIN, color="0.6", linewidth=0.8, linestyle=":")
     axis.margins(0.15)
@@ -34,7 +51,7 @@ def draw(path, rows):
     sets = list(dict.fromkeys(row["data"] for row in rows))
     ks = list(dict.fromkeys(row["k"] for row in rows))
     figure, grid = pyplot.subplots(len(sets), len(ks), squeeze=False,
-                                   figsize=(4.2 * len(ks), 3.4 * len(sets)))
+                                   figsize=(4.8 * len(ks), 3.4 * len(sets)))
     for line, data in zip(grid, sets):
         for axis, k in zip(line, ks):
             part = [row for row in rows if row["data"] == data and row["k"] == k]
