@@ -56,7 +56,8 @@ run_tests() {
     set -- "${targets[@]}"
   fi
   rm -f "$reports"/*
-  if ! QEMU_CPU=$cpu GTEST_FILTER=$filter GTEST_OUTPUT=xml:$reports/ ETA_EXPECT_TARGETS=$has \
+  if ! LD_PRELOAD=$preload QEMU_UNSET_ENV=LD_PRELOAD QEMU_CPU=$cpu GTEST_FILTER=$filter \
+    GTEST_OUTPUT=xml:$reports/ ETA_EXPECT_TARGETS=$has \
     ctest --preset arm64 -L kernel --no-tests=error -j "$JOBS" >"$reports/log" 2>&1; then
     cat "$reports/log"
     say "aarch64, $name: failed"
@@ -80,6 +81,12 @@ run_tests() {
 }
 
 cd "$ROOT"
+# Makes emulated SVE several times as fast on Intel's CPUs; the source says why.
+preload=
+if grep -qw fma /proc/cpuinfo; then
+  preload=$ROOT/build/arm64/qemu_fma.so
+  gcc -O2 -shared -fPIC -o "$preload" scripts/qemu_fma.c
+fi
 run_tests "NEON" cortex-a72 "NEON EMU128"
 # Targets with a fixed vector length run at that. SVE and SVE2 run at two lengths each, or one if
 # quick.
