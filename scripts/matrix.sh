@@ -88,7 +88,7 @@ bootstrap() {
     "$script" || return
   # Testing is updated daily; a mirror or an image of it that lags is still what is to be tested.
   echo 'Acquire::Check-Valid-Until "false";' >"$root/etc/apt/apt.conf.d/99eta-matrix"
-  cp /etc/resolv.conf "$root/etc/resolv.conf"
+  cp /etc/resolv.conf /etc/hosts "$root/etc/" # without hosts torchrun does not know localhost
   mkdir -p "$root/work/source" "$root/work/log"
   git -C "$ROOT" archive HEAD | tar -x -C "$root/work/source"
 }

@@ -208,12 +208,13 @@ void RegisterPq4() {
     RegisterPerTarget("pq4_topk_sorted/" + size,
                       [s](benchmark::State& state) { TopK(state, s, simd::ResultOrder::kSorted); });
   }
-  for (const auto& [dim, bits] : {std::pair{size_t{64}, size_t{64}}, {64, 128}, {128, 128}}) {
-    const std::string size = Cat("rows:", kRows, "/dim:", dim, "/bits:", bits);
+  // Copied by name, for clang before version 16 captures no structured bindings.
+  for (const auto& [d, b] : {std::pair{size_t{64}, size_t{64}}, {64, 128}, {128, 128}}) {
+    const std::string size = Cat("rows:", kRows, "/dim:", d, "/bits:", b);
     RegisterPerTarget("pq4_encode/" + size,
-                      [=](benchmark::State& state) { Encode(state, dim, bits); });
+                      [dim = d, bits = b](benchmark::State& state) { Encode(state, dim, bits); });
     RegisterPerTarget("pq4_tables/" + size,
-                      [=](benchmark::State& state) { Tables(state, dim, bits); });
+                      [dim = d, bits = b](benchmark::State& state) { Tables(state, dim, bits); });
   }
 }
 
