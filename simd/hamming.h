@@ -30,7 +30,7 @@ ETA_SIMD_API size_t HammingTopKScratchBytes(size_t n, size_t code_bytes, size_t 
 // Hamming distance. Among equal distances the positions that come first in options.ties are taken.
 // Returns min(k, n), the number of valid entries in every result row; the rest of a row is left
 // untouched. Exact on every target. `scratch` has HammingTopKScratchBytes(n, code_bytes, k) bytes
-// and is not kept. Uses up to 15 KB of stack. Preconditions: code_bytes in [1, 512]; n < 2^31;
+// and is not kept. Uses up to 16 KB of stack. Preconditions: code_bytes in [1, 512]; n < 2^31;
 // k >= 1.
 ETA_SIMD_API size_t HammingTopK(const CodeBlocksView& rows, const Queries<uint8_t>& queries,
                                 const TopKOptions& options, ScratchView scratch,
