@@ -84,7 +84,7 @@ say "Equal recall ..."
   >/dev/null
 say "Scans ..."
 "$bench/retrieval_bench" --quiet --length 1032 --users 60 --requests 60 --repeats "$repeats" \
-  --methods scan_i8 --csv "$results/scans1024.csv" >/dev/null
+  --methods scan_i8,eta:64 --csv "$results/scans1024.csv" >/dev/null
 "$bench/retrieval_bench" --quiet --length 16392 --users 8 --requests 8 --repeats "$repeats" \
   --methods exact,scan_i8 --csv "$results/scans16384.csv" >/dev/null
 say "Threads ..."

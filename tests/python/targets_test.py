@@ -41,6 +41,7 @@ def good_kernels(target):
         rows.setdefault(f"dot_{name}", {})["s_per_query"] = 200e-9
     for order, seconds in (("any", 150e-9), ("sorted", 180e-9)):
         rows[f"dot_i8_topk_{order}/L:1024/dim:64/B:256/K:64/{target}"] = {"s_per_query": seconds}
+    rows[f"hamming_topk_any/bits:64/L:1024/K:64/{target}"]["s_per_query"] = 50e-9
     rows[f"pq4_encode/rows:1024/dim:64/bits:128/{target}"] = {"x_simhash": 0.6}
     return rows
 
@@ -54,8 +55,8 @@ class TargetsTest(support.FolderTest):
         return path
 
     def run_script(self, rows, target="AVX3_DL", capabilities=BEST, faiss_us="26.0",
-                   recall="0.96", threads="1.95", scan_ns="130.0", turns=None,
-                   **codes):
+                   recall="0.96", threads="1.95", scan_ns="130.0", eta_ns="57.5",
+                   turns=None, **codes):
         kernels = self.write("kernels.json", json.dumps({
             "context": {"simd_target": target, "simd_capabilities": capabilities,
                         "faiss": "1.7.3"},
@@ -66,7 +67,8 @@ class TargetsTest(support.FolderTest):
                              f"scan_i8,{recall},1.0\neta:64,0.3,0.1\nfaiss_exact,1.0,{faiss_us}\n")
         planes = self.write("planes.csv", "method,recall\neta:256,0.5\n")
         scans = self.write("scans.csv", "method,b,p50_us\n"
-                           f"exact,1000,{scan_ns}\nscan_i8,1000,{scan_ns}\n")
+                           f"exact,1000,{scan_ns}\nscan_i8,1000,{scan_ns}\n"
+                           f"eta:64,1000,{eta_ns}\n")
         found = {**GOOD_CODES, **codes}
         code_rows = self.write("codes.csv", "method,recall\n" + "".join(
             f"{method.replace('__', ':')},{value}\n" for method, value in found.items()))
@@ -118,7 +120,7 @@ class TargetsTest(support.FolderTest):
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         self.assertIn("0 not reached, 0 undecided", result.stdout)
         self.assertEqual(len(re.findall(r"(?m)  reached\b", result.stdout)),
-                         18 + 2 + 2 + 5 + 1 + 2 + 1 + 4 + 5 + 1 + 5 + 5 + 3)
+                         18 + 2 + 2 + 5 + 1 + 2 + 1 + 4 + 1 + 5 + 1 + 5 + 5 + 3)
 
     def test_without_a_base_its_targets_are_not_measured(self):
         result = self.run_script(good_kernels("AVX3_DL"), turns={"base": False})
@@ -179,6 +181,8 @@ class TargetsTest(support.FolderTest):
         for scan_ns, missed in (("135.0", 0), ("136.0", 1), ("171.0", 2), ("251.0", 3)):
             result = self.run_script(good_kernels("AVX3_DL"), scan_ns=scan_ns)
             self.assertEqual(result.stdout.count("NOT reached"), missed, scan_ns)
+        result = self.run_script(good_kernels("AVX3_DL"), eta_ns="57.6")
+        self.assertRegex(result.stdout, r"eta:64 against its kernel, L 1,024 .* NOT reached")
         for method, recall in (("eta_norm__128", "0.49"), ("eta_asym__64", "0.51"),
                                ("eta_asym__128", "0.60"), ("pq4__64", "0.56"),
                                ("pq4__128", "0.69")):
@@ -215,7 +219,7 @@ class TargetsTest(support.FolderTest):
         rows["hamming_topk_any/bits:64/L:1024/K:64/AVX2"]["x_distances"] = 9.0
         result = self.run_script(rows, target="AVX2", capabilities="fma avx2")
         self.assertEqual(result.stdout.count(
-            "undecided: on AVX2, for want of avx512, byte_popcount, vbmi2, vnni"), 18 + 4 + 13)
+            "undecided: on AVX2, for want of avx512, byte_popcount, vbmi2, vnni"), 18 + 5 + 13)
         self.assertEqual(result.returncode, 0)
         rows["hamming_topk_sorted/bits:64/L:1024/K:64/AVX2"]["x_faiss"] = 13.0
         self.assertEqual(
@@ -234,7 +238,7 @@ class TargetsTest(support.FolderTest):
 
     def test_one_missing_capability_is_named(self):
         result = self.run_script(good_kernels("AVX3_DL"), capabilities="avx512 vbmi2 vnni")
-        self.assertEqual(result.stdout.count("for want of byte_popcount"), 18 + 4 + 13)
+        self.assertEqual(result.stdout.count("for want of byte_popcount"), 18 + 5 + 13)
 
     def test_numbers_of_another_locale_are_refused(self):
         rows = good_kernels("AVX3_DL")
