@@ -24,6 +24,8 @@ for file in "$ROOT"/tests/{simd,core,golden}/*_test.cc; do
   name=$(basename "$file" .cc)
   if [[ -n $tests ]]; then
     [[ ! $name =~ ^($tests)$ ]] || programs+=("$name")
+  elif [[ $name == stack_test ]]; then
+    continue # reads the stack of a thread that has ended, which is what it tests
   elif [[ $file == */simd/* || $name =~ ^(bundle|ctr_export|ctr_metrics|generator|golden|metrics|movielens|npy|random)_test$ ]]; then
     programs+=("$name")
   fi
