@@ -2,8 +2,8 @@
 // fmaf() and fma() for the emulator that scripts/arm.sh runs, which preloads them. They return what
 // the C library's do. Emulated vectors of 32 bytes and more leave the upper halves of AVX registers
 // in use, and Intel's CPUs then take long for each step from the C library's fused multiply-add to
-// the SSE code of qemu 7.2. Here the upper halves are given up first: ctr_model_test takes 31 s of
-// processor time on SVE_256 in place of more than 500.
+// the SSE code of qemu 7.2. Here the upper halves are given up first: eta_asym_test takes 6 s of
+// processor time on SVE_256 in place of 35.
 #include <immintrin.h>
 
 __attribute__((target("fma"))) float fmaf(float a, float b, float c) {

@@ -183,6 +183,9 @@ class TargetsTest(support.FolderTest):
             self.assertEqual(result.stdout.count("NOT reached"), missed, scan_ns)
         result = self.run_script(good_kernels("AVX3_DL"), eta_ns="57.6")
         self.assertRegex(result.stdout, r"eta:64 against its kernel, L 1,024 .* NOT reached")
+        scans = self.folder / "scans.csv"
+        scans.write_text(scans.read_text().replace("eta:64", "eta:32"))
+        self.refused(self.call_again(), "scans.csv: there is no row of eta:64")
         for method, recall in (("eta_norm__128", "0.49"), ("eta_asym__64", "0.51"),
                                ("eta_asym__128", "0.60"), ("pq4__64", "0.56"),
                                ("pq4__128", "0.69")):

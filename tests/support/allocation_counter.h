@@ -31,8 +31,7 @@ void* operator new(size_t size) {
 void* operator new(size_t size, std::align_val_t alignment) {
   return eta::test::CountedAllocation(size, static_cast<size_t>(alignment));
 }
-// Not inlined, for GCC warns where it has inlined the free() and not the operator new it belongs
-// to.
+// Not inlined, for GCC warns where it has inlined the free() without its operator new.
 [[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
 [[gnu::noinline]] void operator delete(void* p, size_t) noexcept { std::free(p); }
 [[gnu::noinline]] void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }

@@ -151,7 +151,9 @@ def scans(report, kernels, paths):
         return None if measured is None or base is None else measured / base
 
     def request(path, method):
-        (row,) = [row for row in rows_of(path) if row["method"] == method]
+        row = next((row for row in rows_of(path) if row["method"] == method), None)
+        if row is None:
+            raise BadInput(f"{path}: there is no row of {method}")
         return finite_number(row, "p50_us") * 1e3 / finite_number(row, "b")
 
     for length, queries, method, kernel, limit in ((1024, 256, "scan_i8", "dot_i8_scores", 1.7),
